@@ -1,0 +1,1 @@
+"""What the words mean: frozen types of the straight path; standard library only."""

@@ -1,0 +1,196 @@
+"""Who may see what of an explanation, and what they were shown.
+
+This is one of the four files that carry a property of the whole product: nobody sees more than
+their audience may. A test asserts that no audience ever gains a field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from explainer.core.attribution import Side
+from explainer.core.case import Concerns, FeatureClass, Scalar, Value
+from explainer.core.explanation import (
+    Explanation,
+    Finding,
+    Limit,
+    Opening,
+    PackageIdentity,
+    Reason,
+    Rest,
+    Strength,
+)
+
+
+class Audience(StrEnum):
+    """Whom an explanation is worded for."""
+
+    APPLICANT = "applicant"
+    CASEWORKER = "caseworker"
+
+
+class Pointing(StrEnum):
+    """How a reason stands to the suggestion; never "positive" or "negative"."""
+
+    TOWARDS = "towards"
+    AWAY = "away"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReason:
+    """One reason as an audience may see it.
+
+    `withheld` keeps the reason's place without its content: the next one never moves up.
+    `outcome` is the outcome its sentence speaks for, None if unclear or withheld. `parts` is
+    the share in parts of 100, rounded to five, for caseworkers only.
+    """
+
+    rank: int
+    pointing: Pointing
+    strength: Strength
+    leading: bool
+    withheld: bool
+    feature: str | None
+    outcome: str | None
+    value: Value | None
+    stand_in: Scalar | None
+    can_be_supplied: bool
+    parts: int | None = None
+    decisive: bool = False
+    proxy_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One line of the caseworker's full table, in catalogue order."""
+
+    feature: str
+    value: Value
+    stand_in: Scalar | None
+    pointing: Pointing | None
+    strength: Strength
+    parts: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one audience may see of an explanation. Holds no margin and no probability."""
+
+    audience: Audience
+    package: PackageIdentity
+    case_ref: str
+    suggestion: str
+    opening: Opening
+    reasons: tuple[ShownReason, ...]
+    rest: Rest
+    limits: tuple[Limit, ...]
+    as_of: int | None
+    comparison_rows: int
+    table: tuple[ShownRow, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """The package's rules of disclosure and the year the model is as of."""
+
+    as_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Exactly what a person was shown: bytes, and what they are."""
+
+    body: bytes
+    media_type: str
+    language: str
+    audience: Audience
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the bytes; only ever stored salted, because short texts can be guessed."""
+        return hashlib.sha256(self.body).digest()
+
+
+def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) -> View:
+    """What `audience` may see of `explanation`."""
+    staff = audience is Audience.CASEWORKER
+    return View(
+        audience=audience,
+        package=explanation.package,
+        case_ref=explanation.case_ref,
+        suggestion=explanation.suggestion,
+        opening=explanation.opening,
+        reasons=tuple(_shown(reason, explanation, staff) for reason in explanation.reasons),
+        rest=explanation.rest,
+        limits=tuple(limit for limit in Limit if limit in explanation.limits),
+        as_of=rules.as_of,
+        comparison_rows=explanation.comparison.rows,
+        table=tuple(_row(finding, explanation) for finding in explanation.findings)
+        if staff
+        else None,
+    )
+
+
+def parts_of_100(share: int) -> int:
+    """A share in thousandths as parts of 100, to the nearest five (halves go up)."""
+    return 5 * ((share + 25) // 50)
+
+
+def _pointing(direction: Side | None, side: Side) -> Pointing:
+    if direction is None:
+        return Pointing.UNCLEAR
+    return Pointing.TOWARDS if direction is side else Pointing.AWAY
+
+
+def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason:
+    finding = reason.finding
+    feature = finding.feature
+    withheld = not staff and feature.concerns is Concerns.THIRD_PERSON
+    outcome = None if reason.direction is None else explanation.line.outcome(reason.direction)
+    missing = finding.value.missing is not None
+    proxy = feature.feature_class is FeatureClass.PROXY_SUSPECT
+    return ShownReason(
+        rank=finding.rank,
+        pointing=_pointing(reason.direction, explanation.side),
+        strength=finding.strength,
+        leading=reason.leading,
+        withheld=withheld,
+        feature=None if withheld else feature.name,
+        outcome=None if withheld else outcome,
+        value=None if withheld else finding.value,
+        stand_in=feature.stand_in if missing and not withheld else None,
+        can_be_supplied=missing and not withheld,
+        parts=parts_of_100(finding.share) if staff else None,
+        decisive=reason.decisive if staff else False,
+        proxy_for=feature.proxy_for if staff and proxy else None,
+    )
+
+
+def _row(finding: Finding, explanation: Explanation) -> ShownRow:
+    told = any(reason.finding is finding for reason in explanation.reasons)
+    pointing = None
+    if finding.direction is not None:
+        pointing = _pointing(finding.direction if finding.stable else None, explanation.side)
+    return ShownRow(
+        feature=finding.feature.name,
+        value=finding.value,
+        stand_in=finding.feature.stand_in if finding.value.missing is not None else None,
+        pointing=pointing,
+        strength=finding.strength,
+        parts=parts_of_100(finding.share),
+        told=told,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The human decision as block I of an applicant's page names it."""
+
+    outcome: str
+    relation: str
+    decided_on: date

@@ -1,0 +1,309 @@
+"""The finding, in no language: which pieces of information are told as reasons, and how strong.
+
+The rules carry the ids under which `docs/how-reasons-are-chosen.md` states them (R1 to R10).
+Selection happens here, before any language: the same reasons, in the same order, with the same
+strength, for every reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from explainer.core.attribution import Attribution, ComparisonGroup, DecisionLine, Side
+from explainer.core.case import Case, Feature, FeatureCatalogue, Value
+
+
+class Strength(StrEnum):
+    """How large a share of the total movement is; beside a number only for caseworkers."""
+
+    VERY_LARGE = "very_large"
+    LARGE = "large"
+    SMALL = "small"
+    HARDLY = "hardly"
+    """Under the floor: in the caseworker's table, never a reason."""
+    NONE = "none"
+
+
+class Opening(StrEnum):
+    """The shape of the case, told in the first line about the reasons."""
+
+    CLOSE = "close"
+    FLAT = "flat"
+    USUAL = "usual"
+    MIXED = "mixed"
+    SPREAD = "spread"
+    CLEAR = "clear"
+
+
+class Rest(StrEnum):
+    """How much influence all pieces of information that are not named had together."""
+
+    NONE = "none"
+    LITTLE = "little"
+    SOME = "some"
+    MUCH = "much"
+
+
+class Limit(StrEnum):
+    """What the model does not know about a case."""
+
+    FEW = "few"
+    MANY_MISSING = "many_missing"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonPolicy:
+    """How many reasons are told, and from which share on. Shares are thousandths.
+
+    The numbers are proposals with a default, not constants: a package states its own.
+    """
+
+    cap: int = 4
+    cap_towards: int = 3
+    cap_away: int = 2
+    floor: int = 50
+    coverage: int = 800
+    opposing_floor: int = 100
+    unclear_floor: int = 150
+    nearness: float = 0.1
+    """How near the line is close, in margin scales."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageIdentity:
+    """Which package spoke: the digest covers model, comparison group and words."""
+
+    id: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one feature did in this case.
+
+    `share` is its part of the total movement in thousandths; `rank` counts from 1 in order of
+    size. `direction` is the side of the line it points to, None where it moved nothing.
+    """
+
+    feature: Feature
+    value: Value
+    phi: float
+    share: int
+    direction: Side | None
+    stable: bool
+    strength: Strength
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A finding that is told. `direction` None means: it mattered, but points nowhere clearly."""
+
+    finding: Finding
+    direction: Side | None
+    leading: bool
+    """Clearly the largest influence: one tenth of the movement ahead of the next."""
+    decisive: bool
+    """Without its contribution the case would lie on the other side of the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What `choose_reasons` returns: the reasons in order, and what is left."""
+
+    reasons: tuple[Reason, ...]
+    findings: tuple[Finding, ...]
+    opening: Opening
+    rest: Rest
+    rest_share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the model scores one case as it does, in no language."""
+
+    package: PackageIdentity
+    case_ref: str
+    case_digest: str
+    side: Side
+    suggestion: str
+    line: DecisionLine
+    margin: float
+    probability: float
+    total: float
+    comparison: ComparisonGroup
+    method: str
+    reasons: tuple[Reason, ...]
+    findings: tuple[Finding, ...]
+    """Every feature, in catalogue order."""
+    opening: Opening
+    rest: Rest
+    rest_share: int
+    limits: frozenset[Limit]
+
+    @property
+    def difference(self) -> float:
+        """Our sum minus the model's own margin."""
+        return self.total - self.margin
+
+
+def share_in_thousandths(part: float, whole: float) -> int:
+    """Rounded half to even before any comparison, so that no bit decides which word is used."""
+    return round(1000 * part / whole) if whole > 0 else 0
+
+
+def strength_of(share: int, policy: ReasonPolicy) -> Strength:
+    """R4: bands of the share of the total movement."""
+    if share >= 400:
+        return Strength.VERY_LARGE
+    if share >= 150:
+        return Strength.LARGE
+    if share >= policy.floor:
+        return Strength.SMALL
+    return Strength.HARDLY
+
+
+def choose_reasons(
+    attribution: Attribution, case: Case, catalogue: FeatureCatalogue, policy: ReasonPolicy
+) -> Choice:
+    """Choose which features are told as reasons, in which order, and how the case is opened."""
+    findings = _findings(attribution, case, catalogue, policy)
+    ordered = sorted(findings.values(), key=lambda finding: finding.rank)
+    shown = _shown(ordered, attribution.side, policy)
+    delta = abs(attribution.margin - attribution.line.threshold)
+    reasons = tuple(
+        Reason(
+            finding=finding,
+            direction=finding.direction if finding.stable else None,
+            leading=finding is ordered[0]
+            and finding.stable
+            and finding.share - (ordered[1].share if len(ordered) > 1 else 0) >= 100,
+            decisive=finding.stable
+            and finding.direction is attribution.side
+            and abs(finding.phi) >= delta,
+        )
+        for finding in shown
+    )
+    named = {finding.feature.name for finding in shown}
+    left = sum(abs(f.phi) for f in ordered if f.feature.name not in named)
+    rest_share = share_in_thousandths(left, attribution.movement)
+    return Choice(
+        reasons,
+        tuple(findings[feature.name] for feature in catalogue),
+        _opening(attribution, ordered, policy),
+        _rest(rest_share, left),
+        rest_share,
+    )
+
+
+def _findings(
+    attribution: Attribution, case: Case, catalogue: FeatureCatalogue, policy: ReasonPolicy
+) -> Mapping[str, Finding]:
+    """R1: in order of size; equal ones in catalogue order, never at random."""
+    position = {feature.name: at for at, feature in enumerate(catalogue)}
+    ordered = sorted(attribution.contributions, key=lambda c: (-abs(c.phi), position[c.feature]))
+    flat = attribution.movement < policy.nearness * attribution.comparison.scale
+    findings = {}
+    for rank, contribution in enumerate(ordered, start=1):
+        share = share_in_thousandths(abs(contribution.phi), attribution.movement)
+        direction = None
+        strength = Strength.NONE
+        if contribution.phi != 0:
+            direction = Side.ABOVE if contribution.phi > 0 else Side.BELOW
+            strength = strength_of(share, policy)
+            if flat and strength is not Strength.HARDLY:
+                # shares of almost nothing must not sound large
+                strength = Strength.SMALL
+        findings[contribution.feature] = Finding(
+            catalogue[contribution.feature],
+            case.values[contribution.feature],
+            contribution.phi,
+            share,
+            direction,
+            contribution.stable,
+            strength,
+            rank,
+        )
+    return findings
+
+
+def _shown(ordered: list[Finding], side: Side, policy: ReasonPolicy) -> list[Finding]:
+    def may_be_told(finding: Finding) -> bool:
+        # R3: a direction that is not stable is told as unclear if it is large, else it is rest
+        floor = policy.floor if finding.stable else policy.unclear_floor
+        return finding.direction is not None and finding.share >= floor
+
+    shown: list[Finding] = []
+    covered = 0
+    towards = away = 0
+    for finding in filter(may_be_told, ordered):
+        # R5: strongest first until enough is said, but two where there are two
+        if len(shown) == policy.cap or (covered >= policy.coverage and len(shown) >= 2):
+            break
+        if finding.stable:
+            if finding.direction is side:
+                if towards == policy.cap_towards:
+                    continue
+                towards += 1
+            else:
+                if away == policy.cap_away:
+                    continue
+                away += 1
+        shown.append(finding)
+        covered += finding.share
+    if away == 0:
+        # R6: the other side is heard
+        opposing = next(
+            (
+                finding
+                for finding in filter(may_be_told, ordered)
+                if finding.stable
+                and finding.direction is not side
+                and finding.share >= policy.opposing_floor
+            ),
+            None,
+        )
+        if opposing is not None:
+            if len(shown) == policy.cap:
+                shown.pop()
+            shown.append(opposing)
+    return shown
+
+
+def _opening(attribution: Attribution, ordered: list[Finding], policy: ReasonPolicy) -> Opening:
+    """R8: the first that matches."""
+    scale = attribution.comparison.scale
+    side = attribution.side
+    if abs(attribution.margin - attribution.line.threshold) <= policy.nearness * scale:
+        return Opening.CLOSE
+    if attribution.movement < policy.nearness * scale:
+        return Opening.FLAT
+    moved_up = attribution.margin > attribution.comparison.base
+    points_away = moved_up is not (side is Side.ABOVE)
+    same = attribution.comparison.share_above
+    if side is Side.BELOW:
+        same = 1 - same
+    if points_away and same > 0.5:
+        return Opening.USUAL
+    strongest = {
+        at: max((f.share for f in ordered if f.stable and f.direction is at), default=0)
+        for at in Side
+    }
+    if strongest[side] >= 250 and strongest[side.other] >= 250:
+        return Opening.MIXED
+    if all(finding.share < 150 for finding in ordered):
+        return Opening.SPREAD
+    return Opening.CLEAR
+
+
+def _rest(share: int, left: float) -> Rest:
+    """R7: the rest is always told, and what is told is true."""
+    if left == 0 or share == 0:
+        return Rest.NONE
+    if share < 100:
+        return Rest.LITTLE
+    return Rest.SOME if share < 300 else Rest.MUCH

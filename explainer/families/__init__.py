@@ -1,0 +1,9 @@
+"""The only folder that knows numpy and the learning libraries.
+
+`FORMATS` is the table from the format a manifest declares to the module that opens it; a module
+is imported when a package of its format is opened, never before.
+"""
+
+from __future__ import annotations
+
+FORMATS = {"skops": "explainer.families.from_skops"}

@@ -1,0 +1,93 @@
+"""Bytes of a model: what is accepted, what is refused by name, and the way out.
+
+This is one of the four files that carry a property of the whole product: nothing in a package is
+executed. A file is read once; what was hashed is what is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import ArtefactChanged, ArtefactRefused
+from explainer.families import FORMATS
+from explainer.families.model import Model
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of the largest file that is read. A proposal; ample for the models seen in agencies."""
+
+REFUSED_FORMATS = {
+    "pickle",
+    "joblib",
+    "dill",
+    "cloudpickle",
+    "mlflow-pyfunc",
+    "pmml",
+    "keras",
+}
+
+WAY_OUT = (
+    "Save the fitted pipeline with skops.io.dump in the environment where it was trained; a "
+    "pickle is a program, and no scanner makes it safe."
+)
+
+
+class _Format(Protocol):
+    @staticmethod
+    def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) -> Model: ...
+
+
+def read_once(path: Path) -> bytes:
+    """The bytes of a regular file, read once; links are not followed.
+
+    Raises ArtefactRefused for links, devices and files over LARGEST; OSError stays the caller's.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ArtefactRefused("Not a regular file.", path.name, "Put the file itself there.")
+        if facts.st_size > LARGEST:
+            raise ArtefactRefused(
+                f"The file has {facts.st_size} bytes; {LARGEST} are allowed.",
+                path.name,
+                "Use a smaller model.",
+            )
+        return file.read()
+
+
+def check_unchanged(name: str, data: bytes, sha256: str, size: int) -> None:
+    """Raise ArtefactChanged unless these are the bytes the manifest names."""
+    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+        raise ArtefactChanged(
+            "The file is not the one the manifest names.",
+            name,
+            "Restore it; or, if you changed it on purpose, run `warum package seal`.",
+        )
+
+
+def open_model(
+    declared: str, data: bytes, catalogue: FeatureCatalogue, positive_class: str
+) -> Model:
+    """Parse a model of the format the manifest declares; the format is never guessed."""
+    if declared in REFUSED_FORMATS:
+        raise ArtefactRefused(f"Models of format {declared} are not loaded.", "model", WAY_OUT)
+    if declared not in FORMATS:
+        raise ArtefactRefused(
+            "The format is not known.", "model.format", f"Known are: {', '.join(FORMATS)}."
+        )
+    refuse_programs(data)
+    module: _Format = importlib.import_module(FORMATS[declared])  # type: ignore[assignment]
+    return module.open_model(data, catalogue, positive_class)
+
+
+def refuse_programs(data: bytes) -> None:
+    """Raise ArtefactRefused, with the way out, for bytes that begin as a pickle does."""
+    if data[:1] == b"\x80" or data[:2] in (b"\x78\x9c", b"\x78\x01", b"\x78\xda"):
+        # protocol 2 and later of pickle, plain or compressed as joblib does
+        raise ArtefactRefused("This is a pickle or joblib file.", "model", WAY_OUT)

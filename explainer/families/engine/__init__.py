@@ -1,0 +1,1 @@
+"""Exact Shapley values on plain arrays; knows no model library."""

@@ -1,0 +1,41 @@
+"""Shapley values by brute force over all coalitions: slow, obvious, the oracle.
+
+v(S) is the mean over comparison rows of the model's margin with the players of S taken from the
+case and the others from the comparison row (Janzing et al. 2020, arXiv 1910.13413).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import factorial
+from typing import TypeVar
+
+import numpy as np
+
+from explainer.families.engine.trees import Floats
+
+Item = TypeVar("Item")
+Row = Sequence[Item]
+
+
+def brute_force(
+    margin: Callable[[list[list[Item]]], Floats], case: Row[Item], comparison: Sequence[Row[Item]]
+) -> Floats:
+    """Shapley value of each position of `case`; ndarray of shape (n_players,).
+
+    `margin` takes rows of players' values and gives their raw margins: it may be the original
+    model itself, so that no step of ours is trusted. Costs 2^players * rows evaluations.
+    """
+    n = len(case)
+    worth = np.empty(2**n)
+    for coalition in range(2**n):
+        rows = [[case[i] if coalition >> i & 1 else row[i] for i in range(n)] for row in comparison]
+        worth[coalition] = margin(rows).mean()
+    values = np.zeros(n)
+    for coalition in range(2**n):
+        size = coalition.bit_count()
+        for i in range(n):
+            if not coalition >> i & 1:
+                weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+                values[i] += weight * (worth[coalition | 1 << i] - worth[coalition])
+    return values

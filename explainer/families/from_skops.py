@@ -1,0 +1,262 @@
+"""scikit-learn pipelines saved with skops: opened with our own allow-list, indices checked."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+
+from explainer.core.case import FeatureCatalogue, Kind
+from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.families.engine.trees import Ensemble, Floats, Leaf, ensemble_of
+from explainer.families.model import RawRow
+from explainer.families.players import column_owners, stand_ins
+
+TRUSTED_AFTER_OUR_CHECK = frozenset(
+    {
+        # node indices are used unchecked by scikit-learn, so skops distrusts it by default;
+        # _check_tree looks at every index before the model is asked anything
+        "sklearn.tree._tree.Tree",
+        # the element type of an imputer's input: a description of bytes, which runs nothing
+        "numpy.dtype",
+    }
+)
+
+LARGEST_UNPACKED = 1024 * 1024 * 1024
+MOST_NODES = 5_000_000
+
+
+def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) -> SkopsModel:
+    """Parse `data` and check every index before the model is asked anything.
+
+    Raises ArtefactRefused for anything but a Pipeline of a ColumnTransformer and gradient-boosted
+    trees for two classes.
+    """
+    pipeline = _load(data)
+    transformer, booster = _steps(pipeline)
+    _check_inputs(transformer, catalogue)
+    classes = [str(c) for c in booster.classes_]
+    if len(classes) != 2 or classes[1] != positive_class:
+        raise ArtefactRefused(
+            f"The model's classes are {classes}; its margin is for the second.",
+            "model.positive_class",
+            "Declare the second class as positive_class.",
+        )
+    owners = column_owners(transformer)
+    player = {feature.name: at for at, feature in enumerate(catalogue)}
+    leaves: list[Leaf] = []
+    for (tree,) in booster.estimators_:
+        leaves += _leaves(
+            tree.tree_, [player[owner] for owner in owners], float(booster.learning_rate)
+        )
+    ensemble = ensemble_of(leaves, n_players=len(catalogue), single_precision=True)
+    return SkopsModel(pipeline, catalogue, ensemble)
+
+
+def load_pipeline(data: bytes) -> tuple[Any, Any]:
+    """The preparation and the booster of a pipeline, not yet checked tree by tree."""
+    return _steps(_load(data))
+
+
+class SkopsModel:
+    """A pipeline that answers with its own margin, and its trees in our form."""
+
+    def __init__(self, pipeline: Any, catalogue: FeatureCatalogue, ensemble: Ensemble) -> None:
+        self._pipeline = pipeline
+        self._catalogue = catalogue
+        self._ensemble = ensemble
+
+    @property
+    def ensemble(self) -> Ensemble:
+        return self._ensemble
+
+    @property
+    def stand_ins(self) -> Mapping[str, float | str]:
+        return stand_ins(self._pipeline[0])
+
+    def margins(self, rows: Sequence[RawRow]) -> Floats:
+        """The pipeline's own decision function; ndarray of shape (n_rows,), log-odds."""
+        answer: Floats = self._ask(self._pipeline.decision_function, rows)
+        return answer
+
+    def columns(self, rows: Sequence[RawRow]) -> Floats:
+        """The rows after the pipeline's own preparation; ndarray of shape (n_rows, n_columns)."""
+        answer: Floats = self._ask(self._pipeline[0].transform, rows)
+        return answer
+
+    def _ask(self, question: Any, rows: Sequence[RawRow]) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                answer = np.asarray(question(self._frame(rows)), dtype=np.float64)
+        except Exception as fault:
+            # whatever the library raises may quote values of the case; its name is enough
+            raise ModelFailed(
+                f"The model raised {type(fault).__name__}.",
+                "model",
+                "Run `warum package check` on the package.",
+            ) from None
+        if not np.isfinite(answer).all():
+            raise ModelFailed(
+                "The model gave a number that is not finite.",
+                "model",
+                "Run `warum package check` on the package.",
+            )
+        return answer
+
+    def _frame(self, rows: Sequence[RawRow]) -> pd.DataFrame:
+        """Raw values as the pipeline was trained on: numbers as floats, choices as objects."""
+        columns: dict[str, Any] = {}
+        for feature in self._catalogue:
+            given = [row[feature.name] for row in rows]
+            if feature.kind is Kind.CHOICE:
+                array = np.empty(len(rows), dtype=object)
+                array[:] = [np.nan if value is None else value for value in given]
+                columns[feature.name] = array
+            else:
+                columns[feature.name] = np.array(
+                    [np.nan if value is None else value for value in given], dtype=np.float64
+                )
+        frame = pd.DataFrame({name: pd.Series(array) for name, array in columns.items()})
+        for feature in self._catalogue:
+            if feature.kind is Kind.CHOICE:
+                frame[feature.name] = frame[feature.name].astype(object)
+        return frame
+
+
+def _load(data: bytes) -> Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+    except zipfile.BadZipFile:
+        raise ArtefactRefused(
+            "This is not a skops file.",
+            "model",
+            "Save the fitted pipeline with skops.io.dump.",
+        ) from None
+    if unpacked > LARGEST_UNPACKED:
+        raise ArtefactRefused(
+            "Unpacked, the model would be too large.", "model", "Use a smaller model."
+        )
+    try:
+        unknown = set(skops.io.get_untrusted_types(data=data)) - TRUSTED_AFTER_OUR_CHECK
+        if unknown:
+            raise ArtefactRefused(
+                f"The model holds types that are not loaded: {', '.join(sorted(unknown))}.",
+                "model",
+                "Use the pipeline steps and gradient-boosted trees the documentation names.",
+            )
+        return skops.io.loads(data, trusted=sorted(TRUSTED_AFTER_OUR_CHECK))
+    except ArtefactRefused:
+        raise
+    except Exception as fault:
+        raise ArtefactRefused(
+            f"The model could not be read ({type(fault).__name__}).",
+            "model",
+            "Save it again with skops.io.dump, with the versions the manifest names.",
+        ) from None
+
+
+def _steps(pipeline: Any) -> tuple[Any, Any]:
+    kinds = (
+        [type(step).__name__ for _, step in pipeline.steps]
+        if type(pipeline).__name__ == "Pipeline"
+        else [type(pipeline).__name__]
+    )
+    if kinds != ["ColumnTransformer", "GradientBoostingClassifier"]:
+        raise ArtefactRefused(
+            f"The model is made of {', '.join(kinds)}.",
+            "model",
+            "This version explains a Pipeline of a ColumnTransformer and a "
+            "GradientBoostingClassifier.",
+        )
+    transformer, booster = (step for _, step in pipeline.steps)
+    if booster.init_ != "zero" and type(booster.init_).__name__ != "DummyClassifier":
+        raise ArtefactRefused(
+            "The booster starts from another model.",
+            "model.init",
+            "Train it with init=None or init='zero'.",
+        )
+    return transformer, booster
+
+
+def _check_inputs(transformer: Any, catalogue: FeatureCatalogue) -> None:
+    named = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
+    if set(named) != set(catalogue.names):
+        missing = sorted(set(named) - set(catalogue.names))
+        extra = sorted(set(catalogue.names) - set(named))
+        raise ArtefactRefused(
+            "Model and feature catalogue name different inputs"
+            + (f"; the catalogue lacks {', '.join(missing)}" if missing else "")
+            + (f"; the model does not know {', '.join(extra)}" if extra else "")
+            + ".",
+            "features.toml",
+            "Name in features.toml exactly the columns the pipeline was fitted on.",
+        )
+
+
+def _leaves(tree: Any, player_of_column: list[int], rate: float) -> list[Leaf]:
+    left, right = tree.children_left, tree.children_right
+    _check_tree(left, right, tree.feature, tree.threshold, tree.value, len(player_of_column))
+    leaves: list[Leaf] = []
+    todo: list[tuple[int, tuple[tuple[int, float, bool], ...]]] = [(0, ())]
+    while todo:
+        node, path = todo.pop()
+        if left[node] < 0:
+            conditions: dict[int, list[tuple[int, float, bool]]] = {}
+            for condition in path:
+                conditions.setdefault(player_of_column[condition[0]], []).append(condition)
+            leaves.append(Leaf(rate * float(tree.value[node, 0, 0]), conditions))
+            continue
+        column, threshold = int(tree.feature[node]), float(tree.threshold[node])
+        todo.append((int(right[node]), (*path, (column, threshold, False))))
+        todo.append((int(left[node]), (*path, (column, threshold, True))))
+    return leaves
+
+
+def _check_tree(
+    left: Any, right: Any, feature: Any, threshold: Any, value: Any, n_columns: int
+) -> None:
+    """Every child in range, every node reached once, every split on a column that exists.
+
+    scikit-learn uses these numbers without looking; a crafted file could read foreign memory.
+    """
+    n = len(left)
+    inner = left >= 0
+    sound = (
+        0 < n <= MOST_NODES
+        and len(right) == len(feature) == len(threshold) == n
+        and value.shape == (n, 1, 1)
+        and bool(np.isfinite(value).all())
+        and bool(((right >= 0) == inner).all())
+        and bool((left[inner] < n).all() and (right[inner] < n).all())
+        and bool((feature[inner] >= 0).all() and (feature[inner] < n_columns).all())
+        and bool(np.isfinite(threshold[inner]).all())
+    )
+    if sound:
+        parents = np.bincount(np.concatenate([left[inner], right[inner]]), minlength=n)
+        # n - 1 nodes with one parent each and a root without any, all reached: a tree
+        sound = parents[0] == 0 and bool((parents[1:] == 1).all()) and _all_reached(left, right)
+    if not sound:
+        raise ArtefactRefused(
+            "A tree of the model points outside itself.",
+            "model",
+            "The file is damaged or was tampered with; save the pipeline again.",
+        )
+
+
+def _all_reached(left: Any, right: Any) -> bool:
+    seen = 0
+    todo = [0]
+    while todo:
+        node = todo.pop()
+        seen += 1
+        if left[node] >= 0:
+            todo += [int(left[node]), int(right[node])]
+    return seen == len(left)

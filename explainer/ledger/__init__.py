@@ -1,0 +1,1 @@
+"""The tamper-evident record of what was shown and decided; standard library and `cryptography`."""

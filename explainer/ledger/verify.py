@@ -1,0 +1,701 @@
+"""The offline verifier. Copy this one file anywhere; it imports nothing of ours.
+
+    python verify.py DATABASE.sqlite --key VKEY [--checkpoint FILE|FOLDER]... [--keys FILE]
+
+It needs Python and the `cryptography` library. Run it on a copy of the database: while it reads,
+the service could not write. The public keys come from you and are never read from what is being
+checked. Each key is of one log, `NAME/ledger` or `NAME/access`, and only logs with a key are
+checked.
+
+What it can say: entries covered by a checkpoint that was kept outside the system were not
+altered or removed. Without such a checkpoint whoever may write the database could have written
+all of it anew. It cannot say what was never recorded, nor whether a record was true.
+
+Entries are hashed as they are stored (RFC 6962), never written out again. The tree, note and
+envelope code below repeats that of the product on purpose: two implementations have to agree.
+
+Exit code: 0 clean, 1 something is wrong with the ledger, 2 unusable arguments or files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+LOGS = ("ledger", "access")
+STATES = ("OK", "ERASED", "MISSING", "ALTERED")
+LEAF_LIMIT, NOTE_LIMIT, PAYLOAD_LIMIT = 2**16 - 1, 2**20, 2**24
+MOST_SIGNATURES, MOST_FAULTS = 100, 1000
+WHOLE = 2**53 - 1
+
+
+class Unusable(Exception):
+    """An argument or a file cannot be used; says which, and why."""
+
+
+class Wrong(Exception):
+    """Something stored is not what the writer could have stored; a sentence."""
+
+
+# -- what goes in and what comes out ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """One entry as some storage holds it; `payload` is (key id, nonce, ciphertext) or None.
+
+    `opening` is (salt, payload) of an entry everyone may read, which only erasures are.
+    """
+
+    seq: object
+    leaf: object
+    leaf_hash: object
+    payload: tuple[object, object, object] | None = None
+    opening: tuple[object, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLog:
+    """One log as some storage holds it, in order of `seq`; nothing in it is trusted.
+
+    `checkpoints` are (size, right edge, signed note); `strays` says what belongs to no entry.
+    """
+
+    name: str
+    entries: Iterable[StoredEntry]
+    size: object
+    edge: object
+    checkpoints: Sequence[tuple[object, object, object]] = ()
+    strays: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and where: `seq` is the first entry it can concern."""
+
+    log: str
+    seq: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The text of a signed note, once its signature has held."""
+
+    origin: str
+    size: int
+    root: bytes
+    outside: bool
+
+
+@dataclass(slots=True)
+class Result:
+    """What was found in one log. `covered` entries are under a checkpoint kept outside."""
+
+    log: str
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    size: int = 0
+    opened: int = 0
+    covered: int = 0
+    last_good: Checkpoint | None = None
+    faults: list[Fault] = field(default_factory=list)
+    first_bad: Fault | None = None
+    erased_by: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Return whether nothing at all was found to be wrong."""
+        return self.first_bad is None
+
+
+# -- RFC 6962 -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Tree:
+    """The right edge of a tree: the roots of its perfect subtrees, largest first."""
+
+    size: int = 0
+    edge: list[bytes] = field(default_factory=list)
+
+    def add(self, leaf: bytes) -> bytes:
+        """Add the bytes of a leaf and return its hash."""
+        first = digest = hashlib.sha256(b"\x00" + leaf).digest()
+        carry = self.size
+        while carry & 1:
+            digest = hashlib.sha256(b"\x01" + self.edge.pop() + digest).digest()
+            carry >>= 1
+        self.edge.append(digest)
+        self.size += 1
+        return first
+
+    def root(self) -> bytes:
+        """Return the root over all leaves so far."""
+        if not self.edge:
+            return hashlib.sha256(b"").digest()
+        digest = self.edge[-1]
+        for left in reversed(self.edge[:-1]):
+            digest = hashlib.sha256(b"\x01" + left + digest).digest()
+        return digest
+
+
+def read_edge(size: int, data: bytes) -> Tree:
+    """Read a stored right edge: 32 bytes for each set bit of the size."""
+    if size < 0 or len(data) != 32 * size.bit_count():
+        _wrong("The right edge stored for it does not fit its size.")
+    return Tree(size, [data[at : at + 32] for at in range(0, len(data), 32)])
+
+
+# -- C2SP signed notes --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key and the log it signs."""
+
+    name: str
+    key_id: bytes
+    public: bytes
+
+    @property
+    def log(self) -> str:
+        """Return which of the logs this key is for."""
+        return self.name.rpartition("/")[2]
+
+
+def read_key(text: str) -> Key:
+    """Read `name+hex(key id)+base64(0x01 ‖ public key)`."""
+    name, _, rest = text.strip().partition("+")
+    try:
+        data = _unbase64(rest[9:])
+        public = data[1:]
+        key_id = hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
+        fits = data[:1] == b"\x01" and len(public) == 32 and rest[:9] == f"{key_id.hex()}+"
+    except (Wrong, UnicodeEncodeError):
+        fits = False
+    if not fits:
+        raise Unusable("The key is not a verifier key of an Ed25519 signer.")
+    key = Key(name, key_id, public)
+    if key.log not in LOGS:
+        raise Unusable("The key's name does not end in /ledger or /access.")
+    return key
+
+
+def read_note(note: bytes, key: Key, *, outside: bool) -> Checkpoint:
+    """Return what `note` says if `key` signed it; signatures of other keys are passed over."""
+    text, signatures = _split_note(note)
+    checkpoint = _checkpoint(text, outside)
+    if checkpoint.origin != key.name:
+        _wrong("It is of another log than the key.")
+    blobs = [blob for name, blob in signatures if name == key.name and blob[:4] == key.key_id]
+    if not blobs:
+        _wrong("It is not signed by the key.")
+    for blob in blobs:
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(blob[4:], text.encode())
+        except InvalidSignature:
+            _wrong("Its signature is not valid.")
+    return checkpoint
+
+
+def _split_note(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    if len(note) > NOTE_LIMIT:
+        _wrong("It is too long.")
+    try:
+        decoded = note.decode()
+    except UnicodeDecodeError:
+        _wrong("It is not UTF-8.")
+    text, gap, tail = decoded.rpartition("\n\n")
+    lines = tail.split("\n")
+    if not gap or lines.pop() or not lines or len(lines) > MOST_SIGNATURES:
+        _wrong("It has no block of signatures.")
+    if re.search(r"[\x00-\x09\x0b-\x1f]", decoded):
+        _wrong("It holds control characters.")
+    signatures = []
+    for line in lines:
+        parts = line.split(" ")
+        if len(parts) != 3 or parts[0] != "—" or not parts[1]:
+            _wrong("A signature line does not have its form.")
+        signatures.append((parts[1], _unbase64(parts[2])))
+    return f"{text}\n", signatures
+
+
+def _checkpoint(text: str, outside: bool) -> Checkpoint:
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) < 3 or not all(lines) or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+        _wrong("It is not origin, size and root.")
+    root = _unbase64(lines[2])
+    if len(root) != 32:
+        _wrong("Its root is not 32 bytes long.")
+    return Checkpoint(lines[0], int(lines[1]), root, outside)
+
+
+def _unbase64(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        _wrong("Something in it is not base64.")
+    if base64.b64encode(data).decode() != text:
+        _wrong("Something in it is not base64 in its one spelling.")
+    return data
+
+
+# -- leaves and payloads ------------------------------------------------------------------------
+
+_HASH = r"[0-9a-f]{64}"
+_FORMS = {
+    "type": r"[a-z][a-z_]{0,31}",
+    "ts": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z",
+    "ts_source": r"[a-z0-9-]{1,16}",
+    "tenant": r"[a-z0-9][a-z0-9.-]{0,62}",
+    "model": rf"(?:sha256:)?{_HASH}",
+    "explainer": rf"(?:sha256:)?{_HASH}",
+    "commit": _HASH,
+    "ct": _HASH,
+    "told": _HASH,
+    "idem": _HASH,
+}
+_OPTIONAL = {"model", "explainer", "told", "idem"}
+
+
+def read_canonical(data: bytes) -> object:
+    """Read JSON that has exactly one spelling (RFC 8785, without floats)."""
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=_pairs, parse_float=_number, parse_constant=_number
+        )
+        _check_numbers(value)
+        spelled = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+    except (ValueError, RecursionError):
+        _wrong("Its bytes are not JSON.")
+    if spelled != data:
+        _wrong("Its bytes are not in canonical form.")
+    return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs) or not all(key.isascii() for key, _ in pairs):
+        _wrong("It has a key twice, or one that is not ASCII.")
+    return dict(pairs)
+
+
+def _number(_text: str) -> NoReturn:
+    _wrong("It holds a number that is not whole.")
+
+
+def _check_numbers(value: object) -> None:
+    if isinstance(value, int) and abs(value) > WHOLE:
+        _wrong("It holds a number beyond 2^53 - 1.")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_numbers(item)
+
+
+def read_leaf(leaf: bytes, seq: int) -> dict[str, Any]:
+    """Return the fields of a leaf that has exactly the documented form."""
+    if len(leaf) > LEAF_LIMIT:
+        _wrong("Its leaf is too long.")
+    value = read_canonical(leaf)
+    if not isinstance(value, dict) or set(value) != {"v", "seq", *_FORMS}:
+        _wrong("Its leaf does not have the documented fields.")
+    if type(value["v"]) is not int or value["v"] != 1:
+        _wrong("Its leaf is of a version this verifier does not know.")
+    if type(value["seq"]) is not int or value["seq"] != seq:
+        _wrong("Its leaf was written for another position.")
+    for name, pattern in _FORMS.items():
+        text = value[name]
+        if text is None and name in _OPTIONAL:
+            continue
+        if not isinstance(text, str) or not re.fullmatch(pattern, text):
+            _wrong(f"The field {name} of its leaf does not have its form.")
+    return value
+
+
+def open_payload(leaf: Mapping[str, Any], nonce: bytes, ciphertext: bytes, key: bytes) -> bytes:
+    """Decrypt a payload and check it against the commitment in its leaf."""
+    place = [leaf["v"], leaf["seq"], leaf["type"], leaf["tenant"]]
+    bound = json.dumps(place, separators=(",", ":")).encode()
+    try:
+        plain = AESGCM(key).decrypt(nonce, ciphertext, bound)
+    except (InvalidTag, ValueError):
+        _wrong("Its payload does not open with its key.")
+    _check_commitment(leaf, plain[:32], plain[32:])
+    return plain[32:]
+
+
+def _check_commitment(leaf: Mapping[str, Any], salt: bytes, payload: bytes) -> None:
+    if hmac.digest(salt, payload, "sha256").hex() != leaf["commit"]:
+        _wrong("Its payload is not the one that was committed to.")
+
+
+# -- one log ------------------------------------------------------------------------------------
+
+
+def verify_log(
+    stored: StoredLog,
+    key: Key,
+    outside: Sequence[Checkpoint] = (),
+    keys: Mapping[str, bytes | None] | None = None,
+) -> Result:
+    """Check everything about one log, from whatever storage its rows come.
+
+    `keys` maps key ids to keys, None for a key this recipient does not get. With it given, a
+    payload under a key that is not listed counts as altered.
+    """
+    result = Result(stored.name)
+    known = [*_stored_checkpoints(stored, key, result), *outside]
+    tree, whole = _walk(stored, sorted(known, key=lambda one: one.size), result, keys)
+    if whole:
+        _check_end(stored, tree, known, result)
+    for stray in stored.strays:
+        _fault(result, result.size, stray)
+    return result
+
+
+def _stored_checkpoints(stored: StoredLog, key: Key, result: Result) -> Iterator[Checkpoint]:
+    for size, edge, note in stored.checkpoints:
+        try:
+            checkpoint = read_note(_bytes(note), key, outside=False)
+            if size != checkpoint.size:
+                _wrong("It is filed under another size.")
+            if read_edge(checkpoint.size, _bytes(edge)).root() != checkpoint.root:
+                _wrong("The right edge stored with it has another root.")
+        except Wrong as wrong:
+            at = size if isinstance(size, int) and size > 0 else 0
+            _fault(result, at, f"The checkpoint stored for size {at} is not good. {wrong}")
+        else:
+            yield checkpoint
+
+
+def _walk(
+    stored: StoredLog,
+    known: Sequence[Checkpoint],
+    result: Result,
+    keys: Mapping[str, bytes | None] | None,
+) -> tuple[Tree, bool]:
+    """Go through the entries; return their tree, and whether it stands on all of them."""
+    tree, whole, expected, due, bare = Tree(), True, 0, list(reversed(known)), []
+    for row in stored.entries:
+        while due and whole and due[-1].size == tree.size:
+            _compare(due.pop(), tree, result)
+        result.size += 1
+        if row.seq != expected or type(row.seq) is not int:
+            _fault(result, expected, f"Where entry {expected} should be is another or none.")
+            whole = False
+        seq = row.seq if type(row.seq) is int else expected
+        expected = seq + 1
+        if isinstance(row.leaf, bytes) and whole:
+            tree.add(row.leaf)
+        else:
+            whole = False
+        try:
+            sealed = _check_entry(row, seq, result, keys)
+        except Wrong as wrong:
+            result.counts["ALTERED"] += 1
+            _fault(result, seq, f"Entry {seq} was altered. {wrong}")
+        else:
+            if sealed:
+                result.counts["OK"] += 1
+            else:
+                bare.append(seq)
+    while due and whole and due[-1].size == tree.size:
+        _compare(due.pop(), tree, result)
+    for seq in bare:
+        if result.erased_by.get(seq, -1) > seq:
+            result.counts["ERASED"] += 1
+        else:
+            result.counts["MISSING"] += 1
+            _fault(result, seq, f"The payload of entry {seq} is gone, and no erasure covers it.")
+    return tree, whole
+
+
+def _check_entry(
+    row: StoredEntry, seq: int, result: Result, keys: Mapping[str, bytes | None] | None
+) -> bool:
+    """Raise Wrong if something about one entry is; return whether its payload is there."""
+    data = _bytes(row.leaf)
+    leaf = read_leaf(data, seq)
+    if row.leaf_hash != hashlib.sha256(b"\x00" + data).digest():
+        _wrong("The hash stored with it is not that of its leaf.")
+    if row.opening is not None:
+        salt, opened = (_bytes(part) for part in row.opening)
+        if leaf["type"] != "erasure":
+            _wrong("Its payload lies open, which only that of an erasure does.")
+        _check_commitment(leaf, salt, opened)
+        for covered in _covered_by(opened):
+            result.erased_by.setdefault(covered, seq)
+    if row.payload is None:
+        return False
+    key_id, nonce, ciphertext = row.payload
+    nonce, ciphertext = _bytes(nonce), _bytes(ciphertext)
+    if len(nonce) != 12 or hashlib.sha256(nonce + ciphertext).hexdigest() != leaf["ct"]:
+        _wrong("Its sealed payload is not the one its leaf names.")
+    if keys is not None:
+        if not isinstance(key_id, str) or key_id not in keys:
+            _wrong("Its payload names a key that is not among the keys given.")
+        case_key = keys[key_id]
+        if case_key is not None:
+            open_payload(leaf, nonce, ciphertext, case_key)
+            result.opened += 1
+    return True
+
+
+def _covered_by(opened: bytes) -> list[int]:
+    payload = read_canonical(opened)
+    seqs = payload.get("seqs") if isinstance(payload, dict) else None
+    if not isinstance(seqs, list) or not all(type(seq) is int for seq in seqs):
+        _wrong("It does not say which entries it erased.")
+    return seqs
+
+
+def _compare(checkpoint: Checkpoint, tree: Tree, result: Result) -> None:
+    """Compare the tree so far with a checkpoint of the same size."""
+    since = result.last_good.size if result.last_good else 0
+    if checkpoint.root != tree.root():
+        _fault(
+            result,
+            min(since, max(tree.size - 1, 0)),
+            f"The entries {since} to {tree.size - 1} are not those that were sealed"
+            f"{' (checkpoint from outside)' if checkpoint.outside else ''}.",
+        )
+        return
+    result.last_good = checkpoint
+    if checkpoint.outside:
+        result.covered = checkpoint.size
+
+
+def _check_end(stored: StoredLog, tree: Tree, known: Iterable[Checkpoint], result: Result) -> None:
+    """Compare the end of the log with its head, and with checkpoints beyond it."""
+    if (stored.size, stored.edge) != (tree.size, b"".join(tree.edge)):
+        _fault(result, tree.size, "The head does not fit the entries.")
+    longest = max((one.size for one in known), default=0)
+    if longest > tree.size:
+        _fault(
+            result,
+            tree.size,
+            f"The tail was cut: {tree.size} entries are there, {longest} were sealed.",
+        )
+
+
+def _fault(result: Result, seq: int, what: str) -> None:
+    fault = Fault(result.log, seq, what)
+    if result.first_bad is None or seq < result.first_bad.seq:
+        result.first_bad = fault
+    if len(result.faults) < MOST_FAULTS:
+        result.faults.append(fault)
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes) or len(value) > PAYLOAD_LIMIT:
+        _wrong("A stored value is no byte string of sensible length.")
+    return value
+
+
+def _wrong(what: str) -> NoReturn:
+    raise Wrong(what)
+
+
+# -- a SQLite database --------------------------------------------------------------------------
+
+_ENTRIES = """
+SELECT e.seq, e.leaf, e.leaf_hash,
+       p.log IS NOT NULL, p.key_id, p.nonce, p.ciphertext, o.log IS NOT NULL, o.salt, o.payload
+FROM entry AS e
+LEFT JOIN payload AS p ON p.log = e.log AND p.seq = e.seq
+LEFT JOIN opening AS o ON o.log = e.log AND o.seq = e.seq
+WHERE e.log = ? ORDER BY e.seq
+"""
+
+
+def verify_database(
+    path: Path,
+    keys: Sequence[Key],
+    outside: Sequence[Checkpoint] = (),
+    case_keys: Mapping[str, bytes | None] | None = None,
+) -> list[Result]:
+    """Check every log that one of `keys` is for; raises Unusable if the file cannot be read."""
+    if not path.is_file():
+        raise Unusable(f"There is no file {path}.")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.text_factory = _text
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("BEGIN")  # one moment of the database for all that follows
+            return [
+                verify_log(
+                    _stored_log(database, key.log),
+                    key,
+                    [one for one in outside if one.origin == key.name],
+                    case_keys,
+                )
+                for key in keys
+            ]
+    except sqlite3.Error as fault:
+        raise Unusable(f"{path} cannot be read as a database of Warum: {fault}.") from None
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")  # damaged text is a fault to find, not to stumble on
+
+
+def _stored_log(database: sqlite3.Connection, name: str) -> StoredLog:
+    head = database.execute("SELECT size, range FROM head WHERE log = ?", (name,)).fetchone()
+    size, edge = head or (None, None)
+    checkpoints = database.execute(
+        "SELECT size, range, note FROM checkpoint WHERE log = ? ORDER BY size", (name,)
+    ).fetchall()
+    entries = _stored_entries(database, name)
+    return StoredLog(name, entries, size, edge, checkpoints, list(_strays(database, name)))
+
+
+def _stored_entries(database: sqlite3.Connection, name: str) -> Iterator[StoredEntry]:
+    for row in database.execute(_ENTRIES, (name,)):
+        yield StoredEntry(
+            seq=row[0],
+            leaf=row[1],
+            leaf_hash=row[2],
+            payload=(row[4], row[5], row[6]) if row[3] else None,
+            opening=(row[8], row[9]) if row[7] else None,
+        )
+
+
+def _strays(database: sqlite3.Connection, name: str) -> Iterator[str]:
+    """Say what belongs to no entry of this log, or to no log at all."""
+    others = f"log NOT IN ({', '.join('?' * len(LOGS))})"
+    for table in ("entry", "head", "payload", "opening", "checkpoint"):
+        query = f"SELECT count(*) FROM {table} WHERE {others}"  # noqa: S608 - fixed names
+        if database.execute(query, LOGS).fetchone()[0]:
+            yield f"The table {table} has rows of no known log."
+    for table in ("payload", "opening"):
+        query = (
+            f"SELECT count(*) FROM {table} AS x WHERE x.log = ? AND NOT EXISTS "  # noqa: S608
+            "(SELECT 1 FROM entry AS e WHERE e.log = x.log AND e.seq = x.seq)"
+        )
+        if database.execute(query, (name,)).fetchone()[0]:
+            yield f"The table {table} has rows of no entry."
+
+
+# -- what the user brings -----------------------------------------------------------------------
+
+
+def read_outside(paths: Iterable[Path], keys: Sequence[Key]) -> list[Checkpoint]:
+    """Read checkpoints kept outside: files, or folders of `*.note` files.
+
+    In a folder, notes of logs without a key here are passed over; a file given by name has to
+    be of one of the logs.
+    """
+    found = []
+    for path in paths:
+        files = sorted(path.rglob("*.note")) if path.is_dir() else [path]
+        notes = [(file, _read_file(file, NOTE_LIMIT)) for file in files]
+        origins = {key.name.encode(): key for key in keys}
+        ours = [(file, note) for file, note in notes if note.split(b"\n")[0] in origins]
+        if not ours:
+            raise Unusable(f"{path} holds no checkpoint of a log whose key was given.")
+        for file, note in ours:
+            try:
+                found.append(read_note(note, origins[note.split(b"\n")[0]], outside=True))
+            except Wrong as wrong:
+                raise Unusable(f"The checkpoint {file} is not good. {wrong}") from None
+    return found
+
+
+def read_case_keys(path: Path) -> dict[str, bytes | None]:
+    """Read a JSON object of key ids and keys in hexadecimal; null for a key not handed out."""
+    try:
+        value = json.loads(_read_file(path, 2**28).decode())
+        keys = {name: None if key is None else bytes.fromhex(key) for name, key in value.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        keys = {"": b""}
+    if any(key is not None and len(key) != 32 for key in keys.values()):
+        raise Unusable(f"{path} is not a JSON object of key ids and keys of 64 digits.")
+    return keys
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError):
+        raise Unusable(f"{path} cannot be read.") from None
+    if len(data) > limit:
+        raise Unusable(f"{path} is too long.")
+    return data
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def report(result: Result) -> str:
+    """Say in words what was found in one log."""
+    counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
+    lines = [f"{result.log}: {result.size} entries: {counts}"]
+    if result.covered:
+        lines.append(f"  entries 0 to {result.covered - 1} are under a checkpoint from outside")
+    else:
+        lines.append(
+            "  no checkpoint from outside covers any entry: whoever may write the database could"
+            " have written all of it anew, and this check would not notice"
+        )
+    if result.opened:
+        lines.append(f"  {result.opened} payloads were opened and are what was committed to")
+    if result.first_bad is not None:
+        good = result.last_good.size if result.last_good else 0
+        lines.append(f"  FAULT at entry {result.first_bad.seq}: {result.first_bad.what}")
+        lines += [f"  also: {one.what}" for one in result.faults if one != result.first_bad][:20]
+        lines.append(f"  last good checkpoint: size {good}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verifier and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="verify.py", description="Check a ledger of Warum, offline."
+    )
+    parser.add_argument("database", type=Path, help="the SQLite file, best a copy of it")
+    parser.add_argument(
+        "--key", action="append", required=True, help="verifier key of a log; repeatable"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        type=Path,
+        default=[],
+        help="a checkpoint kept outside, or a folder of them; repeatable",
+    )
+    parser.add_argument("--keys", type=Path, help="JSON file of case keys, to check payloads")
+    given = parser.parse_args(arguments)
+    try:
+        keys = [read_key(text) for text in given.key]
+        outside = read_outside(given.checkpoint, keys)
+        case_keys = None if given.keys is None else read_case_keys(given.keys)
+        results = verify_database(given.database, keys, outside, case_keys)
+    except Unusable as fault:
+        print(f"Cannot verify: {fault}", file=sys.stderr)
+        return 2
+    for result in results:
+        print(report(result))
+    clean = all(result.clean for result in results)
+    print("clean" if clean else "NOT CLEAN")
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

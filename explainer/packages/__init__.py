@@ -1,0 +1,1 @@
+"""Agency model packages: data, never code; read once, checked whole, admitted or not."""

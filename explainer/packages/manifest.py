@@ -1,0 +1,303 @@
+"""`manifest.toml`: what a package is, which line it draws, and the digest of every other file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from explainer.core.attribution import DecisionLine, Side
+from explainer.core.explanation import PackageIdentity, ReasonPolicy
+from explainer.errors import ManifestInvalid, PackageError, PackageFaulty
+from explainer.families.limits import LimitRules
+
+PROTOCOL = 1
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """The digest and size of one file of the package."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A checked manifest. `digest` covers it and, through [files], everything else."""
+
+    digest: str
+    id: str
+    version: str
+    owner: str
+    created: date
+    licence: str
+    purpose: str
+    benefit_type: str
+    unit: str
+    artificial_intelligence: bool
+    format: str
+    model_file: str
+    positive_class: str
+    trained_with: Mapping[str, str]
+    line: DecisionLine
+    decision_type: str
+    background_file: str
+    background_rows: int
+    background_note: str
+    policy: ReasonPolicy
+    limits: LimitRules
+    offered: tuple[str, ...]
+    default_language: str
+    review_status: str
+    review_note: str
+    retention_class: str
+    files: Mapping[str, FileEntry]
+
+    @property
+    def identity(self) -> PackageIdentity:
+        return PackageIdentity(self.id, self.version, self.digest)
+
+    @property
+    def outcomes(self) -> tuple[str, str]:
+        return (self.line.above, self.line.below)
+
+
+class Table:
+    """A TOML table that is read key by key; collects what is wrong and what nobody asked for."""
+
+    def __init__(self, name: str, data: object, faults: list[PackageError], file: str) -> None:
+        self._name = name
+        self._file = file
+        self._faults = faults
+        self._data: dict[str, Any] = {}
+        if isinstance(data, dict):
+            self._data = dict(data)
+        else:
+            self.fault("The table is missing.", f"Add [{name}].")
+
+    def fault(self, what: str, mend: str, key: str = "") -> None:
+        at = ".".join(part for part in (self._name, key) if part)
+        self._faults.append(ManifestInvalid(what, f"{self._file}, {at}", mend))
+
+    def has(self, key: str) -> bool:
+        return key in self._data
+
+    def take(
+        self, key: str, kind: type | tuple[type, ...], hint: str, *, default: Any = None
+    ) -> Any:
+        """The value of `key`, or `default`; without a default the key is needed."""
+        if key not in self._data:
+            if default is None:
+                self.fault("The key is missing.", hint, key)
+            return default
+        value = self._data.pop(key)
+        wanted = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+            self.fault("The value is of the wrong kind.", hint, key)
+            return default
+        return value
+
+    def text(self, key: str, hint: str, pattern: re.Pattern[str] | None = None) -> str:
+        value = self.take(key, str, hint)
+        if isinstance(value, str) and (
+            not value.strip() or (pattern is not None and not pattern.fullmatch(value))
+        ):
+            self.fault("The text is empty or of the wrong form.", hint, key)
+        return value or ""
+
+    def choice(self, key: str, among: tuple[str, ...]) -> str:
+        value = self.take(key, str, f"Give one of: {', '.join(among)}.")
+        if value is not None and value not in among:
+            self.fault("The value is not known.", f"Give one of: {', '.join(among)}.", key)
+        return value if value in among else among[0]
+
+    def thousandths(self, key: str, default: str) -> int:
+        """A share written as a decimal string, as a whole number of thousandths."""
+        raw = self.take(key, str, f'Give a share such as "{default}".', default=default)
+        try:
+            share = Decimal(raw)
+        except (InvalidOperation, TypeError):
+            share = Decimal(-1)
+        if not 0 <= share <= 1:
+            self.fault("The share is not between 0 and 1.", f'Give, say, "{default}".', key)
+            share = Decimal(default)
+        return int(share * 1000)
+
+    def table(self, key: str) -> Table:
+        inner = self._data.pop(key, None)
+        name = f"{self._name}.{key}" if self._name else key
+        return Table(name, inner, self._faults, self._file)
+
+    def rest(self) -> dict[str, Any]:
+        left, self._data = self._data, {}
+        return left
+
+    def done(self) -> None:
+        for key in self._data:
+            self.fault("The key is not known.", "Remove it, or check its spelling.", key)
+
+
+def parse_toml(data: bytes, file: str) -> dict[str, Any]:
+    """Raises ManifestInvalid with the line where the file is no TOML."""
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ManifestInvalid(f"The file is not TOML: {fault}.", file, "Correct it.") from None
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """Check a manifest. Raises PackageFaulty with every fault."""
+    try:
+        parsed = parse_toml(data, "manifest.toml")
+    except ManifestInvalid as fault:
+        raise PackageFaulty("manifest.toml", [fault]) from None
+    faults: list[PackageError] = []
+    top = Table("", parsed, faults, "manifest.toml")
+    protocol = top.take("protocol", int, f"Give protocol = {PROTOCOL}.")
+    if protocol is not None and protocol != PROTOCOL:
+        top.fault(
+            f"Protocol {protocol} is not known.", f"This version reads {PROTOCOL}.", "protocol"
+        )
+    manifest = _manifest(top, hashlib.sha256(data).hexdigest())
+    top.done()
+    if faults:
+        raise PackageFaulty("manifest.toml", faults)
+    return manifest
+
+
+def _manifest(top: Table, digest: str) -> Manifest:
+    head = {
+        "id": top.text("id", "Small letters, digits and _.", IDENTIFIER),
+        "version": top.text("version", 'Give, say, "1.0.0".'),
+        "owner": top.text("owner", "Say which office answers for the package."),
+        "created": top.take("created", date, "Give a date such as 2026-03-01."),
+        "licence": top.text("licence", "Say under which terms it may be used."),
+        "purpose": top.text("purpose", "Say in a sentence what the model is for."),
+        "benefit_type": top.text("benefit_type", "Small letters, digits and _.", IDENTIFIER),
+        "unit": top.text("unit", "The unit that decides by default.", IDENTIFIER),
+        "artificial_intelligence": top.take("artificial_intelligence", bool, "Say true or false."),
+    }
+    model = top.table("model")
+    head |= {
+        "format": model.text("format", 'Give, say, "skops".'),
+        "model_file": model.text("file", "Name the model file.", FILE_NAME),
+        "positive_class": model.text("positive_class", "Name the class the margin is for."),
+        "trained_with": model.take("trained_with", dict, "Name library versions.", default={}),
+    }
+    model.choice("kind", ("binary",))
+    model.choice("space", ("log-odds",))
+    model.take("classes", list, "List both classes.", default=[])
+    model.done()
+    line, decision_type = _line(top.table("suggestion"))
+    background = top.table("background")
+    head |= {
+        "background_file": background.text("file", "Name the file.", FILE_NAME),
+        "background_rows": background.take("rows", int, "Say how many rows it has."),
+        "background_note": background.text("note", "Say how its rows were chosen."),
+    }
+    background.done()
+    languages = top.table("languages")
+    languages.choice("source", ("de",))
+    offered = languages.take("offered", list, 'Give, say, ["de", "en"].', default=["de"])
+    default = languages.text("default", 'Give, say, "de".')
+    if default not in offered or "de" not in offered:
+        languages.fault(
+            "German and the default must be among the offered languages.",
+            "Add them to offered.",
+            "offered",
+        )
+    languages.done()
+    review = top.table("review")
+    head |= {
+        "review_status": review.choice("status", ("not_approved", "approved")),
+        "review_note": review.text("note", "Say who approved it, or that nobody did."),
+    }
+    review.done()
+    retention = top.table("retention")
+    head["retention_class"] = retention.text("class", 'Give, say, "case_file".')
+    retention.done()
+    return Manifest(
+        digest=digest,
+        line=line,
+        decision_type=decision_type,
+        policy=_policy(top.table("reasons")),
+        limits=_limits(top.table("limits")),
+        offered=tuple(map(str, offered)),
+        default_language=default,
+        files=_files(top.table("files")),
+        **head,
+    )
+
+
+def _line(table: Table) -> tuple[DecisionLine, str]:
+    threshold = table.take("threshold", (float, int), "Give the line in raw margin.")
+    above = table.text("above", "Name the outcome above the line.", IDENTIFIER)
+    below = table.text("below", "Name the outcome below the line.", IDENTIFIER)
+    if above == below:
+        table.fault("Both sides have the same outcome.", "Name two outcomes.", "below")
+    favours = table.choice("favours_applicant", ("above", "below"))
+    decision_type = table.choice("decision_type", ("bound", "judgement"))
+    table.done()
+    return DecisionLine(float(threshold or 0), above, below, Side(favours)), decision_type
+
+
+def _policy(table: Table) -> ReasonPolicy:
+    policy = ReasonPolicy(
+        cap=table.take("cap_applicant", int, "Give, say, 4.", default=4),
+        cap_towards=table.take("cap_towards", int, "Give, say, 3.", default=3),
+        cap_away=table.take("cap_away", int, "Give, say, 2.", default=2),
+        floor=table.thousandths("floor", "0.05"),
+        coverage=table.thousandths("coverage", "0.80"),
+        opposing_floor=table.thousandths("opposing_floor", "0.10"),
+        unclear_floor=table.thousandths("unclear_floor", "0.15"),
+        nearness=table.thousandths("nearness", "0.1") / 1000,
+    )
+    if not (2 <= policy.cap <= 6 and policy.cap_towards <= policy.cap):
+        table.fault("The caps do not fit together.", "Give 2 to 6 in all, fewer towards.")
+    table.done()
+    return policy
+
+
+def _limits(table: Table) -> LimitRules:
+    rules = LimitRules(
+        outside_values=table.take("outside_values", int, "Give, say, 3.", default=3),
+        outside_share=table.thousandths("outside_share", "0.05"),
+        stand_in_share=table.thousandths("stand_in_share", "0.30"),
+        stale_after=_optional(table, "stale_after", date, "Give a date such as 2027-12-31."),
+        as_of=_optional(table, "as_of", int, "Give the year the model is as of."),
+    )
+    if rules.stale_after is not None and rules.as_of is None:
+        table.fault("A date of going stale needs the year the model is as of.", "Add as_of.")
+    table.done()
+    return rules
+
+
+def _optional(table: Table, key: str, kind: Callable[..., Any], hint: str) -> Any:
+    return table.take(key, kind, hint) if table.has(key) else None  # type: ignore[arg-type]
+
+
+def _files(table: Table) -> dict[str, FileEntry]:
+    files: dict[str, FileEntry] = {}
+    for name, entry in table.rest().items():
+        if (
+            not FILE_NAME.fullmatch(name)
+            or ".." in name
+            or not isinstance(entry, dict)
+            or set(entry) != {"sha256", "size"}
+            or not re.fullmatch(r"[0-9a-f]{64}", str(entry["sha256"]))
+            or not isinstance(entry["size"], int)
+        ):
+            table.fault(
+                "A file entry is not understood.", "Run `warum package seal` to write them.", name
+            )
+            continue
+        files[name] = FileEntry(entry["sha256"], entry["size"])
+    return files

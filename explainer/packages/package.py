@@ -1,0 +1,353 @@
+"""A model package: all its parts under one digest, read once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from explainer.core.case import FeatureCatalogue, Kind, Scalar
+from explainer.core.disclosure import Disclosure
+from explainer.core.explanation import PackageIdentity
+from explainer.errors import (
+    ArtefactChanged,
+    BackgroundInvalid,
+    CaseError,
+    LanguageNotOffered,
+    ManifestInvalid,
+    PackageError,
+    PackageFaulty,
+    PackageNotFound,
+)
+from explainer.families.artefacts import check_unchanged, open_model, read_once
+from explainer.families.attribute import Explained, explained
+from explainer.families.model import RawRow
+from explainer.packages.features import read_features
+from explainer.packages.manifest import Manifest, parse_toml, read_manifest
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language, language
+from explainer.text.sentences import Voice
+from explainer.text.wording import (
+    Wording,
+    check_texts,
+    needed_keys,
+    source_wording,
+    translated_wording,
+)
+
+UNLISTED = {"manifest.toml", "manifest.sig"}
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCase:
+    """A recorded case with the numbers the bare pipeline gave in the training environment."""
+
+    case: Mapping[str, Any]
+    margin: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """An open package. Everything in it was hashed before it was parsed."""
+
+    manifest: Manifest
+    catalogue: FeatureCatalogue
+    explained: Explained
+    wordings: Mapping[str, Wording]
+    golden: tuple[GoldenCase, ...]
+    recorded_texts: Mapping[str, bytes]
+
+    @property
+    def identity(self) -> PackageIdentity:
+        return self.manifest.identity
+
+    @property
+    def disclosure(self) -> Disclosure:
+        return Disclosure(self.manifest.limits.as_of)
+
+    @cached_property
+    def checklist(self) -> tuple[str, ...]:
+        """Identifiers of what the program cannot know, in file order."""
+        return tuple(self.wordings["de"].part("checklist"))
+
+    def wording(self, spoken: Language) -> Wording:
+        try:
+            return self.wordings[spoken.tag]
+        except KeyError:
+            raise LanguageNotOffered(
+                "The package is not worded in this language.",
+                self.manifest.id,
+                f"Choose from {', '.join(self.wordings)}.",
+            ) from None
+
+    def voice(self, spoken: Language, *, staff: bool) -> Voice:
+        """Product and package words in one language, together or not at all."""
+        return Voice(
+            spoken,
+            catalog(spoken, staff=staff),
+            self.wording(spoken),
+            self.catalogue,
+            self.manifest.artificial_intelligence,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFiles:
+    """The bytes of a package, read once and equal to what its manifest names."""
+
+    folder: Path
+    manifest: Manifest
+    data: Mapping[str, bytes]
+
+
+def read_files(folder: Path) -> PackageFiles:
+    """Read every file once and compare it with the manifest.
+
+    Raises PackageNotFound, or PackageFaulty with every file that is missing, changed or unnamed.
+    """
+    try:
+        head = read_once(folder / "manifest.toml")
+    except OSError as fault:
+        raise PackageNotFound(
+            f"There is no readable manifest.toml ({fault.strerror}).",
+            str(folder),
+            "Name the folder of a package; `warum package new` makes one.",
+        ) from None
+    manifest = read_manifest(head)
+    faults: list[PackageError] = []
+    data: dict[str, bytes] = {}
+    for name, entry in manifest.files.items():
+        try:
+            data[name] = read_once(folder / name)
+            check_unchanged(name, data[name], entry.sha256, entry.size)
+        except OSError as fault:
+            faults.append(
+                ArtefactChanged(f"The file cannot be read ({fault.strerror}).", name, "Restore it.")
+            )
+        except PackageError as fault:
+            faults.append(fault)
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() or path.is_symlink()
+    }
+    faults.extend(
+        ArtefactChanged(
+            "The file is not named in the manifest.",
+            name,
+            "Remove it, or run `warum package seal` if it belongs here.",
+        )
+        for name in sorted(present - set(manifest.files) - UNLISTED)
+    )
+    needed = ("features.toml", "wording.toml", manifest.model_file, manifest.background_file)
+    faults.extend(
+        ManifestInvalid("The file is not there.", name, "Add it to the package.")
+        for name in needed
+        if name not in manifest.files
+    )
+    if faults:
+        raise PackageFaulty(manifest.id, faults)
+    return PackageFiles(folder, manifest, data)
+
+
+def open_package(folder: Path) -> ModelPackage:
+    """Read, check and open the package in `folder`.
+
+    Raises PackageFaulty with every fault that can be found at once.
+    """
+    files = read_files(folder)
+    manifest = files.manifest
+    faults: list[PackageError] = []
+    features = _toml(files, "features.toml", faults)
+    agency = _toml(files, "wording.toml", faults)
+    if faults:
+        raise PackageFaulty(manifest.id, faults)
+    catalogue = read_features(features)
+    wordings = _wordings(files, catalogue, source_wording(features, agency), faults)
+    model: Explained | None = None
+    try:
+        model = _explained(files, catalogue)
+    except PackageFaulty as several:
+        faults += several.faults
+    except PackageError as fault:
+        faults.append(fault)
+    golden: tuple[GoldenCase, ...] = ()
+    try:
+        golden = read_golden(files.data.get("golden/cases.jsonl", b""))
+    except PackageError as fault:
+        faults.append(fault)
+    if faults or model is None:
+        raise PackageFaulty(manifest.id, faults)
+    texts = {
+        name.removeprefix("golden/"): data
+        for name, data in files.data.items()
+        if name.startswith("golden/") and name.endswith(".txt")
+    }
+    return ModelPackage(manifest, catalogue, model, wordings, golden, texts)
+
+
+def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
+    """The recorded cases of golden/cases.jsonl. Raises ManifestInvalid with the line."""
+    found = []
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            found.append(GoldenCase(row["case"], float(row["margin"]), float(row["probability"])))
+        except (ValueError, KeyError, TypeError):
+            raise ManifestInvalid(
+                "The line is not a recorded case.",
+                f"golden/cases.jsonl, line {number}",
+                'Give {"case": {…}, "margin": …, "probability": …} from the training environment.',
+            ) from None
+    return tuple(found)
+
+
+def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
+    """The comparison rows; an empty cell is a missing value.
+
+    Raises PackageFaulty naming the lines where a value does not fit the catalogue.
+    """
+    where = "background.csv"
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
+    names = reader.fieldnames or []
+    if sorted(names) != sorted(catalogue.names):
+        raise BackgroundInvalid(
+            "Its columns are not the features of the catalogue.",
+            where,
+            f"Give exactly: {', '.join(catalogue.names)}.",
+        )
+    rows: list[RawRow] = []
+    faults: list[PackageError] = []
+    for number, line in enumerate(reader, start=2):
+        row: dict[str, Scalar | None] = {}
+        for feature in catalogue:
+            try:
+                row[feature.name] = _cell(line[feature.name], feature.name, catalogue)
+            except CaseError as fault:
+                faults.append(
+                    BackgroundInvalid(
+                        fault.what, f"{where}, line {number}, {feature.name}", fault.mend
+                    )
+                )
+        rows.append(row)
+    if faults:
+        raise PackageFaulty(where, faults)
+    return rows
+
+
+def _cell(text: str | None, name: str, catalogue: FeatureCatalogue) -> Scalar | None:
+    feature = catalogue[name]
+    if text is None or text == "":
+        if not feature.optional:
+            return feature.check(None)
+        return None
+    if feature.kind is Kind.CHOICE:
+        return feature.check(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return feature.check(text)
+    return feature.check(number)
+
+
+def _toml(files: PackageFiles, name: str, faults: list[PackageError]) -> dict[str, Any]:
+    try:
+        return parse_toml(files.data[name], name)
+    except PackageError as fault:
+        faults.append(fault)
+        return {}
+
+
+def _wordings(
+    files: PackageFiles,
+    catalogue: FeatureCatalogue,
+    source: Mapping[str, str],
+    faults: list[PackageError],
+) -> dict[str, Wording]:
+    wordings: dict[str, Wording] = {}
+    missing = [
+        key for key, _ in needed_keys(catalogue, files.manifest.outcomes) if key not in source
+    ]
+    if missing:
+        faults.append(
+            ManifestInvalid(
+                f"{len(missing)} German texts are missing: {', '.join(missing)}.",
+                "features.toml and wording.toml",
+                "Write each as a label or as a whole sentence.",
+            )
+        )
+    for tag in files.manifest.offered:
+        try:
+            spoken = language(tag)
+            if spoken.is_source:
+                check_texts(source, "features.toml and wording.toml")
+                wordings[tag] = Wording(spoken, source)
+                continue
+            name = f"locales/{spoken.folder}/wording.po"
+            wordings[tag] = translated_wording(spoken, source, files.data.get(name, b""))
+        except LanguageNotOffered as fault:
+            faults.append(ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend))
+        except PackageError as fault:
+            faults.append(fault)
+    return wordings
+
+
+def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
+    manifest = files.manifest
+    background = files.data[manifest.background_file]
+    rows = read_background(background, catalogue)
+    if len(rows) != manifest.background_rows:
+        raise BackgroundInvalid(
+            f"It has {len(rows)} rows where the manifest says {manifest.background_rows}.",
+            manifest.background_file,
+            "Correct background.rows, or restore the file.",
+        )
+    model = open_model(
+        manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
+    )
+    _check_stand_ins(model.stand_ins, catalogue)
+    return explained(model, catalogue, manifest.line, rows, hashlib.sha256(background).hexdigest())
+
+
+def _check_stand_ins(of_pipeline: Mapping[str, float | str], catalogue: FeatureCatalogue) -> None:
+    faults: list[PackageError] = []
+    for feature in catalogue:
+        if not feature.optional:
+            continue
+        used = of_pipeline.get(feature.name)
+        if used is None:
+            faults.append(
+                ManifestInvalid(
+                    "The model has no imputer for this feature.",
+                    f"features.toml, {feature.name}",
+                    "Set optional = false, or train with an imputer.",
+                )
+            )
+        elif used != feature.stand_in:
+            faults.append(
+                ManifestInvalid(
+                    f"The pipeline puts {used} in the place of a missing value.",
+                    f"features.toml, {feature.name}.stand_in",
+                    "Write that value; people are told which stand-in was used.",
+                )
+            )
+    if faults:
+        raise PackageFaulty("features.toml", faults)
+
+
+def packages_in(places: Sequence[Path]) -> list[Path]:
+    """Folders of packages: each place is a package itself or a folder of packages."""
+    found: list[Path] = []
+    for place in places:
+        if (place / "manifest.toml").is_file():
+            found.append(place)
+        elif place.is_dir():
+            found += sorted(p.parent for p in place.glob("*/manifest.toml"))
+    return found

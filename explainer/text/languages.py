@@ -1,0 +1,78 @@
+"""The one table of languages, and where the product's words lie."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+from explainer.errors import InstallationBroken, LanguageNotOffered
+
+
+class Status(StrEnum):
+    """How far a language's words were checked."""
+
+    SOURCE = "source"
+    REVIEWED = "reviewed"
+    UNREVIEWED = "unreviewed"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One row of `locales/languages.toml`.
+
+    `tag` is what HTML carries (BCP 47), `folder` the gettext folder, `locale` the CLDR locale
+    for numbers and dates: three namings that agree less often than one would think.
+    """
+
+    tag: str
+    autonym: str
+    dir: str
+    folder: str
+    locale: str
+    status: Status
+    staff: bool
+    reviewer: str = ""
+    reviewed_on: str = ""
+
+    @property
+    def is_source(self) -> bool:
+        return self.status is Status.SOURCE
+
+
+def locales_dir() -> Path:
+    """`locales/` of the checkout, or its copy in an installed wheel."""
+    here = Path(__file__).resolve().parent.parent
+    for place in (here / "_locales", here.parent / "locales"):
+        if (place / "languages.toml").is_file():
+            return place
+    raise InstallationBroken(
+        "The product's words are missing.", "locales/languages.toml", "Install Warum again."
+    )
+
+
+@lru_cache(maxsize=1)
+def languages() -> dict[str, Language]:
+    """All languages with a row, by tag, in the order of the table."""
+    table = tomllib.loads((locales_dir() / "languages.toml").read_text("utf-8"))
+    rows = [Language(**{**row, "status": Status(row["status"])}) for row in table["language"]]
+    for row in rows:
+        if row.status is Status.REVIEWED and not (row.reviewer and row.reviewed_on):
+            raise InstallationBroken(
+                "A reviewed language needs the name of its reviewer and a date.",
+                f"locales/languages.toml, {row.tag}",
+                "Add reviewer and reviewed_on, or set the status to unreviewed.",
+            )
+    return {row.tag: row for row in rows}
+
+
+def language(tag: str) -> Language:
+    """The language of this tag. Raises LanguageNotOffered; no language stands in for another."""
+    try:
+        return languages()[tag]
+    except KeyError:
+        raise LanguageNotOffered(
+            "This language is not offered.", "language", f"Choose from {', '.join(languages())}."
+        ) from None

@@ -1,0 +1,138 @@
+"""Sentences become exact bytes: HTML through one Jinja environment per language, or plain text.
+
+The pages of the site go through the same environments, so that there is one place where text
+becomes markup, and one set of rules for escaping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape  # noqa: TID251 - this is the one place
+
+from explainer.core.disclosure import Told
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language
+from explainer.text.sentences import ReasonText, Sentences
+from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def isolated(text: object) -> str:
+    """Escape, and write Unicode isolates as `<bdi>`, which browsers and readers know better."""
+    escaped = str(escape(text))
+    for opening, tag in (
+        (FIRST_STRONG_ISOLATE, "<bdi>"),
+        (LEFT_TO_RIGHT_ISOLATE, "<bdi dir=ltr>"),
+        (POP_ISOLATE, "</bdi>"),
+    ):
+        escaped = escaped.replace(opening, tag)
+    return Markup(escaped)  # noqa: S704 - everything but our three tags was escaped above
+
+
+@lru_cache(maxsize=64)
+def environment(language: Language, *, staff: bool, extra: Path | None = None) -> Environment:
+    """One full environment per language: an overlay would share its translations.
+
+    `extra` is a further folder of templates, that of the site.
+    """
+    env = Environment(
+        loader=FileSystemLoader([TEMPLATES, *([extra] if extra else [])]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # without a language nothing is shown, so nothing is looked up lazily
+        auto_reload=False,
+        finalize=_finalize,
+    )
+    env.policies["ext.i18n.trimmed"] = True
+    words = catalog(language, staff=staff)
+    env.install_gettext_callables(  # type: ignore[attr-defined]
+        words.gettext,
+        words.ngettext,
+        newstyle=True,
+        pgettext=words.pgettext,
+        npgettext=words.npgettext,
+    )
+    return env
+
+
+def _finalize(value: Any) -> Any:
+    """Values that carry isolates become markup at the edge; everything else is left alone."""
+    if isinstance(value, str) and not isinstance(value, Markup) and POP_ISOLATE in value:
+        return isolated(value)
+    return value
+
+
+def render_html(sentences: Sentences, language: Language) -> Told:
+    """The explanation as an HTML fragment, in exactly these bytes."""
+    staff = sentences.audience.value == "caseworker"
+    template = environment(language, staff=staff).get_template(f"{sentences.audience}/page.html")
+    body = template.render(s=sentences)
+    return Told(body.encode(), "text/html; charset=utf-8", language.tag, sentences.audience)
+
+
+def as_markup(told: Told) -> str:
+    """A document that was rendered here, to be set into a page of the site as it is."""
+    if not told.media_type.startswith("text/html"):
+        raise ValueError("only HTML can be set into a page")
+    return Markup(told.body.decode())  # noqa: S704 - rendered and escaped by render_html
+
+
+def render_text(sentences: Sentences, language: Language) -> Told:
+    """The explanation as plain text, one sentence group a line."""
+    body = "\n".join(_lines(sentences)).strip() + "\n"
+    if sentences.dir == "ltr":
+        # nothing to isolate where all runs one way; terminals show the marks as boxes
+        for mark in (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE):
+            body = body.replace(mark, "")
+    return Told(body.encode(), "text/plain; charset=utf-8", language.tag, sentences.audience)
+
+
+def _lines(s: Sentences) -> Iterator[str]:
+    if s.banner:
+        yield s.banner
+        yield ""
+    yield s.heading["contributed"].upper() if s.dir == "ltr" else s.heading["contributed"]
+    yield ""
+    yield from s.role
+    yield from s.decided
+    yield from (line for line in (s.suggestion, s.comparison, s.withheld or "") if line)
+    yield from s.opening
+    for side in ("towards", "away", "unclear"):
+        reasons: tuple[ReasonText, ...] = getattr(s, side)
+        if reasons:
+            yield ""
+            yield f"{s.heading[side]}:"
+            for reason in reasons:
+                yield from _reason_lines(reason)
+    yield ""
+    if s.rest:
+        yield s.rest
+    yield from s.limits
+    for row in s.rows:
+        yield f"  {row.label}: {row.value} – {row.effect}"
+    if s.correct:
+        yield ""
+        yield from s.correct
+        yield from s.contact
+
+
+def _reason_lines(reason: ReasonText) -> Iterator[str]:
+    if reason.label:
+        yield f"- {reason.label}"
+        yield f"  {reason.text}"
+    else:
+        yield f"- {reason.text}"
+    yield f"  {reason.strength}{f' ({reason.parts})' if reason.parts else ''}"
+    for note in reason.notes:
+        yield f"  {note}"
+    if reason.provenance:
+        yield f"  {reason.provenance}"

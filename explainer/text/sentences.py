@@ -1,0 +1,291 @@
+"""A View becomes whole sentences in one language. Nothing is glued: a label never enters a
+sentence, a value only the slot its sentence has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explainer.core.case import FeatureCatalogue, Value
+from explainer.core.decision import Relation
+from explainer.core.disclosure import Audience, Pointing, ShownReason, ShownRow, View
+from explainer.core.explanation import Strength
+from explainer.errors import NotExplainable, OutsideExperience
+from explainer.text.catalogs import Catalog
+from explainer.text.languages import Language, Status
+from explainer.text.values import clean, day, decimal, isolate, value_in_words
+from explainer.text.wording import VALUE, Wording
+
+HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Everything needed to speak about one package in one language."""
+
+    language: Language
+    catalog: Catalog
+    wording: Wording
+    catalogue: FeatureCatalogue
+    artificial_intelligence: bool
+
+    def say(self, key: str, value: str | None = None) -> str:
+        sentence = self.catalog.sentence(key)
+        return sentence if value is None else sentence.replace(VALUE, value)
+
+    def several(self, key: str) -> tuple[str, ...]:
+        return (self.say(key),)
+
+
+@dataclass(frozen=True, slots=True)
+class HumanDecision:
+    """What the applicant's page says about the decision a person made."""
+
+    outcome: str
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonText:
+    """One reason in words; `label` stands alone as a heading, never in a sentence."""
+
+    label: str
+    text: str
+    value: str
+    strength: str
+    parts: str
+    provenance: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowText:
+    """One line of the caseworker's table; `bar` is -100 to 100, above 0 towards the suggestion."""
+
+    label: str
+    value: str
+    missing: bool
+    effect: str
+    bar: int
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Whole sentences of one language, for one audience; every slot filled."""
+
+    audience: Audience
+    lang: str
+    dir: str
+    banner: str | None
+    heading: Mapping[str, str]
+    role: tuple[str, ...]
+    decided: tuple[str, ...]
+    suggestion: str
+    comparison: str
+    withheld: str | None
+    opening: tuple[str, ...]
+    towards: tuple[ReasonText, ...]
+    away: tuple[ReasonText, ...]
+    unclear: tuple[ReasonText, ...]
+    rest: str
+    limits: tuple[str, ...]
+    correct: tuple[str, ...]
+    contact: tuple[str, ...]
+    rows: tuple[RowText, ...]
+    german_href: str | None
+
+
+def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None) -> Sentences:
+    """Put `view` into words. Raises MessageMissing; never a mix of two languages."""
+    staff = view.audience is Audience.CASEWORKER
+    own = "staff" if staff else "told"
+    by_pointing: dict[Pointing, list[ReasonText]] = {pointing: [] for pointing in Pointing}
+    for reason in view.reasons:
+        by_pointing[reason.pointing].append(_reason(reason, voice))
+    limits = [
+        voice.say(f"told.limit.{limit}", str(view.as_of) if limit == "stale" else None)
+        for limit in view.limits
+    ]
+    limits.append(voice.say("staff.told.limits" if staff else "told.limits"))
+    if staff:
+        limits.append(voice.say("staff.told.linked"))
+    suggested = "suggested_staff" if staff else "suggested"
+    return Sentences(
+        audience=view.audience,
+        lang=voice.language.tag,
+        dir=voice.language.dir,
+        banner=_banner(voice),
+        heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
+        role=_role(voice),
+        decided=_decided(decision, view.suggestion, voice),
+        suggestion=voice.wording[f"outcome|{view.suggestion}|{suggested}"],
+        comparison=voice.wording[f"comparison|{'staff' if staff else 'applicant'}"],
+        withheld=None,
+        opening=(voice.say(f"{own}.opening.{view.opening}"),),
+        towards=tuple(by_pointing[Pointing.TOWARDS]),
+        away=tuple(by_pointing[Pointing.AWAY]),
+        unclear=tuple(by_pointing[Pointing.UNCLEAR]),
+        rest=voice.say(f"{own}.rest.{view.rest}"),
+        limits=tuple(limits),
+        correct=() if staff else voice.several("told.correct"),
+        contact=() if staff else _contact(voice),
+        rows=tuple(_row(row, voice) for row in view.table or ()),
+        german_href=None,
+    )
+
+
+def withheld_sentences(
+    fault: NotExplainable,
+    audience: Audience,
+    voice: Voice,
+    decision: HumanDecision | None = None,
+) -> Sentences:
+    """What is said where there is no explanation: that, and why; no suggestion, no reasons."""
+    staff = audience is Audience.CASEWORKER
+    key = "outside" if isinstance(fault, OutsideExperience) else "withheld_all"
+    return Sentences(
+        audience=audience,
+        lang=voice.language.tag,
+        dir=voice.language.dir,
+        banner=_banner(voice),
+        heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
+        role=_role(voice),
+        decided=_decided(decision, None, voice),
+        suggestion="",
+        comparison="",
+        withheld=voice.say(f"{'staff.told' if staff else 'told'}.{key}"),
+        opening=(),
+        towards=(),
+        away=(),
+        unclear=(),
+        rest="",
+        limits=(voice.say("staff.told.limits" if staff else "told.limits"),),
+        correct=() if staff else voice.several("told.correct"),
+        contact=() if staff else _contact(voice),
+        rows=(),
+        german_href=None,
+    )
+
+
+def provenance(value: Value, voice: Voice) -> str:
+    """As of when and from where a value is, as far as the case says."""
+    said = []
+    if value.as_of is not None:
+        said.append(voice.say("told.as_of", isolate(day(value.as_of, voice.language.locale))))
+    if value.source is not None:
+        label = clean(voice.wording.source(value.source.label))
+        said.append(voice.say("told.source", isolate(label)))
+    return " ".join(said)
+
+
+def value_or_missing(feature: str, value: Value, voice: Voice, *, staff: bool) -> str:
+    """The value, or in words which of the five kinds of missing it is."""
+    if value.missing is not None:
+        return voice.say(f"{'staff' if staff else 'told'}.missing.{value.missing}")
+    assert value.value is not None  # noqa: S101 - held by Value itself
+    return value_in_words(voice.catalogue[feature], value.value, voice.wording, voice.catalog)
+
+
+def _role(voice: Voice) -> tuple[str, ...]:
+    return voice.several("told.role_ai" if voice.artificial_intelligence else "told.role")
+
+
+def _banner(voice: Voice) -> str | None:
+    if voice.language.is_source:
+        return None
+    reviewed = voice.language.status is Status.REVIEWED
+    return voice.say("told.reviewed" if reviewed else "told.unreviewed")
+
+
+def _decided(
+    decision: HumanDecision | None, suggestion: str | None, voice: Voice
+) -> tuple[str, ...]:
+    if decision is None:
+        return ()
+    who = isolate(f"{voice.wording['contact|function']}, {voice.wording['contact|office']}")
+    said = [voice.say("told.decided_by", who)]
+    if suggestion is not None:
+        if decision.relation is Relation.NOT_USED:
+            said.append(voice.say("told.unused"))
+        elif decision.outcome != suggestion:
+            said.append(voice.say("told.differs"))
+        elif decision.relation is Relation.AGREE_OTHER_REASONS:
+            said.append(voice.say("told.same_other"))
+        elif decision.relation is Relation.PARTLY:
+            said.append(voice.say("told.partly"))
+    return tuple(said)
+
+
+def _contact(voice: Voice) -> tuple[str, ...]:
+    lines = [voice.wording[f"contact|{key}"] for key in ("office", "phone", "hours")]
+    return (*lines, *voice.wording["contact|address"].splitlines())
+
+
+def _reason(reason: ShownReason, voice: Voice) -> ReasonText:
+    strength = voice.say(f"told.strength.{reason.strength}")
+    if reason.withheld or reason.feature is None or reason.value is None:
+        return ReasonText("", voice.say("told.withheld_one"), "", strength, "", "", ())
+    feature = voice.catalogue[reason.feature]
+    missing = reason.value.missing is not None
+    written = "" if missing else value_or_missing(feature.name, reason.value, voice, staff=False)
+    if reason.outcome is None:
+        text = voice.say("told.unclear")
+        if not missing:
+            text += " " + voice.say("told.given", isolate(written))
+    else:
+        sentence = voice.wording.reason(feature.name, reason.outcome, missing=missing)
+        text = sentence.replace(VALUE, isolate(written))
+    parts = "" if reason.parts is None else voice.say("staff.told.parts", str(reason.parts))
+    return ReasonText(
+        label=voice.wording.label(feature.name),
+        text=text,
+        value="",
+        strength=strength,
+        parts=parts,
+        provenance=provenance(reason.value, voice),
+        notes=_notes(reason, voice),
+    )
+
+
+def _notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
+    notes = []
+    if reason.feature is not None and reason.value is not None and reason.value.missing is not None:
+        feature = voice.catalogue[reason.feature]
+        notes.append(voice.say(f"told.missing.{reason.value.missing}"))
+        if reason.stand_in is not None:
+            stand_in = value_in_words(feature, reason.stand_in, voice.wording, voice.catalog)
+            notes.append(voice.say("told.stand_in", isolate(stand_in)))
+        supply = voice.wording.supply(reason.feature)
+        if supply and reason.parts is None:
+            notes.append(supply)
+    if reason.leading:
+        notes.append(voice.say("told.leading"))
+    if reason.decisive:
+        notes.append(voice.say("staff.told.decisive"))
+    if reason.proxy_for:
+        label = voice.wording[f"proxy|{reason.proxy_for}"]
+        notes.append(voice.say("staff.told.proxy", isolate(label)))
+    return tuple(notes)
+
+
+def _row(row: ShownRow, voice: Voice) -> RowText:
+    written = value_or_missing(row.feature, row.value, voice, staff=True)
+    if row.stand_in is not None:
+        feature = voice.catalogue[row.feature]
+        stand_in = value_in_words(feature, row.stand_in, voice.wording, voice.catalog)
+        written += " " + voice.say("staff.told.stand_in", stand_in)
+    effect = voice.say(f"staff.effect.{row.strength}")
+    if row.pointing is not None and row.strength not in (Strength.NONE, Strength.HARDLY):
+        parts = voice.say("staff.told.parts", decimal(row.parts, voice.language.locale))
+        effect = f"{voice.say(f'staff.effect.{row.pointing}')} · {effect} ({parts})"
+    # an unclear direction gets no bar: a bar says a side
+    sign = {Pointing.TOWARDS: 1, Pointing.AWAY: -1}.get(row.pointing or Pointing.UNCLEAR, 0)
+    return RowText(
+        label=voice.wording.label(row.feature),
+        value=written,
+        missing=row.value.missing is not None,
+        effect=effect,
+        bar=sign * row.parts,
+        shown=row.told,
+    )

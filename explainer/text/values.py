@@ -1,0 +1,82 @@
+"""Money, dates and counts in the reader's language: Latin digits, Gregorian calendar, always."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+from functools import lru_cache
+
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
+
+from explainer.core.case import Feature, Kind, Scalar
+from explainer.errors import MessageMissing
+from explainer.text.catalogs import Catalog
+from explainer.text.wording import Wording
+
+LEFT_TO_RIGHT_ISOLATE = "\u2066"
+FIRST_STRONG_ISOLATE = "\u2068"
+POP_ISOLATE = "\u2069"
+
+UNITS = ("years", "months", "days", "usd", "eur", "per_hundred", "per_thousand")
+"""The units a feature may declare; each has words in every language."""
+
+
+def isolate(text: str, *, number: bool = False) -> str:
+    """`text` set apart from the direction of the sentence around it (UAX #9)."""
+    opening = LEFT_TO_RIGHT_ISOLATE if number else FIRST_STRONG_ISOLATE
+    return f"{opening}{text}{POP_ISOLATE}"
+
+
+def clean(text: str) -> str:
+    """Text from outside without control and direction characters."""
+    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf") else " " for c in text)
+    return re.sub(r"\s+", " ", kept).strip()
+
+
+def value_in_words(feature: Feature, value: Scalar, wording: Wording, catalog: Catalog) -> str:
+    """A value as the reader writes it: `3 Jahre`, `49 von 100`, the label of a choice."""
+    if feature.kind is Kind.CHOICE:
+        return wording.choice(feature.name, str(value))
+    if isinstance(value, str):
+        raise MessageMissing("A number is expected.", feature.name, "Correct the catalogue.")
+    return _number(value, feature.unit, catalog)
+
+
+def _number(value: float, unit: str | None, catalog: Catalog) -> str:
+    locale = catalog.language.locale
+    if unit is None:
+        return decimal(value, locale)
+    if unit in ("years", "months", "days"):
+        return _duration(value, unit[:-1], locale)
+    if unit in ("usd", "eur"):
+        return _money(value, unit.upper(), locale)
+    return catalog.sentence(f"told.unit.{unit}").replace("{value}", decimal(value, locale))
+
+
+@lru_cache(maxsize=4096)
+def decimal(value: float, locale: str) -> str:
+    return format_decimal(value, locale=locale, numbering_system="latn")
+
+
+@lru_cache(maxsize=4096)
+def _duration(value: float, unit: str, locale: str) -> str:
+    return format_unit(
+        value, f"duration-{unit}", length="long", locale=locale, numbering_system="latn"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _money(value: float, currency: str, locale: str) -> str:
+    written = format_currency(value, currency, locale=locale, numbering_system="latn")
+    # Arabic puts a mark before the amount that steers the direction of what follows; amounts are
+    # isolated as a whole instead
+    return written.replace("\u200f", "").replace("\u200e", "")
+
+
+@lru_cache(maxsize=1024)
+def day(when: date, locale: str) -> str:
+    """A date in long form, with four digits of the year."""
+    return format_date(when, format="long", locale=locale)

@@ -1,0 +1,167 @@
+"""The agency's labels and whole sentences, looked up by key; never glued, never markup."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import MessageMissing, WordingIncomplete
+from explainer.text.catalogs import faults_of, flatten, read_strictly
+from explainer.text.languages import Language
+
+VALUE = "{value}"
+
+_REASON_TABLES = {"reason": "", "reason_missing": "|missing"}
+
+
+def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> dict[str, str]:
+    """The agency's German texts by key, from the parsed features.toml and wording.toml.
+
+    Keys are paths joined by `|`, such as `feature|tenure|reason|can_be_granted|missing`: they
+    say where a text belongs, and are the message contexts of the translations.
+    """
+    texts: dict[str, str] = {}
+    for feature in features.get("feature", ()):
+        at = f"feature|{feature.get('name')}"
+        for plain in ("label", "help", "supply"):
+            if isinstance(feature.get(plain), str):
+                texts[f"{at}|{plain}"] = feature[plain]
+        for choice, label in feature.get("choice_labels", {}).items():
+            texts[f"{at}|choice|{choice}"] = label
+        for table, suffix in _REASON_TABLES.items():
+            for outcome, sentence in feature.get(table, {}).items():
+                texts[f"{at}|reason|{outcome}{suffix}"] = sentence
+    renamed = {"source_labels": "source", "proxy_labels": "proxy"}
+    for part, table in wording.items():
+        flat = flatten({renamed.get(part, part): table}, "|")
+        # an item of the checklist is a table only so that it can hold more than its text one day
+        texts |= {
+            key.removesuffix("|text") if part == "checklist" else key: text
+            for key, text in flat.items()
+        }
+    return texts
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The agency's words in one language. A missing one raises MessageMissing."""
+
+    language: Language
+    texts: Mapping[str, str]
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return self.texts[key]
+        except KeyError:
+            raise MessageMissing(
+                f"The package has no {self.language.tag} text for {key}.",
+                f"locales/{self.language.folder}/wording.po",
+                "Add it; run `warum package check` to see all that is missing.",
+            ) from None
+
+    def label(self, feature: str) -> str:
+        return self[f"feature|{feature}|label"]
+
+    def choice(self, feature: str, choice: str) -> str:
+        return self[f"feature|{feature}|choice|{choice}"]
+
+    def reason(self, feature: str, outcome: str, *, missing: bool) -> str:
+        """The whole sentence for one feature and direction; `{value}` still in it."""
+        return self[f"feature|{feature}|reason|{outcome}{'|missing' if missing else ''}"]
+
+    def supply(self, feature: str) -> str | None:
+        return self.texts.get(f"feature|{feature}|supply")
+
+    def source(self, label: str) -> str:
+        """The words for a source; a label the package does not know is shown as it was sent."""
+        return self.texts.get(f"source|{label}", label)
+
+    def part(self, prefix: str) -> dict[str, str]:
+        """All texts under a prefix, by the rest of their key, in file order."""
+        start = f"{prefix}|"
+        return {
+            key[len(start) :]: text for key, text in self.texts.items() if key.startswith(start)
+        }
+
+
+def translated_wording(language: Language, source: Mapping[str, str], po: bytes) -> Wording:
+    """The agency's words in `language`.
+
+    Raises WordingIncomplete with all that is missing, fuzzy or malformed.
+    """
+    where = f"locales/{language.folder}/wording.po"
+    try:
+        catalog = read_strictly(po, where)
+    except MessageMissing as fault:
+        raise WordingIncomplete(fault.what, where, fault.mend) from None
+    texts: dict[str, str] = {}
+    faults: list[str] = []
+    for key, german in source.items():
+        message = catalog.get(german, context=key)
+        if message is None:
+            faults.append(f"{key} is missing")
+            continue
+        text = message.string if isinstance(message.string, str) else ""
+        if message.fuzzy:
+            faults.append(f"{key} is fuzzy")
+        elif wrong := faults_of(german, text):
+            faults.append(f"{key} {wrong}")
+        texts[key] = text
+    if faults:
+        raise WordingIncomplete(
+            f"{len(faults)} texts cannot be used: {'; '.join(faults)}.",
+            where,
+            "Translate each, with the same slots, and remove fuzzy marks.",
+        )
+    check_texts(texts, where)
+    return Wording(language, texts)
+
+
+def needed_keys(catalogue: FeatureCatalogue, outcomes: Iterable[str]) -> Iterable[tuple[str, bool]]:
+    """Every key a package must have, and whether the slot may stand in it."""
+    for feature in catalogue:
+        at = f"feature|{feature.name}"
+        yield f"{at}|label", False
+        for choice in feature.choices:
+            yield f"{at}|choice|{choice}", False
+        for outcome in outcomes:
+            yield f"{at}|reason|{outcome}", True
+            if feature.optional:
+                yield f"{at}|reason|{outcome}|missing", False
+        if feature.proxy_for:
+            yield f"proxy|{feature.proxy_for}", False
+    for outcome in outcomes:
+        for form in ("label", "suggested", "suggested_staff", "decided", "decide"):
+            yield f"outcome|{outcome}|{form}", False
+    for key in ("package|title", "package|benefit", "comparison|applicant", "comparison|staff"):
+        yield key, False
+    for line in ("office", "function", "phone", "hours", "address"):
+        yield f"contact|{line}", False
+
+
+def check_texts(texts: Mapping[str, str], where: str) -> None:
+    """Raise WordingIncomplete for markup, braces or control characters in an agency's texts."""
+    faults = []
+    for key, text in texts.items():
+        slot = "|reason|" in key and not key.endswith("|missing")
+        without = text.replace(VALUE, "", 1) if slot else text
+        if re.search(r"[{}<>]", without):
+            faults.append(f"{key} holds a slot or markup that is not allowed")
+        elif any(
+            unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\u200c\u200d" for c in text
+        ):
+            faults.append(f"{key} holds an invisible control character")
+        elif not text.strip():
+            faults.append(f"{key} is empty")
+        elif slot and VALUE in text and not re.search(r"[:：]\s*\{value\}", text):
+            faults.append(f"{key} has its slot elsewhere than after a colon")
+    if faults:
+        raise WordingIncomplete(
+            f"{len(faults)} texts cannot be used: {'; '.join(faults)}.",
+            where,
+            "Only {value} may stand in a reason, once, after a colon; no markup anywhere.",
+        )

@@ -1,0 +1,109 @@
+"""Erasing a case: the entry first, then the key, then the rows. The tree stays whole.
+
+Committing the entry before anything is destroyed means that an interruption leaves work to be
+finished and never a loss nobody can account for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sqlalchemy import delete, select, update
+
+from explainer.errors import EntryMalformed
+from explainer.ledger.entries import Entry, EntryKind, Receipt, parse_canonical
+from explainer.ledger.log import LogName, append
+from service.store import tables
+from service.store.database import Reading, Store, Transaction
+from service.store.engine import storage_errors
+
+ERASED = "erased"
+LEDGER = LogName.LEDGER.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    seqs: frozenset[int]
+    key_ids: frozenset[str]
+
+
+def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
+    """Record that a case is to be erased; `finish_erasures` does it after the commit.
+
+    `entry` names legal basis, approvers (sealed) and in `seqs` every entry of the case: one key
+    seals them all, so a part of a case cannot be erased alone. Its payload stays readable for
+    everyone, so that a verifier can tell an erased payload from a stolen one.
+    """
+    case, link = tables.case_file, tables.case_entry
+    if entry.kind is not EntryKind.ERASURE:
+        _malformed(f"An entry of kind {entry.kind} does not record an erasure.")
+    ours = tx.connection.execute(
+        select(link.c.seq).where(link.c.case_id == case_id, link.c.log == LEDGER)
+    ).scalars()
+    listed = entry.payload.get("seqs")
+    if not isinstance(listed, list | tuple) or set(listed) != set(ours.all()):
+        _malformed("The erasure does not list exactly the entries of the case.")
+    tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
+    return append(
+        tx.log(LogName.LEDGER),
+        entry,
+        keys=tx.keys,
+        now=tx.now,
+        tenant=tx.tenant,
+        ts_source=tx.ts_source,
+    )
+
+
+def finish_erasures(store: Store) -> int:
+    """Do what recorded erasures demand and return how many were unfinished; repeatable.
+
+    Run it after each erasure, at every start, and after a backup was put back.
+    """
+    with store.reading() as reading:
+        pending = list(_pending(reading))
+    for erasure in pending:
+        for key_id in erasure.key_ids:
+            store.keys.destroy(key_id)
+        with storage_errors("an erasure"), store.exclusive() as tx:
+            _delete_rows(tx, erasure.seqs)
+    return len(pending)
+
+
+def _pending(tx: Reading) -> Iterator[_Pending]:
+    opening, payload, link = tables.opening, tables.payload, tables.case_entry
+    rows = tx.connection.execute(select(opening.c.payload).where(opening.c.log == LEDGER))
+    for opened in rows.scalars().all():
+        value = parse_canonical(opened)
+        listed = value.get("seqs") if isinstance(value, Mapping) else None
+        if not isinstance(listed, list):
+            _malformed("An erasure does not say what it covers.")
+        seqs = frozenset(listed)
+        keys = tx.connection.execute(
+            select(payload.c.key_id).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs))
+        ).scalars()
+        links = tx.connection.execute(
+            select(link.c.seq).where(link.c.log == LEDGER, link.c.seq.in_(seqs))
+        ).first()
+        key_ids = frozenset(keys.all())
+        if key_ids or links is not None:
+            yield _Pending(seqs, key_ids)
+
+
+def _delete_rows(tx: Reading, seqs: frozenset[int]) -> None:
+    link, payload = tables.case_entry, tables.payload
+    record, case = tables.decision_record, tables.case_file
+    run = tx.connection.execute
+    cases = run(select(link.c.case_id).where(link.c.log == LEDGER, link.c.seq.in_(seqs)).distinct())
+    ids = list(cases.scalars().all())
+    run(delete(payload).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs)))
+    run(delete(link).where(link.c.case_id.in_(ids)))
+    run(delete(record).where(record.c.case_id.in_(ids)))
+    run(delete(case).where(case.c.id.in_(ids)))
+
+
+def _malformed(what: str) -> NoReturn:
+    raise EntryMalformed(
+        what=what, where="an erasure", mend="List the entries of one whole case and try again."
+    )

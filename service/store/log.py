@@ -1,0 +1,132 @@
+"""The two logs on SQLAlchemy: what `explainer.ledger.log.append` needs of a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from explainer.errors import EntryMalformed
+from explainer.ledger.entries import Envelope
+from explainer.ledger.log import Head, LogName, Opening, Record
+from explainer.ledger.tree import Range
+from service.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class SqlLog:
+    """One log within one running transaction (LogStore)."""
+
+    connection: Connection
+    name: LogName
+
+    def head(self) -> Head:
+        """Return the head. The row is locked; on SQLite the whole database already is."""
+        table = tables.head
+        row = self.connection.execute(
+            select(table).where(table.c.log == self.name.value).with_for_update()
+        ).one()
+        clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
+        return Head(Range.from_bytes(row.size, row.range), clock)
+
+    def append(self, record: Record, head: Head) -> None:
+        """Store `record` and overwrite the head."""
+        place = {"log": self.name.value, "seq": record.seq}
+        run = self.connection.execute
+        run(tables.entry.insert().values(**place, leaf=record.leaf, leaf_hash=record.leaf_hash))
+        if record.envelope is not None:
+            run(
+                tables.payload.insert().values(
+                    **place,
+                    key_id=record.envelope.key_id,
+                    nonce=record.envelope.nonce,
+                    ciphertext=record.envelope.ciphertext,
+                )
+            )
+        if record.opening is not None:
+            run(
+                tables.opening.insert().values(
+                    **place, salt=record.opening.salt, payload=record.opening.payload
+                )
+            )
+        clock = None if head.last_clock is None else int(head.last_clock.timestamp())
+        run(
+            tables.head.update()
+            .where(tables.head.c.log == self.name.value)
+            .values(size=head.size, range=head.edge.to_bytes(), last_clock=clock)
+        )
+
+    def read(self, seq: int) -> Record:
+        """Return one entry with its payload and opening, where it has them."""
+        entry, payload, opening = tables.entry, tables.payload, tables.opening
+        row = self.connection.execute(
+            select(
+                entry.c.leaf,
+                entry.c.leaf_hash,
+                payload.c.key_id,
+                payload.c.nonce,
+                payload.c.ciphertext,
+                opening.c.salt,
+                opening.c.payload.label("opened"),
+            )
+            .outerjoin(payload, (payload.c.log == entry.c.log) & (payload.c.seq == entry.c.seq))
+            .outerjoin(opening, (opening.c.log == entry.c.log) & (opening.c.seq == entry.c.seq))
+            .where(entry.c.log == self.name.value, entry.c.seq == seq)
+        ).one_or_none()
+        if row is None:
+            raise EntryMalformed(
+                what="There is no entry at this position.",
+                where=f"the log {self.name}, entry {seq}",
+                mend="Verify the log.",
+            )
+        return _record(seq, row)
+
+    def leaf_hashes(self, begin: int, end: int) -> Iterator[bytes]:
+        """Yield the stored leaf hashes of the entries [begin, end)."""
+        table = tables.entry
+        yield from self.connection.execute(
+            select(table.c.leaf_hash)
+            .where(table.c.log == self.name.value, table.c.seq >= begin, table.c.seq < end)
+            .order_by(table.c.seq)
+        ).scalars()
+
+    def leaves(self) -> Iterator[bytes]:
+        """Yield the stored leaf bytes of all entries, in order."""
+        table = tables.entry
+        yield from self.connection.execute(
+            select(table.c.leaf)
+            .where(table.c.log == self.name.value)
+            .order_by(table.c.seq)
+            .execution_options(yield_per=1000)
+        ).scalars()
+
+    def last_checkpoint(self, at_most: int | None = None) -> tuple[Range, bytes] | None:
+        """Return the right edge and note of the newest stored checkpoint up to that size."""
+        table = tables.checkpoint
+        query = select(table).where(table.c.log == self.name.value)
+        if at_most is not None:
+            query = query.where(table.c.size <= at_most)
+        row = self.connection.execute(query.order_by(table.c.size.desc()).limit(1)).one_or_none()
+        return None if row is None else (Range.from_bytes(row.size, row.range), row.note)
+
+    def add_checkpoint(self, edge: Range, note: bytes) -> None:
+        """Store a signed checkpoint with the right edge it was made from."""
+        self.connection.execute(
+            tables.checkpoint.insert().values(
+                log=self.name.value, size=edge.size, range=edge.to_bytes(), note=note
+            )
+        )
+
+
+def _record(seq: int, row: Any) -> Record:
+    sealed = row.key_id is not None
+    return Record(
+        seq=seq,
+        leaf=row.leaf,
+        leaf_hash=row.leaf_hash,
+        envelope=Envelope(row.key_id, row.nonce, row.ciphertext) if sealed else None,
+        opening=Opening(row.salt, row.opened) if row.salt is not None else None,
+    )

@@ -1,0 +1,408 @@
+"""Cases and decisions, each change together with the entry that vouches for it.
+
+Every function that changes what was shown or decided takes its `Entry`; a test reads these
+signatures. Submitting a case is no event of the ledger: nothing was shown or decided yet.
+Nothing here filters, sorts or groups by the person who acted; there is no column to do it by.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from explainer.errors import CaseExists, CaseNotFound, EntryMalformed, IdempotencyConflict
+from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
+from explainer.ledger.log import LogName, append, idempotency_hash
+from explainer.ledger.sealing import open_payload
+from service.store import tables
+from service.store.database import Reading, Transaction
+from service.store.erasure import ERASED
+
+PAGE_SIZE = 50
+OPEN, DECIDED = "open", "decided"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A case as submitted. It has no field for staff.
+
+    Attributes
+    ----------
+    id : opaque and random, fit for an address; `case_ref` never is
+    package_digest : of the package in force when the case was submitted
+    values_json : the case as submitted, as JSON text
+    submitted_at : to the minute, as `explainer.ledger.entries.minute` writes it
+    state : "open" or "decided"
+    """
+
+    id: str
+    case_ref: str
+    package_id: str
+    package_digest: str
+    unit: str
+    values_json: str
+    submitted_at: str
+    state: str = OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What a decision's payload says that may be looked up: no person, no free text.
+
+    Attributes
+    ----------
+    period : YYYY-MM
+    decided_on : to the minute
+    suggested : the outcome the program suggested, None where it suggested nothing
+    """
+
+    record_id: str
+    case_id: str
+    unit: str
+    benefit_type: str
+    period: str
+    decided_on: str
+    suggested: str | None
+    outcome: str
+    relation: str
+    direction: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A decision as a list shows it, with its case number and its place in the ledger."""
+
+    row: DecisionRow
+    case_ref: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """One entry with its payload; None where the payload was erased."""
+
+    log: LogName
+    leaf: Leaf
+    receipt: Receipt
+    payload: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRecord:
+    """A decision, with everything that was recorded about it."""
+
+    listed: ListedRecord
+    entry: OpenedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """All there is to narrow a list by. A person is not among it, on purpose."""
+
+    case_ref: str | None = None
+    period: str | None = None
+    unit: str | None = None
+    relation: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and how many rows there are in all. Pages count from 1."""
+
+    rows: tuple[T, ...]
+    total: int
+    number: int
+    size: int = PAGE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request with this idempotency key was answered before."""
+
+    log: LogName
+    receipt: Receipt
+    record_id: str | None
+
+
+def new_id() -> str:
+    """Return an opaque random id of 128 bits, for cases and records."""
+    return secrets.token_urlsafe(16)
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def add_case(tx: Transaction, case: CaseFile) -> None:
+    """Store a submitted case; a case number is taken only once."""
+    if find_case_by_ref(tx, case.case_ref) is not None:
+        raise CaseExists(
+            what="A case with this number was submitted before.",
+            where="the case number",
+            mend="Open the case that is there.",
+        )
+    tx.connection.execute(tables.case_file.insert().values(**_columns(case)))
+
+
+def record_shown(
+    tx: Transaction, case_id: str, entry: Entry, *, body: bytes | None = None
+) -> Receipt:
+    """Record what was shown about a case."""
+    return _record(tx, LogName.LEDGER, entry, {EntryKind.SHOWN}, case_id=case_id, body=body)
+
+
+def add_decision(
+    tx: Transaction, row: DecisionRow, entry: Entry, *, body: bytes | None = None
+) -> Receipt:
+    """Record a decision and mark its case as decided. `body` is the request, for `replay`."""
+    if not 1 <= len(row.codes) <= 3:
+        _malformed("A decision has one to three codes.")
+    receipt = _record(
+        tx,
+        LogName.LEDGER,
+        entry,
+        {EntryKind.DECISION},
+        case_id=row.case_id,
+        body=body,
+        record_id=row.record_id,
+    )
+    values = {**_columns(row), "codes": json.dumps(row.codes)}
+    tx.connection.execute(
+        tables.decision_record.insert().values(**values, log=LogName.LEDGER.value, seq=receipt.seq)
+    )
+    tx.connection.execute(
+        tables.case_file.update().where(tables.case_file.c.id == row.case_id).values(state=DECIDED)
+    )
+    return receipt
+
+
+def record_follow_up(
+    tx: Transaction, case_id: str, entry: Entry, *, body: bytes | None = None
+) -> Receipt:
+    """Record what happened later: a correction is an entry of its own, nothing is changed."""
+    return _record(tx, LogName.LEDGER, entry, {EntryKind.FOLLOW_UP}, case_id=case_id, body=body)
+
+
+def record_system(tx: Transaction, entry: Entry) -> Receipt:
+    """Record what concerns no case: packages, rules, keys, a restored backup, the last entry."""
+    allowed = {
+        EntryKind.MODEL,
+        EntryKind.POLICY,
+        EntryKind.KEYS,
+        EntryKind.RESTORE,
+        EntryKind.CLOSED,
+    }
+    return _record(tx, LogName.LEDGER, entry, allowed)
+
+
+def record_access(
+    tx: Transaction, entry: Entry, *, case_id: str | None = None, body: bytes | None = None
+) -> Receipt:
+    """Record in the access log that something was read, resolved or exported."""
+    allowed = {EntryKind.ACCESS, EntryKind.RESOLVE, EntryKind.EXPORT}
+    return _record(tx, LogName.ACCESS, entry, allowed, case_id=case_id, body=body)
+
+
+def replay(tx: Transaction, key: str, body: bytes) -> Answer | None:
+    """Return what this request was answered before, or None if it is new.
+
+    "Not acknowledged but committed" happens whenever a connection breaks after the commit.
+    Another body under the same key is refused (IdempotencyConflict).
+    """
+    table = tables.idempotency
+    row = tx.connection.execute(
+        select(table).where(table.c.key_hash == idempotency_hash(key))
+    ).one_or_none()
+    if row is None:
+        return None
+    if not hmac.compare_digest(row.body_mac, tx.keys.body_mac(body)):
+        raise IdempotencyConflict(
+            what="This form was sent before with other content.",
+            where="the request",
+            mend="Open the page again and fill it in anew.",
+        )
+    log = LogName(row.log)
+    return Answer(log, open_entry(tx, log, row.seq).receipt, row.record_id)
+
+
+def _record(
+    tx: Transaction,
+    log: LogName,
+    entry: Entry,
+    allowed: set[EntryKind],
+    *,
+    case_id: str | None = None,
+    body: bytes | None = None,
+    record_id: str | None = None,
+) -> Receipt:
+    """Append `entry`, and tie it to its case and its request, all in this transaction."""
+    if entry.kind not in allowed:
+        _malformed(f"An entry of kind {entry.kind} does not record this.")
+    if (entry.idempotency_key is None) != (body is None):
+        _malformed("Idempotency key and request body come together or not at all.")
+    if case_id is not None and log is LogName.LEDGER:
+        case = get_case(tx, case_id)
+        if case is None or case.case_ref != entry.case_ref:
+            _malformed("The entry is not about this case.")
+        if case.state == ERASED:
+            _malformed("The case is being erased; nothing can be added to it.")
+    receipt = append(
+        tx.log(log),
+        entry,
+        keys=tx.keys,
+        now=tx.now,
+        tenant=tx.tenant,
+        ts_source=tx.ts_source,
+    )
+    place = {"log": log.value, "seq": receipt.seq}
+    if case_id is not None:
+        tx.connection.execute(tables.case_entry.insert().values(case_id=case_id, **place))
+    if body is not None:
+        tx.connection.execute(
+            tables.idempotency.insert().values(
+                key_hash=idempotency_hash(entry.idempotency_key),
+                body_mac=tx.keys.body_mac(body),
+                record_id=record_id,
+                **place,
+            )
+        )
+    return receipt
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def get_case(tx: Reading, case_id: str) -> CaseFile | None:
+    """Return the case with this opaque id."""
+    table = tables.case_file
+    row = tx.connection.execute(select(table).where(table.c.id == case_id)).one_or_none()
+    return None if row is None else CaseFile(**row._mapping)
+
+
+def find_case_by_ref(tx: Reading, case_ref: str) -> CaseFile | None:
+    """Return the case with this case number."""
+    table = tables.case_file
+    row = tx.connection.execute(select(table).where(table.c.case_ref == case_ref)).one_or_none()
+    return None if row is None else CaseFile(**row._mapping)
+
+
+def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[CaseFile]:
+    """Return the cases of a unit in one state, longest waiting first."""
+    table = tables.case_file
+    query = select(table).where(table.c.unit == unit, table.c.state == state)
+    rows, total = _page(tx, query, [table.c.submitted_at, table.c.id], page)
+    return Page(tuple(CaseFile(**row._mapping) for row in rows), total, page)
+
+
+def list_records(tx: Reading, wanted: RecordFilter, page: int = 1) -> Page[ListedRecord]:
+    """Return decisions, latest first, by the order of the ledger."""
+    table, case = tables.decision_record, tables.case_file
+    query = _records()
+    if wanted.case_ref is not None:
+        query = query.where(case.c.case_ref == wanted.case_ref)
+    if wanted.period is not None:
+        query = query.where(table.c.period == wanted.period)
+    if wanted.unit is not None:
+        query = query.where(table.c.unit == wanted.unit)
+    if wanted.relation is not None:
+        query = query.where(table.c.relation == wanted.relation)
+    if wanted.code is not None:
+        query = query.where(table.c.codes.contains(json.dumps(wanted.code), autoescape=True))
+    rows, total = _page(tx, query, [table.c.seq.desc()], page)
+    return Page(tuple(map(_listed, rows)), total, page)
+
+
+def get_record(tx: Reading, record_id: str) -> OpenedRecord:
+    """Return one decision with its opened payload; raises CaseNotFound."""
+    row = tx.connection.execute(
+        _records().where(tables.decision_record.c.record_id == record_id)
+    ).one_or_none()
+    if row is None:
+        raise CaseNotFound(
+            what="There is no such record.",
+            where="the records",
+            mend="Look it up by its case number.",
+        )
+    listed = _listed(row)
+    return OpenedRecord(listed, open_entry(tx, LogName.LEDGER, listed.seq))
+
+
+def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
+    """Return the newest decision in a case."""
+    table = tables.decision_record
+    row = tx.connection.execute(
+        _records().where(table.c.case_id == case_id).order_by(table.c.seq.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else _listed(row)
+
+
+def entries_of_case(
+    tx: Reading, case_id: str, kind: EntryKind | None = None
+) -> tuple[OpenedEntry, ...]:
+    """Return what the ledger holds about a case, oldest first, with opened payloads."""
+    table = tables.case_entry
+    seqs = tx.connection.execute(
+        select(table.c.seq)
+        .where(table.c.case_id == case_id, table.c.log == LogName.LEDGER.value)
+        .order_by(table.c.seq)
+    ).scalars()
+    opened = (open_entry(tx, LogName.LEDGER, seq) for seq in seqs.all())
+    return tuple(one for one in opened if kind is None or one.leaf.type == kind)
+
+
+def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
+    """Return one entry; the payload is checked against its leaf before anyone reads it."""
+    record = tx.log(log).read(seq)
+    leaf = Leaf.from_bytes(record.leaf)
+    payload: Mapping[str, Json] | None = None
+    key = None if record.envelope is None else tx.keys.get(record.envelope.key_id)
+    if record.envelope is not None and key is not None:
+        value = parse_canonical(open_payload(record.envelope, key, leaf))
+        if not isinstance(value, Mapping):
+            _malformed("A payload is not an object.")
+        payload = value
+    salt = None if payload is None else payload.get("told_salt")
+    told_salt = bytes.fromhex(salt) if isinstance(salt, str) else None
+    return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
+
+
+def _records() -> Select[Any]:
+    table, case = tables.decision_record, tables.case_file
+    return select(table, case.c.case_ref).join(case, case.c.id == table.c.case_id)
+
+
+def _listed(row: Row[Any]) -> ListedRecord:
+    columns = dict(row._mapping)
+    del columns["log"]
+    case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
+    columns["codes"] = tuple(json.loads(columns["codes"]))
+    return ListedRecord(DecisionRow(**columns), case_ref, seq)
+
+
+def _page(
+    tx: Reading, query: Select[Any], order: list[ColumnElement[Any]], page: int
+) -> tuple[list[Row[Any]], int]:
+    total = tx.connection.execute(
+        select(func.count()).select_from(query.order_by(None).subquery())
+    ).scalar_one()
+    rows = tx.connection.execute(
+        query.order_by(*order).limit(PAGE_SIZE).offset((max(page, 1) - 1) * PAGE_SIZE)
+    ).all()
+    return list(rows), total
+
+
+def _columns(row: CaseFile | DecisionRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def _malformed(what: str) -> NoReturn:
+    raise EntryMalformed(what=what, where="the store", mend="This is a fault of the program.")

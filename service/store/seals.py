@@ -1,0 +1,132 @@
+"""Sealing after a commit, and the question at start-up: is this the log that was sealed?
+
+None of this makes anybody wait for an answer: position and leaf hash are handed out after the
+commit, the seal follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from explainer.errors import LogBehindWitness, LogForked
+from explainer.ledger.checkpoint import Checkpoint, Sealer, WitnessDirectory
+from explainer.ledger.log import LogName
+from explainer.ledger.tree import Range, consistency_proof, leaf_hash, subtrees
+from service.store.database import Store
+from service.store.engine import storage_errors
+from service.store.log import SqlLog
+
+_MEND = "Do not go on with this database: verify it against its witnesses, or put it back."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a log is written, sealed and witnessed; the differences are the open window."""
+
+    written: int
+    sealed: int
+    witnessed: int
+
+
+def seal(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> bytes | None:
+    """Sign the log's present head, store the checkpoint and hand it to the witness.
+
+    Returns the newest signed note, or None while the log is empty. Two processes cannot sign
+    two histories: this holds the writer's lock. What an interruption left undone (signed but
+    not stored, stored but not witnessed) the next call makes good.
+    """
+    with storage_errors("the seal"):
+        with store.exclusive() as tx:
+            log = tx.log(name)
+            edge = log.head().edge
+            last, note, sealed = sealer.last(), sealer.last_note(), Range()
+            if last is not None:
+                if edge.size < last.size:
+                    _behind(name)
+                sealed = _edge_at(log, last.size)
+                if sealed.root() != last.root:
+                    _forked(name)
+                _keep(log, sealed, note)
+            if edge.size > sealed.size:
+                added = list(log.leaf_hashes(sealed.size, edge.size))
+                if sealed.extend(added) != edge:
+                    _forked(name)
+                note = sealer.seal(
+                    sealed.size,
+                    _proof(sealed, added),
+                    Checkpoint(sealer.key.name, edge.size, edge.root()),
+                )
+                _keep(log, edge, note)
+        if note is not None:
+            witness.keep(note, sealer.key)
+        return note
+
+
+def guard(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> None:
+    """Refuse to start on a log that is not the one the sealer and the witness know.
+
+    The tree is built anew from every stored leaf. A shorter log raises LogBehindWitness,
+    another one LogForked. A sealer whose memory is gone takes up the witness's newest head.
+    """
+    with storage_errors("the check at start-up"):
+        kept = witness.newest_note(sealer.key)
+        if sealer.last() is None and kept is not None:
+            sealer.adopt(kept)
+        outside = {known for known in (sealer.last(), witness.newest(sealer.key)) if known}
+        with store.reading() as tx:
+            log = tx.log(name)
+            edge = Range()
+            leaves = map(leaf_hash, log.leaves())
+            for known in sorted(outside, key=lambda known: known.size):
+                edge = edge.extend(
+                    leaf for _, leaf in zip(range(known.size - edge.size), leaves, strict=False)
+                )
+                if edge.size < known.size:
+                    _behind(name)
+                if edge.root() != known.root:
+                    _forked(name)
+            if edge.extend(leaves) != log.head().edge:
+                _forked(name)
+
+
+def standing(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> Standing:
+    """Say how many entries are written, sealed and witnessed."""
+    with storage_errors("the seal"):
+        with store.reading() as tx:
+            written = tx.log(name).head().size
+        last, kept = sealer.last(), witness.newest(sealer.key)
+    return Standing(written, last.size if last else 0, kept.size if kept else 0)
+
+
+def _edge_at(log: SqlLog, size: int) -> Range:
+    known = log.last_checkpoint(at_most=size)
+    edge = Range() if known is None else known[0]
+    return edge.extend(log.leaf_hashes(edge.size, size))
+
+
+def _proof(sealed: Range, added: Sequence[bytes]) -> list[bytes]:
+    if not sealed.size:
+        return []
+    return consistency_proof(sealed.size, sealed.size + len(added), subtrees(added, sealed))
+
+
+def _keep(log: SqlLog, edge: Range, note: bytes | None) -> None:
+    known = log.last_checkpoint(at_most=edge.size)
+    if note is not None and (known is None or known[0].size != edge.size):
+        log.add_checkpoint(edge, note)
+
+
+def _behind(name: LogName) -> NoReturn:
+    raise LogBehindWitness(
+        what="The log is shorter than a checkpoint held outside it: its tail was cut.",
+        where=f"the log {name}",
+        mend=_MEND,
+    )
+
+
+def _forked(name: LogName) -> NoReturn:
+    raise LogForked(
+        what="The entries are not those that were sealed.", where=f"the log {name}", mend=_MEND
+    )

@@ -1,0 +1,151 @@
+"""The tables. Those of the logs hold what is vouched for; the others say what is going on.
+
+No table has a column for the person who acted: actors exist only sealed, inside payloads, so
+that no query can group, sort or filter by them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# -- the logs: `log` is "ledger" or "access" ----------------------------------------------------
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "seq"),
+    UniqueConstraint("leaf_hash"),
+)
+
+head = Table(
+    "head",
+    metadata,
+    Column("log", String(16), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("range", LargeBinary, nullable=False),  # right edge of the tree, 32 bytes each
+    Column("last_clock", Integer),  # seconds since 1970; overwritten, so no history
+)
+
+
+def _of_entry() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["log", "seq"], ["entry.log", "entry.seq"])
+
+
+payload = Table(  # erasable
+    "payload",
+    metadata,
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "seq"),
+    _of_entry(),
+)
+
+opening = Table(  # erasure entries only: everyone may read which entries were erased
+    "opening",
+    metadata,
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "seq"),
+    _of_entry(),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("log", String(16), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("range", LargeBinary, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "size"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("body_mac", LargeBinary, nullable=False),  # keyed: a bare digest could be guessed
+    Column("record_id", String(64)),
+    _of_entry(),
+)
+
+# -- what is going on: erasable -----------------------------------------------------------------
+
+case_file = Table(
+    "case_file",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("case_ref", String(200), nullable=False, unique=True),
+    Column("package_id", String(200), nullable=False),
+    Column("package_digest", String(80), nullable=False),  # at submission
+    Column("unit", String(200), nullable=False),
+    Column("values_json", Text, nullable=False),
+    Column("submitted_at", String(17), nullable=False),  # to the minute
+    Column("state", String(16), nullable=False),
+    Index(None, "unit", "state"),
+)
+
+case_entry = Table(
+    "case_entry",
+    metadata,
+    Column("case_id", String(64), ForeignKey("case_file.id"), nullable=False),
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    PrimaryKeyConstraint("log", "seq", "case_id"),
+    _of_entry(),
+    Index(None, "case_id"),
+)
+
+decision_record = Table(
+    "decision_record",
+    metadata,
+    Column("record_id", String(64), primary_key=True),
+    Column("case_id", String(64), ForeignKey("case_file.id"), nullable=False),
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("unit", String(200), nullable=False),
+    Column("benefit_type", String(200), nullable=False),
+    Column("period", String(7), nullable=False),  # YYYY-MM
+    Column("decided_on", String(17), nullable=False),  # to the minute
+    Column("suggested", String(200)),
+    Column("outcome", String(200), nullable=False),
+    Column("relation", String(32), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("codes", String(64), nullable=False),  # JSON list of one to three
+    UniqueConstraint("log", "seq"),
+    _of_entry(),
+    Index(None, "case_id"),
+    Index(None, "unit", "period"),
+)
