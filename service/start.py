@@ -1,0 +1,58 @@
+"""What `warum` runs first. Shipped under the distinctive name `warum_start`.
+
+`explainer` and `service` are generic names: a foreign distribution that brings a top-level
+package of the same name would overwrite our files without a word, a guard among them included.
+So the guard lives under a name nobody else uses, and refuses to go on beside another owner.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from pathlib import Path
+
+OURS = ("explainer", "service")
+
+
+def foreign_owners() -> list[str]:
+    """Other distributions that own one of our import names; empty when all is well."""
+    owners = importlib.metadata.packages_distributions()
+    return sorted(
+        {
+            f"{distribution} ({name})"
+            for name in OURS
+            for distribution in owners.get(name, [])
+            if distribution.lower() != "warum"
+        }
+    )
+
+
+def homes() -> set[Path]:
+    """The folders our two packages are imported from; one when all is well."""
+    found = set()
+    for name in OURS:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            found.add(Path(spec.origin).resolve().parent.parent)
+    return found
+
+
+def main() -> int:
+    """Check that the names are ours, then run the command line."""
+    others = foreign_owners()
+    if others or len(homes()) != 1:
+        print(
+            "error [installation.broken] Another distribution owns import names of Warum: "
+            f"{', '.join(others) or 'explainer and service lie in different places'}. "
+            "Install Warum into an environment of its own.",
+            file=sys.stderr,
+        )
+        return 1
+    from service.cli import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

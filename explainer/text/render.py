@@ -136,3 +136,9 @@ def _reason_lines(reason: ReasonText) -> Iterator[str]:
         yield f"  {note}"
     if reason.provenance:
         yield f"  {reason.provenance}"
+
+
+def standalone(told: Told, language: Language, title: str) -> str:
+    """A whole HTML document around an explanation, for a file that is opened by itself."""
+    template = environment(language, staff=False).get_template("_base/document.html")
+    return template.render(told=as_markup(told), lang=language.tag, dir=language.dir, title=title)

@@ -1,0 +1,159 @@
+"""The documented JSON forms: the whole explanation for machines and auditors, and what one
+audience may see.
+
+`docs/explanation-1.schema.json` and `docs/view-1.schema.json` describe them; tests hold both to
+each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainer.core.case import Value
+from explainer.core.disclosure import ShownReason, ShownRow, Told, View
+from explainer.core.explanation import Explanation, Finding
+from explainer.errors import ExplainerError
+
+EXPLANATION = "warum.explanation/1"
+VIEW = "warum.view/1"
+
+
+def explanation_form(explanation: Explanation) -> dict[str, Any]:
+    """Everything, numbers included: for machines, experts and auditors."""
+    told = {reason.finding.feature.name: reason for reason in explanation.reasons}
+    return {
+        "schema": EXPLANATION,
+        "package": {
+            "id": explanation.package.id,
+            "version": explanation.package.version,
+            "digest": explanation.package.digest,
+        },
+        "case": {"ref": explanation.case_ref, "digest": explanation.case_digest},
+        "suggestion": {
+            "outcome": explanation.suggestion,
+            "margin": explanation.margin,
+            "probability": explanation.probability,
+            "threshold": explanation.line.threshold,
+        },
+        "baseline": {
+            "value": explanation.comparison.base,
+            "rows": explanation.comparison.rows,
+            "digest": explanation.comparison.digest,
+            "margin_scale": explanation.comparison.scale,
+        },
+        "features": [_finding(finding, explanation) for finding in explanation.findings],
+        "opening": explanation.opening.value,
+        "reasons": [
+            {
+                "feature": reason.finding.feature.name,
+                "direction": None
+                if reason.direction is None
+                else explanation.line.outcome(reason.direction),
+                "strength": reason.finding.strength.value,
+                "rank": reason.finding.rank,
+                "leading": reason.leading,
+                "decisive": reason.decisive,
+            }
+            for reason in explanation.reasons
+        ],
+        "remainder": {
+            "share": explanation.rest_share / 1000,
+            "size": explanation.rest.value,
+            "features": [
+                f.feature.name for f in explanation.findings if f.feature.name not in told
+            ],
+        },
+        "method": explanation.method,
+        "verified": {
+            "model_output": explanation.margin,
+            "sum": explanation.total,
+            "difference": explanation.difference,
+        },
+        "limits": sorted(limit.value for limit in explanation.limits),
+    }
+
+
+def view_form(view: View, told: Told) -> dict[str, Any]:
+    """What one audience may see, and the text they were told; no margin, no probability."""
+    form: dict[str, Any] = {
+        "schema": VIEW,
+        "audience": view.audience.value,
+        "language": told.language,
+        "package": {"id": view.package.id, "version": view.package.version},
+        "case": {"ref": view.case_ref},
+        "suggestion": {"outcome": view.suggestion},
+        "opening": view.opening.value,
+        "reasons": [_shown(reason) for reason in view.reasons],
+        "remainder": view.rest.value,
+        "limits": [limit.value for limit in view.limits],
+        "text": told.body.decode(),
+    }
+    if view.table is not None:
+        form["table"] = [_row(row) for row in view.table]
+    return form
+
+
+def withheld_form(fault: ExplainerError, told: Told, case_ref: str) -> dict[str, Any]:
+    """That an explanation is withheld, and why; carries no suggestion."""
+    return {
+        "schema": VIEW,
+        "audience": told.audience.value,
+        "language": told.language,
+        "case": {"ref": case_ref},
+        "withheld": {"code": fault.code},
+        "text": told.body.decode(),
+    }
+
+
+def value_form(value: Value) -> dict[str, Any]:
+    form: dict[str, Any] = {"value": value.value}
+    if value.missing is not None:
+        form["missing"] = value.missing.value
+    if value.as_of is not None:
+        form["as_of"] = value.as_of.isoformat()
+    if value.source is not None:
+        form["source"] = {"type": value.source.type, "label": value.source.label}
+    return form
+
+
+def _finding(finding: Finding, explanation: Explanation) -> dict[str, Any]:
+    return {
+        "feature": finding.feature.name,
+        **value_form(finding.value),
+        "contribution": finding.phi,
+        "share": finding.share / 1000,
+        "direction": None
+        if finding.direction is None
+        else explanation.line.outcome(finding.direction),
+        "stable": finding.stable,
+        "rank": finding.rank,
+    }
+
+
+def _shown(reason: ShownReason) -> dict[str, Any]:
+    form: dict[str, Any] = {
+        "rank": reason.rank,
+        "pointing": reason.pointing.value,
+        "strength": reason.strength.value,
+    }
+    if reason.withheld or reason.value is None:
+        return {**form, "withheld": True}
+    form |= {"feature": reason.feature, **value_form(reason.value)}
+    if reason.stand_in is not None:
+        form["stand_in"] = reason.stand_in
+    if reason.parts is not None:
+        form |= {"parts_of_100": reason.parts, "decisive": reason.decisive}
+        if reason.proxy_for is not None:
+            form["proxy_for"] = reason.proxy_for
+    return form
+
+
+def _row(row: ShownRow) -> dict[str, Any]:
+    return {
+        "feature": row.feature,
+        **value_form(row.value),
+        "pointing": None if row.pointing is None else row.pointing.value,
+        "strength": row.strength.value,
+        "parts_of_100": row.parts,
+        "told": row.told,
+    }

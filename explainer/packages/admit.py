@@ -1,0 +1,183 @@
+"""Whether a package may speak: every fault at once.
+
+At start-up a package is opened, and its recorded cases must give the recorded scores. `warum
+package check` asks more: each recorded case explained in every language, the recorded texts, and
+two witnesses against our own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from explainer.core.attribution import TOLERANCE
+from explainer.core.case import Case, read_case
+from explainer.core.disclosure import Audience
+from explainer.errors import (
+    CaseFaulty,
+    ExplainerError,
+    GoldenCaseDiffers,
+    NotExplainable,
+    PackageError,
+    PackageFaulty,
+    WordingIncomplete,
+)
+from explainer.families.attribute import raw_row
+from explainer.packages.package import ModelPackage, open_package
+from explainer.text.languages import language
+
+FEWEST_GOLDEN = 50
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many steps are done, and how many there are."""
+
+Teller = Callable[[Case, ModelPackage, Audience, str], bytes]
+"""Tells one case as plain text; the pipeline stands above this module and is handed in."""
+
+
+def admit(folder: Path) -> ModelPackage:
+    """Open the package for service. Raises PackageFaulty with every fault found."""
+    package = open_package(folder)
+    faults = list(_scores(package, _golden_cases(package)))
+    if faults:
+        raise PackageFaulty(package.manifest.id, faults)
+    return package
+
+
+def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
+    """Everything `admit` asks and all that takes longer.
+
+    Raises PackageFaulty with every fault found.
+    """
+    package = open_package(folder)
+    faults: list[PackageError] = []
+    cases = _golden_cases(package)
+    if len(package.golden) < FEWEST_GOLDEN:
+        faults.append(
+            GoldenCaseDiffers(
+                f"There are {len(package.golden)} recorded cases.",
+                "golden/cases.jsonl",
+                f"Record at least {FEWEST_GOLDEN} in the training environment.",
+            )
+        )
+    faults.extend(_scores(package, cases))
+    faults.extend(_texts(package, cases, tell, progress))
+    faults.extend(_witnesses(package, cases, progress))
+    if faults:
+        raise PackageFaulty(package.manifest.id, faults)
+    return package
+
+
+def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, bytes]:
+    """The texts of the first `count` recorded cases, by file name under golden/.
+
+    They are for people to read line by line; until somebody did, they prove nothing but that
+    nothing changed.
+    """
+    texts: dict[str, bytes] = {}
+    for _, case in _golden_cases(package)[:count]:
+        for audience in Audience:
+            for tag in _tags(package, audience):
+                texts[text_name(case, audience, tag)] = tell(case, package, audience, tag)
+    return texts
+
+
+def text_name(case: Case, audience: Audience, tag: str) -> str:
+    return f"{case.ref}.{audience}.{tag}.txt"
+
+
+def _tags(package: ModelPackage, audience: Audience) -> list[str]:
+    return [t for t in package.wordings if language(t).staff or audience is Audience.APPLICANT]
+
+
+def _golden_cases(package: ModelPackage) -> list[tuple[int, Case]]:
+    """The recorded cases with their line; faulty ones are raised together."""
+    cases: list[tuple[int, Case]] = []
+    faults: list[PackageError] = []
+    for number, golden in enumerate(package.golden, start=1):
+        try:
+            cases.append((number, read_case(golden.case, package.catalogue)))
+        except CaseFaulty as found:
+            faults.extend(
+                GoldenCaseDiffers(
+                    fault.what, f"golden/cases.jsonl, line {number}, {fault.where}", fault.mend
+                )
+                for fault in found.faults
+            )
+    if faults:
+        raise PackageFaulty(package.manifest.id, faults)
+    return cases
+
+
+def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[PackageError]:
+    """The model gives the margins that were recorded where it was trained."""
+    if not cases:
+        return
+    try:
+        margins = package.explained.model.margins([raw_row(case) for _, case in cases])
+    except NotExplainable as fault:
+        yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
+        return
+    allowed = TOLERANCE * package.explained.comparison.scale
+    for (number, _), margin, golden in zip(cases, margins, package.golden, strict=True):
+        # "not <=" so that a NaN is caught as well
+        if not abs(float(margin) - golden.margin) <= allowed:
+            yield GoldenCaseDiffers(
+                "The model gives another score than was recorded in training.",
+                f"golden/cases.jsonl, line {number}",
+                "Use the versions named in trained_with, or record the cases again there.",
+            )
+
+
+def _texts(
+    package: ModelPackage, cases: list[tuple[int, Case]], tell: Teller, progress: Progress
+) -> Iterable[PackageError]:
+    """Every recorded case can be told to everybody; recorded texts are told word for word."""
+    known = set()
+    for done, (number, case) in enumerate(cases):
+        progress("Telling the recorded cases", done, len(cases))
+        for audience in Audience:
+            for tag in _tags(package, audience):
+                where = f"golden/cases.jsonl, line {number}, {audience}, {tag}"
+                name = text_name(case, audience, tag)
+                known.add(name)
+                try:
+                    told = tell(case, package, audience, tag)
+                except ExplainerError as fault:
+                    yield GoldenCaseDiffers(fault.what, where, fault.mend)
+                    continue
+                if name in package.recorded_texts and package.recorded_texts[name] != told:
+                    yield WordingIncomplete(
+                        "The text is not the recorded one.",
+                        f"golden/{name}",
+                        "Read the new text; then `warum package golden` records it.",
+                    )
+    for name in sorted(set(package.recorded_texts) - known):
+        yield WordingIncomplete(
+            "The recorded text belongs to no recorded case.", f"golden/{name}", "Remove it."
+        )
+
+
+def _witnesses(
+    package: ModelPackage, cases: list[tuple[int, Case]], progress: Progress
+) -> Iterable[PackageError]:
+    """Our values equal brute force through the original model, and shap's, on sampled rows."""
+    from explainer.families.second_opinion import by_brute_force, by_shap, ours
+
+    players = len(package.catalogue)
+    if players > 14 or not cases:
+        # 2^players answers of the model would take hours; the sum is still checked every time
+        return
+    rows = [raw_row(case) for _, case in cases]
+    allowed = 1e-6 * package.explained.comparison.scale
+    # the other recorded cases serve as comparison rows: like the case, they come from outside
+    asked = [(rows[0], rows[1:9]), (rows[-1], rows[-9:-1]), (rows[len(rows) // 2], rows[:8])]
+    for done, (row, comparison) in enumerate(asked):
+        progress("Asking brute force and shap", done, len(asked))
+        mine = ours(package.explained, row, comparison)
+        for name, witness in (("Brute force", by_brute_force), ("shap", by_shap)):
+            if not abs(mine - witness(package.explained, row, comparison)).max() <= allowed:
+                yield GoldenCaseDiffers(
+                    f"{name} gives other contributions than our engine.",
+                    f"recorded case {cases[0][1].ref if done == 0 else done}",
+                    "Report this with the package: it is a fault of Warum.",
+                )

@@ -1,0 +1,223 @@
+"""The tree of RFC 6962 against its published values, a slow reference and another library."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymerkle import InmemoryTree
+from pymerkle import verify_consistency as other_consistency
+from pymerkle import verify_inclusion as other_inclusion
+
+from explainer.errors import ProofInvalid
+from explainer.ledger import tree, verify
+
+PUBLISHED = [
+    bytes.fromhex(text)
+    for text in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
+]
+DATA = [number.to_bytes(2, "big") for number in range(64)]
+LEAVES = [tree.leaf_hash(data) for data in DATA]
+SUBTREE = tree.subtrees(LEAVES)
+
+
+def slow_root(leaves: list[bytes]) -> bytes:
+    """MTH as RFC 6962, 2.1 writes it."""
+    if not leaves:
+        return tree.EMPTY_ROOT
+    if len(leaves) == 1:
+        return leaves[0]
+    middle = 1
+    while middle * 2 < len(leaves):
+        middle *= 2
+    return tree.node_hash(slow_root(leaves[:middle]), slow_root(leaves[middle:]))
+
+
+@pytest.mark.parametrize(
+    ("data", "root"),
+    [
+        ([], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ([b""], "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+        (PUBLISHED, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
+    ],
+)
+def test_roots_are_the_published_ones(data: list[bytes], root: str) -> None:
+    assert tree.root(map(tree.leaf_hash, data)).hex() == root
+    independent = verify.Tree()
+    for leaf in data:
+        independent.add(leaf)
+    assert independent.root().hex() == root
+
+
+def test_the_right_edge_gives_the_root_of_the_slow_reference() -> None:
+    edge = tree.Range()
+    for size in range(len(LEAVES) + 1):
+        assert edge.root() == slow_root(LEAVES[:size])
+        assert tree.Range.from_bytes(size, edge.to_bytes()) == edge
+        if size < len(LEAVES):
+            edge = edge.append(LEAVES[size])
+
+
+def test_every_inclusion_proof_to_64_holds_here_and_elsewhere() -> None:
+    other = InmemoryTree(algorithm="sha256")
+    for data in DATA:
+        other.append_entry(data)
+    for size in range(1, 65):
+        root = slow_root(LEAVES[:size])
+        assert other.get_root(size) == root
+        for index in range(size):
+            proof = tree.inclusion_proof(index, size, SUBTREE)
+            tree.verify_inclusion(index, size, LEAVES[index], proof, root)
+            theirs = other.prove_inclusion(index + 1, size)
+            assert theirs.path[1:] == proof
+            other_inclusion(LEAVES[index], root, theirs)
+
+
+def test_every_consistency_proof_to_64_holds_here_and_elsewhere() -> None:
+    other = InmemoryTree(algorithm="sha256")
+    for data in DATA:
+        other.append_entry(data)
+    roots = [slow_root(LEAVES[:size]) for size in range(65)]
+    for size in range(1, 65):
+        for old in range(1, size + 1):
+            proof = tree.consistency_proof(old, size, SUBTREE)
+            tree.verify_consistency(old, roots[old], size, roots[size], proof)
+            other_consistency(roots[old], roots[size], other.prove_consistency(old, size))
+            edge = tree.Range().extend(LEAVES[:old])
+            assert tree.consistency_proof(old, size, tree.subtrees(LEAVES[old:], edge)) == proof
+
+
+def test_a_proof_does_not_bind_the_size_of_its_tree() -> None:
+    """Why sizes come from signed checkpoints only: some wrong pairs verify all the same."""
+    wrong = accepted = 0
+    for size in range(1, 13):
+        root = slow_root(LEAVES[:size])
+        for index in range(size):
+            proof = tree.inclusion_proof(index, size, SUBTREE)
+            for claimed in range(index + 1, 13):
+                if claimed != size:
+                    wrong += 1
+                    accepted += _holds(index, claimed, LEAVES[index], proof, root)
+    assert 0 < accepted < wrong
+
+
+def test_no_probe_with_a_wrong_index_leaf_root_or_proof_is_accepted() -> None:
+    chance = random.Random(6962)
+    for size in range(1, 33):
+        root = slow_root(LEAVES[:size])
+        for index in range(size):
+            leaf, proof = LEAVES[index], tree.inclusion_proof(index, size, SUBTREE)
+            probes = [
+                (index, leaf, proof, b"\x00" * 32),
+                (index, leaf, proof, leaf if size > 1 else b"\x00" * 32),
+                (index, b"\x00" * 32, proof, root),
+                (index, leaf, [*proof, root], root),
+                (index, leaf, [*proof, b""], root),
+                (index, leaf, [leaf, *proof], root),
+                (-1, leaf, proof, root),
+                (size, leaf, proof, root),
+                (index ^ 1, leaf, proof, root) if size > 1 else (1, leaf, proof, root),
+            ]
+            if proof:
+                probes.append((index, leaf, [], root))
+                probes.append((index, leaf, proof[:-1], root))
+                flipped = bytearray(chance.choice(proof))
+                flipped[chance.randrange(32)] ^= 1 << chance.randrange(8)
+                at = chance.randrange(len(proof))
+                probes.append((index, leaf, [*proof[:at], bytes(flipped), *proof[at + 1 :]], root))
+            for position, leaf_, proof_, root_ in probes:
+                assert not _holds(position, size, leaf_, proof_, root_)
+
+
+def test_no_probe_of_a_wrong_history_is_accepted() -> None:
+    chance = random.Random(9162)
+    roots = [slow_root(LEAVES[:size]) for size in range(34)]
+    for size in range(1, 33):
+        for old in range(1, size + 1):
+            proof = tree.consistency_proof(old, size, SUBTREE)
+            good = (old, roots[old], size, roots[size], proof)
+            probes = [
+                (0, tree.EMPTY_ROOT, size, roots[size], proof),
+                (old, b"\x00" * 32, size, roots[size], proof),
+                (old, roots[old], size, b"\x00" * 32, proof),
+                (old, roots[old], size, roots[size], [*proof, roots[old]]),
+                (old, roots[old], size, roots[size], [roots[old], *proof]),
+                (size + 1, roots[old], size, roots[size], proof),
+            ]
+            if old < size:
+                probes.append((old, roots[size], size, roots[old], proof))
+                probes.append((old, roots[old], size, roots[size], []))
+                probes.append((old, roots[old], size, roots[size], proof[:-1]))
+                probes.append((old, roots[old], old, roots[size], []))
+                at = chance.randrange(len(proof))
+                changed = bytes(32 - len(proof)) + proof[at][: len(proof)]
+                probes.append(
+                    (old, roots[old], size, roots[size], [*proof[:at], changed, *proof[at + 1 :]])
+                )
+            tree.verify_consistency(*good)
+            for probe in probes:
+                with pytest.raises(ProofInvalid):
+                    tree.verify_consistency(*probe)
+
+
+def test_consistency_with_an_empty_tree_is_refused_even_with_itself() -> None:
+    for size in (0, 1):
+        with pytest.raises(ProofInvalid):
+            tree.verify_consistency(0, tree.EMPTY_ROOT, size, tree.EMPTY_ROOT, [])
+        with pytest.raises(ProofInvalid):
+            tree.consistency_proof(0, size, SUBTREE)
+
+
+def test_a_proof_longer_than_any_tree_is_refused_before_it_is_worked_through() -> None:
+    with pytest.raises(ProofInvalid):
+        tree.verify_inclusion(0, 2**63, LEAVES[0], [LEAVES[0]] * 64, LEAVES[0])
+
+
+@pytest.mark.parametrize(("size", "data"), [(1, b""), (2, b"x" * 31), (-1, b""), (3, b"x" * 32)])
+def test_a_right_edge_that_does_not_fit_is_refused(size: int, data: bytes) -> None:
+    with pytest.raises(ProofInvalid):
+        tree.Range.from_bytes(size, data)
+
+
+def test_a_proof_that_needs_leaves_not_at_hand_is_refused() -> None:
+    edge = tree.Range().extend(LEAVES[:5])
+    with pytest.raises(ProofInvalid):
+        tree.inclusion_proof(0, 8, tree.subtrees(LEAVES[5:8], edge))
+    with pytest.raises(ProofInvalid):
+        tree.inclusion_proof(3, 3, SUBTREE)
+
+
+@given(st.lists(st.binary(max_size=8), max_size=40), st.data())
+def test_any_log_proves_any_entry_and_any_older_head(data: list[bytes], draw: st.DataObject) -> None:
+    leaves = [tree.leaf_hash(item) for item in data]
+    assert tree.root(leaves) == slow_root(leaves)
+    for old, size in pairwise(sorted({0, *draw.draw(_sizes(len(leaves)))})):
+        proof = tree.consistency_proof(old, size, tree.subtrees(leaves)) if old else []
+        if old:
+            tree.verify_consistency(
+                old, tree.root(leaves[:old]), size, tree.root(leaves[:size]), proof
+            )
+
+
+def _sizes(limit: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, limit), max_size=4)
+
+
+def _holds(index: int, size: int, leaf: bytes, proof: list[bytes], root: bytes) -> bool:
+    try:
+        tree.verify_inclusion(index, size, leaf, proof, root)
+    except ProofInvalid:
+        return False
+    return True
