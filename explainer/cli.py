@@ -142,7 +142,7 @@ def _explain(options: argparse.Namespace) -> int:
         sys.stdout.write(answer if answer.endswith("\n") else answer + "\n")
         return code
     worst = DONE
-    rows = lines.text.splitlines()
+    rows = lines.text.split("\n")  # splitlines() would cut texts at characters JSON allows
     with progress_bar("Explaining", len(rows)) as step:
         for number, row in enumerate(rows, start=1):
             if row.strip():
@@ -268,10 +268,10 @@ def read_cases(name: str) -> Lines:
         raise _unreadable(name, "There is no case in it.")
     if name.endswith(".jsonl"):
         return Lines(text, one=False)
-    if name == "-" and len(text.strip().splitlines()) > 1:
+    if name == "-" and "\n" in text.strip():
         try:
             json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Lines(text, one=False)
     return Lines(text, one=True)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,7 +137,8 @@ class Feature:
                 self.name,
                 "Check the value and its unit.",
             )
-        return int(raw) if self.kind is Kind.INTEGER else float(raw)
+        # adding nought makes -0.0 a plain 0.0: equal cases must have equal digests
+        return int(raw) if self.kind is Kind.INTEGER else float(raw) + 0.0
 
     def knows(self, value: Scalar) -> bool:
         """Whether `value` lies inside what the model was trained on."""
@@ -245,8 +247,10 @@ def read_case(raw: object, catalogue: FeatureCatalogue) -> Case:
         )
     ref = _read_ref(raw, faults)
     package = raw.get("package")
-    if package is not None and not isinstance(package, str):
-        faults.append(CaseMalformed("The package must be text.", "package", "Give its id."))
+    if package is not None and not (isinstance(package, str) and REF_PATTERN.fullmatch(package)):
+        faults.append(
+            CaseMalformed("The package is not named by its id.", "package", "Give its id.")
+        )
         package = None
     reported = _read_reported(raw.get("reported"), faults)
     given = raw.get("values")
@@ -312,7 +316,8 @@ def _read_reported(reported: object, faults: list[CaseError]) -> float | None:
         or set(reported) != {"margin"}
         or isinstance(margin, bool)
         or not isinstance(margin, int | float)
-        or not math.isfinite(margin)
+        # a whole number of 400 digits is valid JSON and fits no float
+        or not -sys.float_info.max <= margin <= sys.float_info.max
     ):
         faults.append(
             CaseMalformed(
@@ -322,7 +327,7 @@ def _read_reported(reported: object, faults: list[CaseError]) -> float | None:
             )
         )
         return None
-    return float(margin)
+    return float(margin) + 0.0
 
 
 def _read_value(given: Mapping[str, object], feature: Feature) -> Value:
@@ -396,6 +401,7 @@ def _read_source(raw: object, where: str) -> Source | None:
         and isinstance(raw["label"], str)
         and len(raw["label"]) <= 200
         and len(raw["type"]) <= 60
+        and _can_be_written(raw["type"] + raw["label"])
     ):
         return Source(raw["type"], raw["label"])
     raise CaseMalformed(
@@ -403,6 +409,15 @@ def _read_source(raw: object, where: str) -> Source | None:
         f"{where}.source",
         'Give {"type": "own_statement", "label": "…"} with at most 200 letters.',
     )
+
+
+def _can_be_written(text: str) -> bool:
+    """JSON may hold half of a surrogate pair, which no encoding can write down."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_missing(raw: object, where: str) -> Missing | None:

@@ -152,7 +152,7 @@ class Explanation:
 
 
 def share_in_thousandths(part: float, whole: float) -> int:
-    """Rounded half to even before any comparison, so that no bit decides which word is used."""
+    """R2: rounded half to even before any comparison, so that no bit decides the word used."""
     return round(1000 * part / whole) if whole > 0 else 0
 
 
@@ -179,6 +179,7 @@ def choose_reasons(
         Reason(
             finding=finding,
             direction=finding.direction if finding.stable else None,
+            # R9: clearly the largest; R10: without it the suggestion would be another
             leading=finding is ordered[0]
             and finding.stable
             and finding.share - (ordered[1].share if len(ordered) > 1 else 0) >= 100,

@@ -6,6 +6,7 @@ executed. A file is read once; what was hashed is what is parsed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import os
@@ -47,7 +48,15 @@ def read_once(path: Path) -> bytes:
 
     Raises ArtefactRefused for links, devices and files over LARGEST; OSError stays the caller's.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        # O_NONBLOCK: a named pipe must be refused below, not waited for
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            raise ArtefactRefused(
+                "Links are not followed.", path.name, "Put the file itself there."
+            ) from None
+        raise
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,38 +40,64 @@ def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) ->
     trees for two classes.
     """
     pipeline = _load(data)
-    transformer, booster = _steps(pipeline)
-    _check_inputs(transformer, catalogue)
-    classes = [str(c) for c in booster.classes_]
-    if len(classes) != 2 or classes[1] != positive_class:
-        raise ArtefactRefused(
-            f"The model's classes are {classes}; its margin is for the second.",
-            "model.positive_class",
-            "Declare the second class as positive_class.",
-        )
-    owners = column_owners(transformer)
-    player = {feature.name: at for at, feature in enumerate(catalogue)}
-    leaves: list[Leaf] = []
-    for (tree,) in booster.estimators_:
-        leaves += _leaves(
-            tree.tree_, [player[owner] for owner in owners], float(booster.learning_rate)
-        )
-    ensemble = ensemble_of(leaves, n_players=len(catalogue), single_precision=True)
-    return SkopsModel(pipeline, catalogue, ensemble)
+    with _refused_unless_whole():
+        transformer, booster = _steps(pipeline)
+        _check_inputs(transformer, catalogue)
+        classes = [str(c) for c in booster.classes_]
+        if len(classes) != 2 or classes[1] != positive_class:
+            raise ArtefactRefused(
+                f"The model's classes are {classes}; its margin is for the second.",
+                "model.positive_class",
+                "Declare the second class as positive_class.",
+            )
+        owners = column_owners(transformer)
+        _check_shape(booster, len(owners))
+        player = {feature.name: at for at, feature in enumerate(catalogue)}
+        leaves: list[Leaf] = []
+        for (tree,) in booster.estimators_:
+            leaves += _leaves(
+                tree.tree_, [player[owner] for owner in owners], float(booster.learning_rate)
+            )
+        ensemble = ensemble_of(leaves, n_players=len(catalogue), single_precision=True)
+        return SkopsModel(pipeline, catalogue, ensemble, stand_ins(transformer))
 
 
 def load_pipeline(data: bytes) -> tuple[Any, Any]:
     """The preparation and the booster of a pipeline, not yet checked tree by tree."""
-    return _steps(_load(data))
+    pipeline = _load(data)
+    with _refused_unless_whole():
+        return _steps(pipeline)
+
+
+@contextmanager
+def _refused_unless_whole() -> Iterator[None]:
+    """A pipeline that was never fitted, or lost a part, lacks what is looked for here."""
+    try:
+        yield
+    except ArtefactRefused:
+        raise
+    except Exception as fault:
+        raise ArtefactRefused(
+            f"The model is not fitted or not whole ({type(fault).__name__}).",
+            "model",
+            "Fit the pipeline, then save it with skops.io.dump.",
+        ) from None
 
 
 class SkopsModel:
     """A pipeline that answers with its own margin, and its trees in our form."""
 
-    def __init__(self, pipeline: Any, catalogue: FeatureCatalogue, ensemble: Ensemble) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        catalogue: FeatureCatalogue,
+        ensemble: Ensemble,
+        replaced: Mapping[str, float | str],
+    ) -> None:
         self._pipeline = pipeline
         self._catalogue = catalogue
         self._ensemble = ensemble
+        self._stand_ins = replaced
 
     @property
     def ensemble(self) -> Ensemble:
@@ -78,7 +105,7 @@ class SkopsModel:
 
     @property
     def stand_ins(self) -> Mapping[str, float | str]:
-        return stand_ins(self._pipeline[0])
+        return self._stand_ins
 
     def margins(self, rows: Sequence[RawRow]) -> Floats:
         """The pipeline's own decision function; ndarray of shape (n_rows,), log-odds."""
@@ -134,7 +161,8 @@ def _load(data: bytes) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-    except zipfile.BadZipFile:
+    except Exception:
+        # a crafted archive raises more than BadZipFile: bad names, unknown versions
         raise ArtefactRefused(
             "This is not a skops file.",
             "model",
@@ -201,6 +229,16 @@ def _check_inputs(transformer: Any, catalogue: FeatureCatalogue) -> None:
         )
 
 
+def _check_shape(booster: Any, n_columns: int) -> None:
+    """The booster works on the columns we traced, and gives one margin a row."""
+    if booster.n_features_in_ != n_columns or booster.n_trees_per_iteration_ != 1:
+        raise ArtefactRefused(
+            "The booster does not fit the columns it is given.",
+            "model",
+            "The file is damaged or was tampered with; save the pipeline again.",
+        )
+
+
 def _leaves(tree: Any, player_of_column: list[int], rate: float) -> list[Leaf]:
     left, right = tree.children_left, tree.children_right
     _check_tree(left, right, tree.feature, tree.threshold, tree.value, len(player_of_column))
@@ -234,7 +272,9 @@ def _check_tree(
         and len(right) == len(feature) == len(threshold) == n
         and value.shape == (n, 1, 1)
         and bool(np.isfinite(value).all())
-        and bool(((right >= 0) == inner).all())
+        # -1 marks a leaf, and only -1: scikit-learn follows any other number
+        and bool((left[~inner] == -1).all() and (right[~inner] == -1).all())
+        and bool((right[inner] >= 0).all())
         and bool((left[inner] < n).all() and (right[inner] < n).all())
         and bool((feature[inner] >= 0).all() and (feature[inner] < n_columns).all())
         and bool(np.isfinite(threshold[inner]).all())

@@ -51,7 +51,9 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
         explainer = shap.explainers.Exact(
             lambda rows: explained.model.margins(codes.decode(rows)), masker
         )
-        answer = explainer(codes.encode([row]), max_evals=2 ** len(explained.catalogue))
+        answer = explainer(
+            codes.encode([row]), max_evals=2 ** len(explained.catalogue), silent=True
+        )
     return np.asarray(answer.values[0], dtype=np.float64)
 
 

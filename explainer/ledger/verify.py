@@ -240,8 +240,8 @@ def _checkpoint(text: str, outside: bool) -> Checkpoint:
     if len(lines) < 3 or not all(lines) or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
         _wrong("It is not origin, size and root.")
     root = _unbase64(lines[2])
-    if len(root) != 32:
-        _wrong("Its root is not 32 bytes long.")
+    if len(root) != 32 or int(lines[1]) >= 2**63:
+        _wrong("Its root is not 32 bytes long, or its size is beyond any log.")
     return Checkpoint(lines[0], int(lines[1]), root, outside)
 
 

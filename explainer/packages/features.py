@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,7 +125,7 @@ def _range(table: Table, key: str) -> tuple[float, float] | None:
     if (
         len(raw) != 2
         or any(isinstance(n, bool) or not isinstance(n, int | float) for n in raw)
-        or not raw[0] < raw[1]
+        or not -sys.float_info.max <= raw[0] < raw[1] <= sys.float_info.max
     ):
         table.fault("The range is not understood.", "Give [smallest, largest].", key)
         return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -100,7 +101,12 @@ class Table:
             return default
         value = self._data.pop(key)
         wanted = kind if isinstance(kind, tuple) else (kind,)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        # TOML's true is a number to Python, and its times are dates
+        if (
+            not isinstance(value, wanted)
+            or (isinstance(value, bool) and bool not in wanted)
+            or isinstance(value, datetime)
+        ):
             self.fault("The value is of the wrong kind.", hint, key)
             return default
         return value
@@ -126,7 +132,7 @@ class Table:
             share = Decimal(raw)
         except (InvalidOperation, TypeError):
             share = Decimal(-1)
-        if not 0 <= share <= 1:
+        if not (share.is_finite() and 0 <= share <= 1):
             self.fault("The share is not between 0 and 1.", f'Give, say, "{default}".', key)
             share = Decimal(default)
         return int(share * 1000)
@@ -149,7 +155,9 @@ def parse_toml(data: bytes, file: str) -> dict[str, Any]:
     """Raises ManifestInvalid with the line where the file is no TOML."""
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except RecursionError:
+        raise ManifestInvalid("The file is nested too deeply.", file, "Correct it.") from None
+    except ValueError as fault:
         raise ManifestInvalid(f"The file is not TOML: {fault}.", file, "Correct it.") from None
 
 
@@ -194,7 +202,13 @@ def _manifest(top: Table, digest: str) -> Manifest:
     }
     model.choice("kind", ("binary",))
     model.choice("space", ("log-odds",))
-    model.take("classes", list, "List both classes.", default=[])
+    classes = model.take("classes", list, "List both classes.", default=[])
+    if len(classes) != 2 or classes[0] == classes[1] or classes[1] != head["positive_class"]:
+        model.fault(
+            "These are not two classes with the positive one last.",
+            "List both in the order of the model; its margin is for the second.",
+            "classes",
+        )
     model.done()
     line, decision_type = _line(top.table("suggestion"))
     background = top.table("background")
@@ -239,6 +253,8 @@ def _manifest(top: Table, digest: str) -> Manifest:
 
 def _line(table: Table) -> tuple[DecisionLine, str]:
     threshold = table.take("threshold", (float, int), "Give the line in raw margin.")
+    if threshold is not None and not math.isfinite(threshold):
+        table.fault("The line is not a finite number.", "Give it in raw margin.", "threshold")
     above = table.text("above", "Name the outcome above the line.", IDENTIFIER)
     below = table.text("below", "Name the outcome below the line.", IDENTIFIER)
     if above == below:
@@ -260,8 +276,17 @@ def _policy(table: Table) -> ReasonPolicy:
         unclear_floor=table.thousandths("unclear_floor", "0.15"),
         nearness=table.thousandths("nearness", "0.1") / 1000,
     )
-    if not (2 <= policy.cap <= 6 and policy.cap_towards <= policy.cap):
-        table.fault("The caps do not fit together.", "Give 2 to 6 in all, fewer towards.")
+    caps = (policy.cap_towards, policy.cap_away)
+    if not (2 <= policy.cap <= 6 and all(1 <= cap <= policy.cap for cap in caps)):
+        table.fault(
+            "The caps do not fit together.", "Give 2 to 6 in all, and 1 or more for each side."
+        )
+    if policy.unclear_floor < policy.floor:
+        table.fault(
+            "What is under the floor has no word for its strength.",
+            "Give at least the floor.",
+            "unclear_floor",
+        )
     table.done()
     return policy
 
@@ -274,6 +299,8 @@ def _limits(table: Table) -> LimitRules:
         stale_after=_optional(table, "stale_after", date, "Give a date such as 2027-12-31."),
         as_of=_optional(table, "as_of", int, "Give the year the model is as of."),
     )
+    if rules.outside_values < 1:
+        table.fault("No case would be inside.", "Give 1 or more.", "outside_values")
     if rules.stale_after is not None and rules.as_of is None:
         table.fault("A date of going stale needs the year the model is as of.", "Add as_of.")
     table.done()

@@ -24,6 +24,7 @@ from explainer.errors import (
     PackageError,
     PackageFaulty,
     PackageNotFound,
+    WordingIncomplete,
 )
 from explainer.families.artefacts import check_unchanged, open_model, read_once
 from explainer.families.attribute import Explained, explained
@@ -170,7 +171,7 @@ def open_package(folder: Path) -> ModelPackage:
     if faults:
         raise PackageFaulty(manifest.id, faults)
     catalogue = read_features(features)
-    wordings = _wordings(files, catalogue, source_wording(features, agency), faults)
+    wordings = _wordings(files, catalogue, features, agency, faults)
     model: Explained | None = None
     try:
         model = _explained(files, catalogue)
@@ -196,11 +197,13 @@ def open_package(folder: Path) -> ModelPackage:
 def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
     """The recorded cases of golden/cases.jsonl. Raises ManifestInvalid with the line."""
     found = []
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+    # not splitlines(): inside a text JSON allows characters that it takes for line ends
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             found.append(GoldenCase(row["case"], float(row["margin"]), float(row["probability"])))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise ManifestInvalid(
                 "The line is not a recorded case.",
                 f"golden/cases.jsonl, line {number}",
@@ -215,8 +218,14 @@ def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
     Raises PackageFaulty naming the lines where a value does not fit the catalogue.
     """
     where = "background.csv"
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
-    names = reader.fieldnames or []
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
+        names = reader.fieldnames or []
+        lines = list(reader)
+    except csv.Error:
+        raise BackgroundInvalid(
+            "The file is not a table of comma-separated values.", where, "Export it again."
+        ) from None
     if sorted(names) != sorted(catalogue.names):
         raise BackgroundInvalid(
             "Its columns are not the features of the catalogue.",
@@ -225,8 +234,16 @@ def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
         )
     rows: list[RawRow] = []
     faults: list[PackageError] = []
-    for number, line in enumerate(reader, start=2):
+    for number, line in enumerate(lines, start=2):
         row: dict[str, Scalar | None] = {}
+        if None in line:
+            faults.append(
+                BackgroundInvalid(
+                    "The line has more cells than there are columns.",
+                    f"{where}, line {number}",
+                    "Check its commas.",
+                )
+            )
         for feature in catalogue:
             try:
                 row[feature.name] = _cell(line[feature.name], feature.name, catalogue)
@@ -268,10 +285,28 @@ def _toml(files: PackageFiles, name: str, faults: list[PackageError]) -> dict[st
 def _wordings(
     files: PackageFiles,
     catalogue: FeatureCatalogue,
-    source: Mapping[str, str],
+    features: Mapping[str, Any],
+    agency: Mapping[str, Any],
     faults: list[PackageError],
 ) -> dict[str, Wording]:
     wordings: dict[str, Wording] = {}
+    try:
+        source = source_wording(features, agency)
+    except WordingIncomplete as fault:
+        faults.append(fault)
+        return wordings
+    foreign = sorted(
+        {key.split("|")[1] for key in source if key.startswith("outcome|")}
+        - set(files.manifest.outcomes)
+    )
+    if foreign:
+        faults.append(
+            ManifestInvalid(
+                f"There are texts for outcomes the manifest does not have: {', '.join(foreign)}.",
+                "wording.toml, outcome",
+                "Remove them, or correct the names in [suggestion].",
+            )
+        )
     missing = [
         key for key, _ in needed_keys(catalogue, files.manifest.outcomes) if key not in source
     ]

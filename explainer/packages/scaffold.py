@@ -14,9 +14,10 @@ from pathlib import Path
 from explainer.errors import ArtefactRefused, ManifestInvalid, PackageNotFound
 from explainer.families.artefacts import read_once
 from explainer.families.inspect import InputColumn, inspect
+from explainer.packages.manifest import FILE_NAME
 from explainer.packages.package import UNLISTED
 
-_FILES = re.compile(r"^\[files\]\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_FILES = re.compile(r"^\[files\][ \t]*(?:#[^\n]*)?\r?\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def seal(folder: Path) -> int:
@@ -34,6 +35,10 @@ def seal(folder: Path) -> int:
             str(folder),
             "Name the folder of a package.",
         ) from None
+    except UnicodeDecodeError:
+        raise ManifestInvalid(
+            "The file is not UTF-8 text.", "manifest.toml", "Save it as UTF-8."
+        ) from None
     lines = ["[files]"]
     names = sorted(
         found.relative_to(folder).as_posix()
@@ -41,6 +46,13 @@ def seal(folder: Path) -> int:
         if found.is_file() and not found.is_symlink()
     )
     names = [name for name in names if name not in UNLISTED]
+    unfit = [name for name in names if not FILE_NAME.fullmatch(name) or ".." in name]
+    if unfit:
+        raise ManifestInvalid(
+            f"The manifest cannot name {len(unfit)} files: {', '.join(map(ascii, unfit))}.",
+            str(folder),
+            "Remove them, or use letters, digits and _ . - in their names, with no dot in front.",
+        )
     for name in names:
         data = read_once(folder / name)
         digest = hashlib.sha256(data).hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.catalog import Catalog as PoCatalog
-from babel.messages.pofile import PoFileError, read_po
+from babel.messages.pofile import read_po
 
 from explainer.errors import MessageMissing
 from explainer.text.languages import Language, locales_dir
@@ -52,7 +52,8 @@ def read_strictly(data: bytes, where: str) -> PoCatalog:
 
     try:
         return read_po(io.BytesIO(data), abort_invalid=True)
-    except (PoFileError, ValueError, UnicodeDecodeError) as fault:
+    except Exception as fault:
+        # besides PoFileError: an unknown charset, a malformed date in the header and more
         raise MessageMissing(
             f"The catalog cannot be read ({type(fault).__name__}).",
             where,

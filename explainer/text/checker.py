@@ -8,11 +8,13 @@ its slot as a wildcard. A text that says more, less or anything else is not show
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from html.parser import HTMLParser
 
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
+from explainer.core.explanation import Opening, Rest, Strength
 from explainer.errors import TextDisagrees
 from explainer.text.sentences import Voice
 from explainer.text.values import (
@@ -23,6 +25,7 @@ from explainer.text.values import (
 )
 from explainer.text.wording import VALUE
 
+_TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
 _MARKS = str.maketrans("", "", FIRST_STRONG_ISOLATE + LEFT_TO_RIGHT_ISOLATE + POP_ISOLATE)
 
 
@@ -31,11 +34,9 @@ class _Read:
     """One reason as it stands in the text."""
 
     at: int
-    end: int
     feature: str
     outcome: str
     missing: bool
-    value: str
 
 
 class _Text(HTMLParser):
@@ -64,23 +65,26 @@ class _Text(HTMLParser):
 def check_agrees(told: Told, view: View, voice: Voice) -> None:
     """Raise TextDisagrees unless `told` says exactly what `view` holds.
 
-    Compared are the suggestion, every reason (feature, direction, order, value, strength) and
-    that no other reason stands in the text.
+    Compared are the suggestion, the opening, every reason (label, feature, direction, order,
+    value, strength), the rest, and that no other reason stands in the text.
     """
     text = _plain(told)
     _check_suggestion(text, view, voice)
+    own = "told" if view.table is None else "staff"
+    _check_only_one_of(Opening, f"{own}.opening", view.opening, text, voice)
+    _check_only_one_of(Rest, f"{own}.rest", view.rest, text, voice)
     sections = _sections(text, voice)
     found = list(_reasons(text, voice))
     expected = [r for r in view.reasons if r.outcome is not None]
     in_order = [r for pointing in Pointing for r in expected if r.pointing is pointing]
     if len(found) != len(in_order):
         raise _disagrees(f"{len(found)} reasons where {len(in_order)} belong")
-    for read, reason, after in zip(found, in_order, [*found[1:], None], strict=True):
+    for read, reason in zip(found, in_order, strict=True):
         _check_reason(read, reason, view, voice)
         if _section_at(sections, read.at) is not reason.pointing:
             raise _disagrees(f"a reason for {read.feature} under the wrong heading")
-        until = after.at if after else len(text)
-        _check_strength(text[read.end : until], reason, voice)
+        _check_written(text, read.at, reason, voice)
+    _check_unclear(text, [r for r in view.reasons if r.outcome is None], sections, voice)
     for key in ("withheld_one", "unclear"):
         wanted = sum(
             r.withheld if key == "withheld_one" else r.outcome is None and not r.withheld
@@ -142,18 +146,21 @@ def _section_at(sections: list[tuple[int, Pointing]], at: int) -> Pointing | Non
 
 
 def _reasons(text: str, voice: Voice) -> Iterator[_Read]:
-    """Every sentence of the package that stands in the text, in the order of the text."""
+    """Every sentence of the package that stands in the text, in the order of the text.
+
+    A value is anything here; that it is the right one is looked at when it is known which
+    reason the sentence is for.
+    """
     found: list[_Read] = []
     for feature in voice.catalogue:
         for outcome in _outcomes(voice):
             for missing in (False, True) if feature.optional else (False,):
                 sentence = _squeeze(voice.wording.reason(feature.name, outcome, missing=missing))
-                pattern = re.escape(sentence).replace(re.escape(VALUE), "(?P<value>.{0,200}?)")
-                for match in re.finditer(pattern, text):
-                    value = match.groupdict().get("value") or ""
-                    found.append(
-                        _Read(match.start(), match.end(), feature.name, outcome, missing, value)
-                    )
+                pattern = re.escape(sentence).replace(re.escape(VALUE), ".{0,200}?")
+                found.extend(
+                    _Read(match.start(), feature.name, outcome, missing)
+                    for match in re.finditer(pattern, text)
+                )
     yield from sorted(found, key=lambda read: read.at)
 
 
@@ -165,22 +172,74 @@ def _check_reason(read: _Read, reason: ShownReason, view: View, voice: Voice) ->
         raise _disagrees(f"the direction of {read.feature}")
     if reason.value is None or read.missing is not (reason.value.missing is not None):
         raise _disagrees(f"whether {read.feature} is missing")
-    if reason.value.value is not None and read.value:
-        feature = voice.catalogue[read.feature]
-        written = value_in_words(feature, reason.value.value, voice.wording, voice.catalog)
-        if read.value != _squeeze(written):
-            raise _disagrees(f"the value of {read.feature}")
 
 
-def _check_strength(after: str, reason: ShownReason, voice: Voice) -> None:
-    """The first strength after a reason's sentence is its own."""
-    places = {
-        strength: after.find(_squeeze(voice.say(f"told.strength.{strength}")))
-        for strength in ("very_large", "large", "small")
-    }
-    said = {strength: at for strength, at in places.items() if at >= 0}
-    if not said or min(said, key=said.__getitem__) != reason.strength:
+def _check_written(text: str, at: int, reason: ShownReason, voice: Voice) -> None:
+    """Before a reason's sentence stands its label, in it its value, after it its strength."""
+    sentence = _sentence(reason, voice)
+    if not text.startswith(sentence, at):
+        raise _disagrees(f"the value of {reason.feature}")
+    before, after = text[:at].rstrip(), text[at + len(sentence) :].lstrip()
+    labels = {name: _squeeze(voice.wording.label(name)) for name in voice.catalogue.names}
+    if _longest(label for label in labels.values() if before.endswith(label)) != labels.get(
+        reason.feature or ""
+    ):
+        raise _disagrees(f"the label of {reason.feature}")
+    strengths = {s: _squeeze(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS}
+    if _longest(s for s in strengths.values() if after.startswith(s)) != strengths.get(
+        reason.strength
+    ):
         raise _disagrees(f"the strength of {reason.feature}")
+
+
+def _longest(found: Iterable[str]) -> str:
+    """One text may begin or end as another does ("large", "large indeed")."""
+    return max(found, key=len, default="")
+
+
+def _sentence(reason: ShownReason, voice: Voice) -> str:
+    """The sentence as it must stand in the text, value and all."""
+    assert reason.feature is not None  # noqa: S101 - it is not withheld
+    assert reason.value is not None  # noqa: S101 - it is not withheld
+    value = reason.value
+    written = ""
+    if value.value is not None:
+        written = value_in_words(
+            voice.catalogue[reason.feature], value.value, voice.wording, voice.catalog
+        )
+    if reason.outcome is not None:
+        sentence = voice.wording.reason(
+            reason.feature, reason.outcome, missing=value.missing is not None
+        ).replace(VALUE, written)
+    else:
+        sentence = voice.say("told.unclear")
+        if written:
+            sentence += " " + voice.say("told.given", written)
+    return _squeeze(sentence)
+
+
+def _check_unclear(
+    text: str, reasons: list[ShownReason], sections: list[tuple[int, Pointing]], voice: Voice
+) -> None:
+    """A reason without a direction has no sentence of its own: it is found by its label."""
+    at = 0
+    unclear = _squeeze(voice.say("told.unclear"))
+    for reason in reasons:
+        if reason.withheld:
+            continue
+        at = text.find(unclear, at)
+        if at < 0 or _section_at(sections, at) is not Pointing.UNCLEAR:
+            raise _disagrees(f"a reason for {reason.feature} is missing")
+        _check_written(text, at, reason, voice)
+        at += len(unclear)
+
+
+def _check_only_one_of(
+    among: type[Opening] | type[Rest], keys: str, meant: StrEnum, text: str, voice: Voice
+) -> None:
+    said = {each for each in among if _squeeze(voice.say(f"{keys}.{each}")) in text}
+    if said != {meant}:
+        raise _disagrees(f"the sentence {keys}")
 
 
 def _disagrees(what: str) -> TextDisagrees:

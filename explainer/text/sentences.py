@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explainer.core.case import FeatureCatalogue, Value
+from explainer.core.case import FeatureCatalogue, Missing, Value
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, ShownReason, ShownRow, View
 from explainer.core.explanation import Strength
@@ -170,13 +170,20 @@ def withheld_sentences(
 
 def provenance(value: Value, voice: Voice) -> str:
     """As of when and from where a value is, as far as the case says."""
+    as_of, source = provenance_parts(value, voice)
     said = []
-    if value.as_of is not None:
-        said.append(voice.say("told.as_of", isolate(day(value.as_of, voice.language.locale))))
-    if value.source is not None:
-        label = clean(voice.wording.source(value.source.label))
-        said.append(voice.say("told.source", isolate(label)))
+    if as_of:
+        said.append(voice.say("told.as_of", isolate(as_of)))
+    if source:
+        said.append(voice.say("told.source", isolate(source)))
     return " ".join(said)
+
+
+def provenance_parts(value: Value, voice: Voice) -> tuple[str, str]:
+    """The day and the source of a value, each "" where the case does not say."""
+    as_of = "" if value.as_of is None else day(value.as_of, voice.language.locale)
+    source = "" if value.source is None else clean(voice.wording.source(value.source.label))
+    return as_of, source
 
 
 def value_or_missing(feature: str, value: Value, voice: Voice, *, staff: bool) -> str:
@@ -252,7 +259,9 @@ def _notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
     notes = []
     if reason.feature is not None and reason.value is not None and reason.value.missing is not None:
         feature = voice.catalogue[reason.feature]
-        notes.append(voice.say(f"told.missing.{reason.value.missing}"))
+        if reason.value.missing is not Missing.NOT_GIVEN:
+            # the package's sentence says already that the information was not there
+            notes.append(voice.say(f"told.missing.{reason.value.missing}"))
         if reason.stand_in is not None:
             stand_in = value_in_words(feature, reason.stand_in, voice.wording, voice.catalog)
             notes.append(voice.say("told.stand_in", isolate(stand_in)))

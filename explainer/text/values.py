@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
@@ -80,3 +81,10 @@ def _money(value: float, currency: str, locale: str) -> str:
 def day(when: date, locale: str) -> str:
     """A date in long form, with four digits of the year."""
     return format_date(when, format="long", locale=locale)
+
+
+@lru_cache(maxsize=1024)
+def moment(when: datetime, locale: str) -> str:
+    """A date in long form and the time to the minute, as clocks in Germany show it."""
+    local = when.astimezone(ZoneInfo("Europe/Berlin"))
+    return f"{format_date(local, format='long', locale=locale)}, {local:%H:%M}"

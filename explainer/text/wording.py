@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,22 @@ def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> d
 
     Keys are paths joined by `|`, such as `feature|tenure|reason|can_be_granted|missing`: they
     say where a text belongs, and are the message contexts of the translations.
+    Raises WordingIncomplete for numbers, lists and the like where a text belongs.
     """
+    wrong = [
+        f"{feature.get('name')}.{part}.{key}"
+        for feature in features.get("feature", ())
+        for part in ("choice_labels", *_REASON_TABLES)
+        for key, text in feature.get(part, {}).items()
+        if not isinstance(text, str)
+    ]
+    wrong += _not_texts(wording, "")
+    if wrong:
+        raise WordingIncomplete(
+            f"{len(wrong)} entries are not text: {', '.join(wrong)}.",
+            "features.toml and wording.toml",
+            "Put each into quotation marks.",
+        )
     texts: dict[str, str] = {}
     for feature in features.get("feature", ()):
         at = f"feature|{feature.get('name')}"
@@ -44,6 +59,15 @@ def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> d
             for key, text in flat.items()
         }
     return texts
+
+
+def _not_texts(table: Mapping[str, Any], above: str) -> Iterator[str]:
+    for key, value in table.items():
+        path = f"{above}.{key}" if above else key
+        if isinstance(value, Mapping):
+            yield from _not_texts(value, path)
+        elif not isinstance(value, str):
+            yield path
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,9 +119,7 @@ class Installation:
         shutil.copytree(self.folder, folder)
         return Installation(folder)
 
-    def verify(
-        self, *, outside: bool = True, opened: bool = False
-    ) -> dict[str, verify.Result]:
+    def verify(self, *, outside: bool = True, opened: bool = False) -> dict[str, verify.Result]:
         results = verify.verify_database(
             self.database,
             self.keys,

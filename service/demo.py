@@ -1,0 +1,78 @@
+"""The demonstration: real old records, one of them walked through from model to ledger."""
+
+from __future__ import annotations
+
+import secrets
+
+from explainer.core.case import read_case
+from explainer.core.decision import Actor, Role
+from explainer.core.disclosure import Audience
+from explainer.core.explanation import Explanation
+from explainer.errors import CaseExists
+from explainer.pipeline import explain, tell
+from explainer.text.languages import languages
+from service.actions import SentDecision, decide, queue, show, submit, verify_files
+from service.store.records import OPEN
+from service.wiring import Tools
+
+SYSTEM = Actor("demo-procedure", Role.SYSTEM)
+CASEWORKER = Actor("demo-caseworker", Role.CASEWORKER, unit="demo_office")
+
+
+def load_cases(tools: Tools) -> int:
+    """Submit the recorded cases of every package, as a specialist procedure would."""
+    loaded = 0
+    for package in tools.packages.values():
+        for golden in package.golden:
+            try:
+                submit(golden.case, SYSTEM, tools)
+            except CaseExists:
+                continue
+            loaded += 1
+    return loaded
+
+
+def walk_through(tools: Tools) -> bool:
+    """Print one case in three languages, decide it, verify the ledger; whether that is clean."""
+    waiting = queue(CASEWORKER, OPEN, 1, tools)
+    if not waiting.rows:
+        print("Every case is decided. `warum demo --fresh` begins anew.")
+        return _verify(tools)
+    file = waiting.rows[0]
+    package = tools.package(file.package_id)
+    shown = show(file.id, Audience.CASEWORKER, languages()["de"], CASEWORKER, tools)
+    case = read_case(shown.opened.case.to_json(), package.catalogue)
+    finding = explain(case, package, tools.now().date())
+    for language in languages().values():
+        if language.tag in package.wordings:
+            _title(f"{file.case_ref} · {language.autonym}")
+            told = tell(finding, Audience.APPLICANT, language, package, form="text")
+            print(told.body.decode())
+    _title("A person decides")
+    assert isinstance(shown.finding, Explanation)  # noqa: S101 - recorded cases can be explained
+    recorded = decide(
+        file.id,
+        SentDecision(shown.finding.suggestion, "agree", ("A1",), (), "", str(shown.receipt.seq)),
+        secrets.token_urlsafe(24),
+        CASEWORKER,
+        tools,
+    )
+    print(f"Case {file.case_ref}: decided as suggested, after a check of one's own (A1).")
+    print(f"Entry {recorded.receipt.seq} of the ledger, {recorded.receipt.leaf_hash.hex()}")
+    return _verify(tools)
+
+
+def _verify(tools: Tools) -> bool:
+    from explainer.ledger.verify import report
+
+    _title("The ledger, verified from its stored bytes")
+    results = verify_files(tools)
+    for result in results:
+        print(report(result))
+    clean = all(result.clean for result in results)
+    print("clean" if clean else "NOT CLEAN")
+    return clean
+
+
+def _title(text: str) -> None:
+    print(f"\n-- {text} {'-' * max(3, 74 - len(text))}\n")

@@ -1,0 +1,111 @@
+"""What is installed and what is wrong with it, in sentences; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from explainer.errors import ExplainerError, PackageFaulty
+from explainer.packages.admit import admit
+from explainer.packages.package import packages_in
+from explainer.text.catalogs import catalog
+from explainer.text.languages import languages
+from service.settings import Settings, check_may_serve, read_settings
+from service.start import foreign_owners, homes
+
+STATIC = Path(__file__).resolve().parent / "static"
+LIBRARIES = ("numpy", "scikit-learn", "skops", "shap", "fastapi", "sqlalchemy", "cryptography")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One thing that was looked at."""
+
+    about: str
+    well: bool
+    says: str
+    mend: str = ""
+
+
+def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]:
+    """Look at everything a start needs, one by one; nothing stops at the first fault."""
+    yield Examined("python", sys.version_info >= (3, 11), sys.version.split()[0], "Use 3.11.")
+    yield Examined("warum", True, version("warum"))
+    for name in LIBRARIES:
+        yield Examined(name, True, version(name))
+    yield Examined("sqlite", True, sqlite3.sqlite_version)
+    others = foreign_owners()
+    yield Examined(
+        "import names",
+        not others and len(homes()) == 1,
+        f"ours, in {', '.join(map(str, homes()))}" if not others else ", ".join(others),
+        "Install Warum into an environment of its own.",
+    )
+    styles = STATIC / "kern" / "kern.css"
+    yield Examined(
+        "styles",
+        styles.is_file(),
+        "fetched" if styles.is_file() else "not fetched",
+        "Run `make setup`; it fetches them.",
+    )
+    yield from _words()
+    try:
+        settings = read_settings(environment, bundled)
+    except ExplainerError as fault:
+        yield Examined("settings", False, str(fault), fault.mend)
+        return
+    yield Examined("settings", True, "understood")
+    yield _serving(settings)
+    yield from _packages(settings)
+    yield _data(settings)
+
+
+def _words() -> Iterator[Examined]:
+    for language in languages().values():
+        try:
+            catalog(language, staff=language.staff)
+        except ExplainerError as fault:
+            yield Examined(f"language {language.tag}", False, fault.what, fault.mend)
+        else:
+            yield Examined(f"language {language.tag}", True, language.status.value)
+
+
+def _serving(settings: Settings) -> Examined:
+    try:
+        check_may_serve(settings)
+    except ExplainerError as fault:
+        # not a fault of the installation: it is the state of this version
+        return Examined("serving", True, f"not outside demo mode. {fault.mend}")
+    return Examined("serving", True, "demo mode")
+
+
+def _packages(settings: Settings) -> Iterator[Examined]:
+    folders = packages_in(settings.models)
+    if not folders:
+        yield Examined("packages", False, "none found", "Set WARUM_MODELS to their folder.")
+    for folder in folders:
+        try:
+            package = admit(folder)
+        except PackageFaulty as fault:
+            says = " ".join(str(one) for one in fault.faults)
+            yield Examined(f"package {folder.name}", False, says, fault.mend)
+        except ExplainerError as fault:
+            yield Examined(f"package {folder.name}", False, str(fault), fault.mend)
+        else:
+            manifest = package.manifest
+            yield Examined(
+                f"package {manifest.id}", True, f"{manifest.version}, {manifest.review_status}"
+            )
+
+
+def _data(settings: Settings) -> Examined:
+    folder = settings.data
+    nearest = next((p for p in (folder, *folder.absolute().parents) if p.exists()), folder)
+    writable = os.access(nearest, os.W_OK)
+    says = f"{folder}, {'there' if folder.exists() else 'made at the first start'}"
+    return Examined("data folder", writable, says, "Choose a folder this user may write to.")

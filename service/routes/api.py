@@ -1,0 +1,229 @@
+"""The JSON API for the agency's specialist procedure and for people who build on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from explainer.core.decision import Actor
+from explainer.core.disclosure import Audience, disclose
+from explainer.core.explanation import Explanation
+from explainer.core.forms import view_form, withheld_form
+from explainer.errors import LanguageNotOffered, NotExplainable
+from explainer.text.languages import Language, language
+from service.actions import (
+    SentDecision,
+    Shown,
+    decide,
+    list_records,
+    show,
+    submit,
+)
+from service.permissions import Action
+from service.store.records import PAGE_SIZE, RecordFilter
+from service.web.people import machine, tools_of
+from service.web.problems import IdempotencyKeyMissing
+
+router = APIRouter(prefix="/api/v1", tags=["v1"])
+
+
+class Strict(BaseModel):
+    """Exactly the fields a client may set; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Submitted(Strict):
+    """The answer to a submitted case; the id is opaque and fit for an address."""
+
+    id: str
+    ref: str
+    package: str
+    state: str
+
+
+class DecisionIn(Strict):
+    """A decision; `shown` is the `entry` of the explanation the person saw, if any."""
+
+    outcome: Annotated[str, Field(max_length=64)]
+    relation: Literal["agree", "agree_other_reasons", "partly", "deviate", "not_used"]
+    codes: Annotated[list[str], Field(min_length=1, max_length=3)]
+    facts: Annotated[list[str], Field(max_length=50)] = []
+    note: Annotated[str, Field(max_length=500)] = ""
+    shown: Annotated[int | None, Field(ge=0)] = None
+
+
+class DecisionOut(Strict):
+    """The record and its place in the ledger; a signed checkpoint over it follows."""
+
+    record: str
+    entry: int
+    leaf_hash: str
+
+
+class RecordOut(Strict):
+    """One line of the list of records. There is no field of staff."""
+
+    record: str
+    ref: str
+    unit: str
+    benefit_type: str
+    period: str
+    suggested: str | None
+    outcome: str
+    relation: str
+    direction: str
+    codes: list[str]
+    entry: int
+
+
+class RecordsOut(Strict):
+    """One page of records, newest first."""
+
+    total: int
+    page: int
+    page_size: int
+    records: list[RecordOut]
+
+
+class ProblemOut(BaseModel):
+    """What happened, where, and how to mend it."""
+
+    code: str
+    what: str
+    where: str
+    mend: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemOut} for status in (400, 403, 404, 406, 409, 413, 422, 503)
+}
+
+
+@router.post("/cases", status_code=201, responses=PROBLEMS)
+async def submit_case(
+    request: Request,
+    case: dict[str, Any],
+    actor: Annotated[Actor, machine(Action.SUBMIT)],
+) -> Submitted:
+    """Submit a case, in the form `docs/case-1.schema.json` describes.
+
+    The same case sent again gets the same answer; another case of the same number is refused.
+    """
+    from starlette.concurrency import run_in_threadpool
+
+    file = await run_in_threadpool(submit, case, actor, tools_of(request))
+    return Submitted(id=file.id, ref=file.case_ref, package=file.package_id, state=file.state)
+
+
+@router.get("/cases/{case_id}/explanation", responses=PROBLEMS)
+def explanation(
+    request: Request,
+    case_id: str,
+    actor: Annotated[Actor, machine(Action.READ_PUBLIC)],
+    audience: Annotated[Literal["applicant", "caseworker"], Query()] = "applicant",
+    tag: Annotated[str, Query(alias="language", max_length=35)] = "de",
+) -> Response:
+    """What this audience may see of the explanation, and its text. Reading it is recorded."""
+    tools = tools_of(request)
+    wanted = Audience(audience)
+    shown = show(case_id, wanted, _spoken(tag, wanted), actor, tools)
+    return JSONResponse(
+        {**_form(shown, wanted), "entry": shown.receipt.seq},
+        headers={"content-language": shown.told.language},
+    )
+
+
+def _spoken(tag: str, audience: Audience) -> Language:
+    spoken = language(tag)
+    if audience is Audience.CASEWORKER and not spoken.staff:
+        raise LanguageNotOffered(
+            "Staff texts are in German and English.", "language", "Choose de or en."
+        )
+    return spoken
+
+
+def _form(shown: Shown, audience: Audience) -> dict[str, Any]:
+    if isinstance(shown.finding, Explanation):
+        view = disclose(shown.finding, audience, shown.opened.package.disclosure)
+        return view_form(view, shown.told)
+    assert isinstance(shown.finding, NotExplainable)  # noqa: S101 - the only other finding
+    return withheld_form(shown.finding, shown.told, shown.opened.file.case_ref)
+
+
+@router.post("/cases/{case_id}/decisions", status_code=201, responses=PROBLEMS)
+def record_decision(
+    request: Request,
+    response: Response,
+    case_id: str,
+    sent: DecisionIn,
+    actor: Annotated[Actor, machine(Action.DECIDE)],
+    idempotency_key: Annotated[str | None, Header(max_length=128)] = None,
+) -> DecisionOut:
+    """Record a decision. Needs a random `Idempotency-Key`; a repeated request with the same key
+    gets the same answer. Answered only after the ledger entry is stored."""
+    if idempotency_key is None or len(idempotency_key) < 16:
+        raise IdempotencyKeyMissing(
+            "A decision needs a key of its own, so that it is never recorded twice.",
+            "Idempotency-Key",
+            "Send a random header of at least 16 characters.",
+        )
+    recorded = decide(
+        case_id,
+        SentDecision(
+            sent.outcome,
+            sent.relation,
+            tuple(sent.codes),
+            tuple(sent.facts),
+            sent.note,
+            "" if sent.shown is None else str(sent.shown),
+        ),
+        idempotency_key,
+        actor,
+        tools_of(request),
+    )
+    return DecisionOut(
+        record=recorded.record_id,
+        entry=recorded.receipt.seq,
+        leaf_hash=recorded.receipt.leaf_hash.hex(),
+    )
+
+
+@router.get("/records", responses=PROBLEMS)
+def records(
+    request: Request,
+    actor: Annotated[Actor, machine(Action.LIST_RECORDS)],
+    period: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] = None,
+    unit: Annotated[str | None, Query(max_length=64)] = None,
+    relation: Annotated[str | None, Query(max_length=32)] = None,
+    code: Annotated[str | None, Query(max_length=4)] = None,
+    page: Annotated[int, Query(ge=1, le=100000)] = 1,
+) -> RecordsOut:
+    """Override records, newest first. No parameter narrows them to a member of staff, and the
+    case number is none either: it would stand in an address."""
+    wanted = RecordFilter(period=period, unit=unit, relation=relation, code=code)
+    listed = list_records(wanted, page, actor, tools_of(request))
+    return RecordsOut(
+        total=listed.total,
+        page=page,
+        page_size=PAGE_SIZE,
+        records=[
+            RecordOut(
+                record=one.row.record_id,
+                ref=one.case_ref,
+                unit=one.row.unit,
+                benefit_type=one.row.benefit_type,
+                period=one.row.period,
+                suggested=one.row.suggested,
+                outcome=one.row.outcome,
+                relation=one.row.relation,
+                direction=one.row.direction,
+                codes=list(one.row.codes),
+                entry=one.seq,
+            )
+            for one in listed.rows
+        ],
+    )

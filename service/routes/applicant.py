@@ -1,0 +1,72 @@
+"""The applicant's page: the decision first, then what the program contributed."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from explainer.core.disclosure import Audience
+from explainer.text.render import as_markup
+from explainer.text.values import day
+from service.actions import open_case, show
+from service.permissions import Action
+from service.routes.caseworker import at
+from service.web.pages import language_for, page
+from service.web.people import session_of, tools_of, visitor
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/application", dependencies=[visitor(Action.SEE_AS_APPLICANT)])
+def application(request: Request) -> Response:
+    """The reader's own case; which one is known from the visit, never from the address."""
+    tools = tools_of(request)
+    session = session_of(request)
+    opened = open_case(session.case_id, Audience.APPLICANT, session.actor, tools)
+    package = opened.package
+    language = language_for(request, staff=False, package=package)
+    wording = package.wording(language)
+    phone = wording["contact|phone"]
+    office = {
+        "name": wording["contact|office"],
+        "role": wording["contact|function"],
+        "person": "",
+        "phone": phone,
+        "phone_href": "tel:" + "".join(c for c in phone if c.isdigit() or c == "+"),
+        "hours": wording["contact|hours"],
+        "post": tuple(wording["contact|address"].splitlines()),
+    }
+    german_href = None if language.is_source else f"{request.url.path}?lang=de"
+    if opened.decision is None:
+        # nothing about the program before a person has decided: it could look like a decision
+        return page(
+            request,
+            "public/waiting.html",
+            language,
+            staff=False,
+            package=package,
+            office=office,
+            case_number=opened.file.case_ref,
+            german_href=german_href,
+        )
+    shown = show(session.case_id, Audience.APPLICANT, language, session.actor, tools)
+    row = opened.decision.row
+    return page(
+        request,
+        "public/applicant.html",
+        language,
+        staff=False,
+        package=package,
+        decision={
+            "outcome": wording[f"outcome|{row.outcome}|decided"],
+            "day": day(at(row.decided_on).date(), language.locale),
+            "reasons": (),
+            "lang": language.tag,
+            "dir": language.dir,
+        },
+        office=office,
+        case_number=opened.file.case_ref,
+        told_html=as_markup(shown.told),
+        remedies=None,
+        german_href=german_href,
+    )

@@ -1,0 +1,280 @@
+"""The caseworker's queue, case and decision."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from explainer.core.decision import ReasonCode, Relation
+from explainer.core.disclosure import Audience
+from explainer.errors import DecisionFaulty, ExplainerError, IdempotencyConflict, SuggestionOutdated
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language
+from explainer.text.render import as_markup
+from explainer.text.sentences import provenance_parts, value_or_missing
+from explainer.text.values import clean, day, moment
+from service.actions import OpenCase, SentDecision, decide, opened_decision, queue, show
+from service.permissions import Action
+from service.store.records import DECIDED, OPEN, PAGE_SIZE
+from service.web.pages import language_for, page
+from service.web.people import check_form_token, session_of, tools_of, visitor
+
+router = APIRouter(include_in_schema=False)
+
+CODE_GROUPS = tuple(
+    (letter, tuple(code.value for code in codes))
+    for letter, codes in groupby(ReasonCode, key=lambda code: code.group)
+)
+RELATIONS = tuple(relation.value for relation in Relation)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    number: str
+    received: str
+    benefit: str
+    state: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageLinks:
+    number: int
+    count: int
+    previous_href: str | None
+    next_href: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    label: str
+    help: str
+    value: str
+    missing: bool
+    source: str
+    as_of: str
+    disputed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptWords:
+    position: int
+    leaf_hash: str
+    recorded_at: str
+
+
+def at(stored: str) -> datetime:
+    """A time as records keep it, to the minute and in UTC."""
+    return datetime.fromisoformat(stored.replace("Z", "+00:00"))
+
+
+@router.get("/cases", dependencies=[visitor(Action.QUEUE)])
+def cases(
+    request: Request,
+    state: str = OPEN,
+    number: Annotated[int, Query(alias="page", ge=1, le=100000)] = 1,
+) -> Response:
+    """The applications of the caseworker's own unit."""
+    tools = tools_of(request)
+    language = language_for(request, staff=True)
+    state = DECIDED if state == DECIDED else OPEN
+    listed = queue(session_of(request).actor, state, number, tools)
+    rows = [
+        QueueRow(
+            file.case_ref,
+            day(at(file.submitted_at).date(), language.locale),
+            _benefit(request, file.package_id, language),
+            file.state,
+            f"/cases/{file.id}",
+        )
+        for file in listed.rows
+    ]
+    count = max(1, -(-listed.total // PAGE_SIZE))
+    links = PageLinks(
+        number,
+        count,
+        f"/cases?state={state}&page={number - 1}" if number > 1 else None,
+        f"/cases?state={state}&page={number + 1}" if number < count else None,
+    )
+    return page(
+        request,
+        "staff/queue.html",
+        language,
+        staff=True,
+        cases=rows,
+        state=state,
+        total=listed.total,
+        page=links,
+    )
+
+
+def _benefit(request: Request, package_id: str, language: Language) -> str:
+    package = tools_of(request).packages.get(package_id)
+    if package is None or language.tag not in package.wordings:
+        return package_id
+    return package.wording(language)["package|benefit"]
+
+
+@router.get("/cases/{case_id}", dependencies=[visitor(Action.SEE_AS_CASEWORKER)])
+def case(request: Request, case_id: str) -> Response:
+    """One case: suggestion, reasons, data, and the form to decide."""
+    return _case_page(request, case_id)
+
+
+def _case_page(
+    request: Request,
+    case_id: str,
+    *,
+    form: Mapping[str, Any] | None = None,
+    errors: tuple[tuple[str, str], ...] = (),
+    status: int = 200,
+) -> Response:
+    tools = tools_of(request)
+    actor = session_of(request).actor
+    language = language_for(request, staff=True)
+    shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
+    opened = shown.opened
+    voice = opened.package.voice(language, staff=True)
+    wording = voice.wording
+    file = opened.file
+    line = opened.package.manifest.line
+    return page(
+        request,
+        "staff/case.html",
+        language,
+        staff=True,
+        package=opened.package,
+        status=status,
+        errors=errors,
+        case={
+            "number": file.case_ref,
+            "benefit": wording["package|benefit"],
+            "received": day(at(file.submitted_at).date(), language.locale),
+            "unit": wording["contact|office"],
+            "decide_href": f"/cases/{file.id}/decision",
+        },
+        told_html=as_markup(shown.told),
+        told_state="",
+        told_since="",
+        data=_data_rows(opened, voice),
+        unknown=list(wording.part("checklist").items()),
+        outcomes=[(o, wording[f"outcome|{o}|decide"]) for o in (line.above, line.below)],
+        relations=RELATIONS,
+        code_groups=CODE_GROUPS,
+        form=form or {"outcome": "", "relation": "", "codes": (), "facts": (), "note": ""},
+        hidden_fields=(("shown", str(shown.receipt.seq)),),
+        idempotency_key=secrets.token_urlsafe(24),
+        decided=_decided(request, opened, language),
+    )
+
+
+def _data_rows(opened: OpenCase, voice: Any) -> list[DataRow]:
+    """The data in the order of the application, never by influence."""
+    rows = []
+    for feature in opened.package.catalogue:
+        value = opened.case.values[feature.name]
+        as_of, source = provenance_parts(value, voice)
+        rows.append(
+            DataRow(
+                voice.wording.label(feature.name),
+                voice.wording.texts.get(f"feature|{feature.name}|help", ""),
+                value_or_missing(feature.name, value, voice, staff=True),
+                value.missing is not None,
+                source,
+                as_of,
+                False,
+            )
+        )
+    return rows
+
+
+def _decided(request: Request, opened: OpenCase, language: Language) -> dict[str, Any] | None:
+    if opened.decision is None:
+        return None
+    tools = tools_of(request)
+    entry = opened_decision(opened, session_of(request).actor, tools)
+    wording = opened.package.wording(language)
+    row = opened.decision.row
+    payload = entry.payload or {}
+    checklist = wording.part("checklist")
+    facts = payload.get("facts_considered", [])
+    return {
+        "outcome": wording[f"outcome|{row.outcome}|label"],
+        "relation": row.relation,
+        "codes": row.codes,
+        "note": payload.get("free_text", ""),
+        "facts": tuple(checklist[str(f)] for f in facts) if isinstance(facts, list) else (),
+        "receipt": ReceiptWords(
+            entry.receipt.seq,
+            entry.receipt.leaf_hash.hex(),
+            moment(at(row.decided_on), language.locale),
+        ),
+    }
+
+
+@router.post("/cases/{case_id}/decision", dependencies=[visitor(Action.DECIDE)])
+def decision(
+    request: Request,
+    case_id: str,
+    form_token: Annotated[str, Form()] = "",
+    idempotency_key: Annotated[str, Form(max_length=128)] = "",
+    outcome: Annotated[str, Form(max_length=64)] = "",
+    relation: Annotated[str, Form(max_length=64)] = "",
+    codes: Annotated[list[str] | None, Form()] = None,
+    facts: Annotated[list[str] | None, Form()] = None,
+    note: Annotated[str, Form()] = "",
+    shown: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    """Record what the caseworker decided. Agreeing and deviating are the same form."""
+    check_form_token(request, form_token)
+    sent = SentDecision(
+        outcome,
+        relation,
+        tuple(codes or ()),
+        tuple(facts or ()),
+        note.replace("\r\n", "\n"),
+        shown,
+    )
+    try:
+        decide(
+            case_id,
+            sent,
+            idempotency_key or secrets.token_urlsafe(24),
+            session_of(request).actor,
+            tools_of(request),
+        )
+    except DecisionFaulty as faulty:
+        errors = tuple((field, _words(request, field, fault)) for field, fault in faulty.faults)
+        return _case_page(request, case_id, form=_form(sent), errors=errors, status=422)
+    except (SuggestionOutdated, IdempotencyConflict) as fault:
+        words = catalog(language_for(request, staff=True), staff=True)
+        errors = (("outcome", words.sentence(f"staff.error.{fault.code}")),)
+        return _case_page(request, case_id, form=_form(sent), errors=errors, status=409)
+    return RedirectResponse(f"/cases/{case_id}", 303)
+
+
+def _form(sent: SentDecision) -> dict[str, Any]:
+    return {
+        "outcome": sent.outcome,
+        "relation": sent.relation,
+        "codes": sent.codes,
+        "facts": sent.facts,
+        "note": clean(sent.note),
+    }
+
+
+def _words(request: Request, field: str, fault: ExplainerError) -> str:
+    words = catalog(language_for(request, staff=True), staff=True)
+    key = fault.code
+    if key == "decision.incomplete":
+        key = f"decision.incomplete.{'checklist' if field == 'facts' else field}"
+    elif key == "decision.grounds_missing" and field == "note":
+        key = "decision.note_missing"
+    return words.sentence(f"staff.error.{key}")

@@ -1,0 +1,321 @@
+"""Supervision: override records without staff, one record for a stated purpose, verification."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from explainer.core.disclosure import Audience, Told
+from explainer.errors import DecisionFaulty, IdempotencyConflict
+from explainer.ledger.verify import Result
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language
+from explainer.text.render import as_markup
+from explainer.text.values import clean, day, moment
+from service.actions import (
+    PURPOSES,
+    Inspected,
+    list_records,
+    open_record,
+    record_to_open,
+    verify,
+)
+from service.permissions import Action
+from service.routes.caseworker import CODE_GROUPS, RELATIONS, ReceiptWords, at
+from service.store.records import PAGE_SIZE, ListedRecord, RecordFilter
+from service.web.pages import language_for, page
+from service.web.people import check_form_token, session_of, tools_of, visitor
+
+router = APIRouter(include_in_schema=False)
+
+EMPTY = {"case_number": "", "period": "", "unit": "", "relation": "", "code": ""}
+
+
+@router.get("/records", dependencies=[visitor(Action.LIST_RECORDS)])
+def records(request: Request) -> Response:
+    """All records, newest first."""
+    return _records_page(request, EMPTY, 1)
+
+
+@router.post("/records", dependencies=[visitor(Action.LIST_RECORDS)])
+def search_records(
+    request: Request,
+    form_token: Annotated[str, Form()] = "",
+    case_number: Annotated[str, Form(max_length=64)] = "",
+    period: Annotated[str, Form(max_length=7)] = "",
+    unit: Annotated[str, Form(max_length=64)] = "",
+    relation: Annotated[str, Form(max_length=64)] = "",
+    code: Annotated[str, Form(max_length=8)] = "",
+    number: Annotated[int, Form(alias="page", ge=1, le=100000)] = 1,
+) -> Response:
+    """Narrowed by what the form has. Posted, so that no case number stands in an address."""
+    check_form_token(request, form_token)
+    wanted = {
+        "case_number": clean(case_number),
+        "period": period.strip(),
+        "unit": unit,
+        "relation": relation,
+        "code": code,
+    }
+    return _records_page(request, wanted, number)
+
+
+def _records_page(request: Request, wanted: dict[str, str], number: int) -> Response:
+    tools = tools_of(request)
+    language = language_for(request, staff=True)
+    errors: tuple[tuple[str, str], ...] = ()
+    if wanted["period"] and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", wanted["period"]):
+        words = catalog(language, staff=True)
+        errors = (("period", words.sentence("staff.error.period")),)
+    narrowed = RecordFilter(
+        case_ref=wanted["case_number"] or None,
+        period=(wanted["period"] or None) if not errors else None,
+        unit=wanted["unit"] or None,
+        relation=wanted["relation"] or None,
+        code=wanted["code"] or None,
+    )
+    listed = list_records(narrowed, number, session_of(request).actor, tools)
+    units = {
+        p.manifest.unit: p.wording(language)["contact|office"]
+        for p in tools.packages.values()
+        if language.tag in p.wordings
+    }
+    return page(
+        request,
+        "staff/records.html",
+        language,
+        staff=True,
+        errors=errors,
+        status=422 if errors else 200,
+        records=[_row(one, request, language, units) for one in listed.rows],
+        filter=wanted,
+        units=list(units.items()),
+        relations=RELATIONS,
+        code_groups=CODE_GROUPS,
+        filtered=any(wanted.values()),
+        page={"number": number, "count": max(1, -(-listed.total // PAGE_SIZE))},
+    )
+
+
+def _row(
+    one: ListedRecord, request: Request, language: Language, units: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "case_number": one.case_ref,
+        "day": day(at(one.row.decided_on).date(), language.locale),
+        "benefit": _labels(request, one, language)["benefit"],
+        "unit": units.get(one.row.unit, one.row.unit),
+        "relation": one.row.relation,
+        "codes": one.row.codes,
+        "href": f"/records/{one.row.record_id}",
+    }
+
+
+def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str, str]:
+    """The agency's words for a record; its identifiers where the package is gone."""
+    row = one.row
+    for package in tools_of(request).packages.values():
+        if package.manifest.benefit_type == row.benefit_type and language.tag in package.wordings:
+            wording = package.wording(language)
+            return {
+                "benefit": wording["package|benefit"],
+                "unit": wording["contact|office"],
+                "outcome": wording.texts.get(f"outcome|{row.outcome}|label", row.outcome),
+                "suggestion": wording.texts.get(
+                    f"outcome|{row.suggested}|label", row.suggested or ""
+                ),
+            }
+    return {
+        "benefit": row.benefit_type,
+        "unit": row.unit,
+        "outcome": row.outcome,
+        "suggestion": row.suggested or "",
+    }
+
+
+@router.get("/records/{record_id}", dependencies=[visitor(Action.OPEN_RECORD)])
+def ask_purpose(request: Request, record_id: str) -> Response:
+    """Before a record opens: what for?"""
+    return _purpose_page(request, record_id, {"purpose": "", "purpose_text": ""})
+
+
+def _purpose_page(
+    request: Request,
+    record_id: str,
+    form: dict[str, str],
+    errors: tuple[tuple[str, str], ...] = (),
+    status: int = 200,
+) -> Response:
+    record = record_to_open(record_id, session_of(request).actor, tools_of(request))
+    return page(
+        request,
+        "staff/record_purpose.html",
+        language_for(request, staff=True),
+        staff=True,
+        errors=errors,
+        status=status,
+        record={"case_number": record.case_ref, "open_href": f"/records/{record_id}"},
+        purposes=PURPOSES,
+        form=form,
+        idempotency_key=secrets.token_urlsafe(24),
+    )
+
+
+@router.post("/records/{record_id}", dependencies=[visitor(Action.OPEN_RECORD)])
+def record(
+    request: Request,
+    record_id: str,
+    form_token: Annotated[str, Form()] = "",
+    idempotency_key: Annotated[str, Form(max_length=128)] = "",
+    purpose: Annotated[str, Form(max_length=64)] = "",
+    purpose_text: Annotated[str, Form()] = "",
+) -> Response:
+    """One record, after its opening was written to the access log."""
+    check_form_token(request, form_token)
+    language = language_for(request, staff=True)
+    words = catalog(language, staff=True)
+    reason = clean(purpose_text)
+    try:
+        inspected = open_record(
+            record_id,
+            purpose,
+            reason,
+            idempotency_key or secrets.token_urlsafe(24),
+            session_of(request).actor,
+            tools_of(request),
+        )
+    except (DecisionFaulty, IdempotencyConflict) as fault:
+        fields = (
+            [field for field, _ in fault.faults]
+            if isinstance(fault, DecisionFaulty)
+            else ["purpose"]
+        )
+        errors = tuple((field, words.sentence(f"staff.error.{field}")) for field in fields)
+        form = {"purpose": purpose, "purpose_text": reason}
+        return _purpose_page(request, record_id, form, errors, 422)
+    return page(
+        request,
+        "staff/record.html",
+        language,
+        staff=True,
+        record=_opened(inspected, purpose, reason, request, language),
+        shown_html=_shown(inspected),
+        shown_state="unavailable" if inspected.shown is None else "",
+        shown_since=moment(at(inspected.record.listed.row.decided_on), language.locale),
+    )
+
+
+def _opened(
+    inspected: Inspected, purpose: str, text: str, request: Request, language: Language
+) -> dict[str, Any]:
+    listed = inspected.record.listed
+    row = listed.row
+    payload = inspected.record.entry.payload or {}
+    checklist = {}
+    for package in tools_of(request).packages.values():
+        if package.manifest.id == payload.get("model_id") and language.tag in package.wordings:
+            checklist = package.wording(language).part("checklist")
+    facts = payload.get("facts_considered", [])
+    labels = _labels(request, listed, language)
+    return {
+        "case_number": listed.case_ref,
+        "benefit": labels["benefit"],
+        "unit": labels["unit"],
+        "decided_at": day(at(row.decided_on).date(), language.locale),
+        "suggestion": labels["suggestion"] if row.suggested else "",
+        "outcome": labels["outcome"],
+        "relation": row.relation,
+        "codes": row.codes,
+        "facts": tuple(checklist.get(str(f), str(f)) for f in facts)
+        if isinstance(facts, list)
+        else (),
+        "note": payload.get("free_text", ""),
+        "purpose": purpose,
+        "purpose_text": text,
+        "model": f"{payload.get('model_id', '')} {payload.get('model_version', '')}".strip(),
+        "receipt": ReceiptWords(
+            listed.seq,
+            inspected.record.entry.receipt.leaf_hash.hex(),
+            moment(at(row.decided_on), language.locale),
+        ),
+    }
+
+
+def _shown(inspected: Inspected) -> str | None:
+    """What the caseworker was shown, from the sealed bytes its entry vouches for."""
+    if inspected.shown is None:
+        return None
+    return as_markup(
+        Told(
+            str(inspected.shown["told"]).encode(),
+            str(inspected.shown["media_type"]),
+            str(inspected.shown["language"]),
+            Audience.CASEWORKER,
+        )
+    )
+
+
+@router.get("/verify", dependencies=[visitor(Action.VERIFY)])
+def verify_page(request: Request) -> Response:
+    """The button, and what a check can show."""
+    return _verify_page(request, None)
+
+
+@router.post("/verify", dependencies=[visitor(Action.VERIFY)])
+def verify_now(
+    request: Request,
+    form_token: Annotated[str, Form()] = "",
+) -> Response:
+    """Check both logs from the stored bytes."""
+    check_form_token(request, form_token)
+    return _verify_page(request, verify(session_of(request).actor, tools_of(request)))
+
+
+def _verify_page(request: Request, results: list[Result] | None) -> Response:
+    language = language_for(request, staff=True)
+    result = None
+    if results is not None:
+        result = _verdict(results, moment(tools_of(request).now(), language.locale))
+    return page(
+        request,
+        "staff/verify.html",
+        language,
+        staff=True,
+        result=result,
+        idempotency_key="",
+    )
+
+
+def _verdict(results: list[Result], checked_at: str) -> dict[str, Any]:
+    bad = next((one for one in results if not one.clean), None)
+    ledger = results[0]
+    last = ledger.last_good
+    return {
+        "ok": bad is None,
+        "entries": sum(one.size for one in results),
+        "erased": sum(one.counts.get("ERASED", 0) for one in results),
+        "checked_at": checked_at,
+        "first_bad": None if bad is None or bad.first_bad is None else bad.first_bad.seq,
+        "problem": "" if bad is None else _problem(bad),
+        "checkpoint": None
+        if last is None
+        else {
+            "size": last.size,
+            "origin": last.origin,
+            "root_hash": last.root.hex(),
+        },
+    }
+
+
+def _problem(bad: Result) -> str:
+    if bad.counts.get("ALTERED", 0):
+        return "changed"
+    if bad.counts.get("MISSING", 0):
+        return "missing"
+    if bad.first_bad is not None and bad.first_bad.seq >= bad.size:
+        return "shorter"
+    return "tree"

@@ -1,0 +1,124 @@
+"""Settings, read once from WARUM_*; a wrong value is answered with advice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from explainer.errors import SettingsInvalid
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable: its meaning and default, for `docs/settings.md` and `doctor`."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("WARUM_DATA", "var", "Folder of database, keys and witness; made if it is missing."),
+    Setting(
+        "WARUM_MODELS",
+        "(the packages that come with Warum)",
+        "Folders of packages, or of folders with packages, separated by a colon.",
+    ),
+    Setting("WARUM_HOST", "127.0.0.1", "Address to listen on; only the loopback for now."),
+    Setting("WARUM_PORT", "8000", "Port to listen on."),
+    Setting("WARUM_TENANT", "demo", "Short name of the agency; stands in every record."),
+    Setting("WARUM_DEADLINE", "2", "Seconds a case page waits for an explanation."),
+    Setting(
+        "WARUM_DEMO",
+        "0",
+        "1 lets everybody on this machine act as anybody. Without it the service does not start "
+        "until sign-in exists.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this installation runs."""
+
+    data: Path
+    models: tuple[Path, ...]
+    host: str
+    port: int
+    tenant: str
+    deadline: float
+    demo: bool
+
+
+def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
+    """Read the settings. Raises SettingsInvalid with the name and what would be right."""
+    known = {setting.name for setting in SETTINGS}
+    unknown = sorted(
+        name for name in environment if name.startswith("WARUM_") and name not in known
+    )
+    if unknown:
+        raise SettingsInvalid(
+            "There is no such setting.",
+            ", ".join(unknown),
+            f"Known are: {', '.join(sorted(known))}.",
+        )
+
+    def value(name: str) -> str:
+        default = next(setting.default for setting in SETTINGS if setting.name == name)
+        return environment.get(name, "").strip() or default
+
+    models = environment.get("WARUM_MODELS", "").strip()
+    places = tuple(Path(part) for part in models.split(":") if part) if models else (bundled,)
+    for place in places:
+        if not place.is_dir():
+            raise SettingsInvalid(
+                "There is no such folder.", f"WARUM_MODELS: {place}", "Name folders of packages."
+            )
+    tenant = value("WARUM_TENANT")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,62}", tenant):
+        raise SettingsInvalid(
+            "The name does not fit.", "WARUM_TENANT", "Use small letters, digits, dot and hyphen."
+        )
+    demo = value("WARUM_DEMO")
+    if demo not in ("0", "1"):
+        raise SettingsInvalid("The value is not understood.", "WARUM_DEMO", "Give 0 or 1.")
+    return Settings(
+        data=Path(value("WARUM_DATA")),
+        models=places,
+        host=value("WARUM_HOST"),
+        port=_number("WARUM_PORT", value("WARUM_PORT"), 1, 65535),
+        tenant=tenant,
+        deadline=float(_number("WARUM_DEADLINE", value("WARUM_DEADLINE"), 0, 60)),
+        demo=demo == "1",
+    )
+
+
+def _number(name: str, text: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsInvalid(
+            "The value is not a whole number in range.", name, f"Give {low} to {high}."
+        )
+    return int(text)
+
+
+def check_may_serve(settings: Settings) -> None:
+    """Refuse to serve what nobody signed in for.
+
+    Raises SettingsInvalid outside demo mode, and for demo mode beyond the loopback.
+    """
+    if not settings.demo:
+        raise SettingsInvalid(
+            "There is no sign-in yet, so the service does not start outside demo mode.",
+            "WARUM_DEMO",
+            "Use `warum demo`, or set WARUM_DEMO=1 on a machine of your own.",
+        )
+    if settings.host not in LOOPBACK:
+        raise SettingsInvalid(
+            "In demo mode anybody may act as anybody.",
+            "WARUM_HOST",
+            f"Listen on the loopback only: {', '.join(LOOPBACK)}.",
+        )

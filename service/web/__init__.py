@@ -1,0 +1,1 @@
+"""What the routes share: people, languages, pages, problems, guards."""

@@ -1,0 +1,108 @@
+"""The outermost layer: headers on every answer, cross-site writes refused, sizes limited.
+
+A plain ASGI class around the finished application, because a middleware added to it is not
+outermost: an unhandled error would be answered without its headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.events import log
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FORM_LIMIT = 64 * 1024
+API_LIMIT = 1024 * 1024
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; font-src 'self'; "
+    "img-src 'self' data:; script-src 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    # not no-referrer: with it browsers send `Origin: null` on our own forms
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guarded:
+    """The application, guarded. `hosts` are the names it may be called by."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if "cache-control" not in headers:
+                    headers["cache-control"] = "no-store"
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
+            return
+        try:
+            await self._app(scope, _limited(receive, _limit(scope)), send_with_headers)
+        except Exception:
+            # answered and logged already, without what it may quote; a server that saw it would
+            # print it whole
+            log.debug("ended with an error")
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        headers = Headers(scope=scope)
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if host not in self._hosts:
+            # a name that was pointed at this machine by somebody else (DNS rebinding)
+            return PlainTextResponse("This address is not served here.", 421)
+        if scope["method"] not in SAFE:
+            if not _same_site(headers) and "authorization" not in headers:
+                return PlainTextResponse("Forms are accepted from our own pages only.", 403)
+            length = headers.get("content-length", "0")
+            if not length.isdigit() or int(length) > _limit(scope):
+                return PlainTextResponse("The request is too large.", 413)
+        return None
+
+
+def _same_site(headers: Headers) -> bool:
+    """Whether an unsafe request comes from our own pages (OWASP: fetch metadata, then origin)."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+
+
+def _limit(scope: Scope) -> int:
+    return API_LIMIT if scope["path"].startswith("/api/") else FORM_LIMIT
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """`receive` that ends the body at the limit, for senders that do not say its length."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            return {"type": "http.disconnect"}
+        return message
+
+    return limited

@@ -1,0 +1,119 @@
+"""A page of the site: the frame every page shares, in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import HTMLResponse, Response
+
+from explainer.errors import ExplainerError
+from explainer.packages.package import ModelPackage
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language
+from explainer.text.render import environment
+from service.web.language_choice import COOKIE, choose_language
+from service.web.people import form_token, keep_session, session_of, tools_of
+from service.web.problems import status_of, words_of
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLink:
+    """One entry of the language switch."""
+
+    tag: str
+    autonym: str
+    dir: str
+    href: str
+    current: bool
+
+
+def language_for(request: Request, *, staff: bool, package: ModelPackage | None = None) -> Language:
+    """The language of this page, of those whole for the site and for the package."""
+    return choose_language(
+        tools_of(request).languages_of(package, staff=staff),
+        asked=request.query_params.get("lang"),
+        kept=request.cookies.get(COOKIE),
+        accepted=request.headers.get("accept-language"),
+    )
+
+
+def page(
+    request: Request,
+    template: str,
+    language: Language,
+    *,
+    staff: bool,
+    package: ModelPackage | None = None,
+    status: int = 200,
+    errors: Sequence[tuple[str, str]] = (),
+    **context: Any,
+) -> Response:
+    """Render a page of the site, with its frame."""
+    tools = tools_of(request)
+    session = session_of(request)
+    links = [
+        LanguageLink(
+            one.tag, one.autonym, one.dir, f"{request.url.path}?lang={one.tag}", one == language
+        )
+        for one in tools.languages_of(package, staff=staff)
+    ]
+    body = (
+        environment(language, staff=staff, extra=TEMPLATES)
+        .get_template(template)
+        .render(
+            lang=language.tag,
+            dir=language.dir,
+            languages=links,
+            person=session.person or None,
+            demo=tools.settings.demo,
+            form_token=form_token(request),
+            path=request.url.path,
+            errors=list(errors),
+            **context,
+        )
+    )
+    response = HTMLResponse(
+        body, status, {"content-language": language.tag, "vary": "Cookie, Accept-Language"}
+    )
+    keep_session(response, session, tools.secret)
+    if request.query_params.get("lang", "").lower() == language.tag:
+        response.set_cookie(COOKIE, language.tag, max_age=31536000, samesite="lax", httponly=True)
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the error page says."""
+
+    title: str
+    what: str
+    where: str = ""
+    mend: str = ""
+
+
+def problem_page(
+    request: Request, key: str, status: int, reference: str = "", mend: str = ""
+) -> Response:
+    """The error page, in words; `key` names the sentence."""
+    language = language_for(request, staff=False)
+    words = catalog(language)
+    return page(
+        request,
+        "public/error.html",
+        language,
+        staff=False,
+        status=status,
+        problem=Problem(words.sentence("error.title"), words.sentence(key), "", mend),
+        reference=reference,
+        back_href="/",
+    )
+
+
+def fault_page(request: Request, fault: ExplainerError, reference: str = "") -> Response:
+    return problem_page(request, words_of(fault), status_of(fault), reference)

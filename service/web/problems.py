@@ -1,0 +1,84 @@
+"""An error becomes a status and words: the one place that knows HTTP status codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainer.errors import ExplainerError
+
+
+class FormExpired(ExplainerError):
+    """A form came without the token of its visit."""
+
+    code = "form.expired"
+
+
+class IdempotencyKeyMissing(ExplainerError):
+    """A writing request must carry a random key of its own."""
+
+    code = "request.idempotency_key_missing"
+
+
+STATUS: dict[str, int] = {
+    "access.not_allowed": 403,
+    "case.exists": 409,
+    "case.not_found": 404,
+    "decision.suggestion_outdated": 409,
+    "explanation.pending": 503,
+    "form.expired": 403,
+    "language.not_offered": 406,
+    "ledger.idempotency_conflict": 409,
+    "request.idempotency_key_missing": 400,
+    "storage.failed": 503,
+}
+"""Codes with a status of their own; the rest by family."""
+
+FAMILY = (("case.", 422), ("decision.", 422), ("explanation.", 503))
+
+WORDS = frozenset(
+    {
+        "access.not_allowed",
+        "case.not_found",
+        "form.expired",
+        "language.not_offered",
+        "storage.failed",
+    }
+)
+"""Codes with words of their own under [error] in locales/sentences.toml."""
+
+BY_STATUS = {
+    400: "page.invalid",
+    403: "access.not_allowed",
+    404: "page.not_found",
+    405: "page.method",
+    413: "page.too_large",
+    422: "page.invalid",
+}
+
+
+def status_of(fault: ExplainerError) -> int:
+    """The HTTP status of an error; faults of ours are 500."""
+    if fault.code in STATUS:
+        return STATUS[fault.code]
+    return next((status for start, status in FAMILY if fault.code.startswith(start)), 500)
+
+
+def words_of(fault: ExplainerError) -> str:
+    """The key of the sentence a person is shown for this error."""
+    if fault.code in WORDS:
+        return f"error.{fault.code}"
+    return f"error.{BY_STATUS.get(status_of(fault), 'page.failed')}"
+
+
+def problem_form(fault: ExplainerError) -> dict[str, Any]:
+    """The error for machines: code, what, where, how to mend it, and all inner faults."""
+    form: dict[str, Any] = {
+        "code": fault.code,
+        "what": fault.what,
+        "where": fault.where,
+        "mend": fault.mend,
+    }
+    inner = [one[1] if isinstance(one, tuple) else one for one in getattr(fault, "faults", ())]
+    if inner:
+        form["faults"] = [problem_form(one) for one in inner]
+    return form

@@ -1,0 +1,260 @@
+"""The one place where store, packages, languages, keys and clock are made."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from explainer.errors import (
+    ExplainerError,
+    LanguageError,
+    ModelFailed,
+    PackageFaulty,
+    SettingsInvalid,
+)
+from explainer.ledger.checkpoint import Sealer, Signer, WitnessDirectory
+from explainer.ledger.durable import write_new
+from explainer.ledger.entries import Entry, EntryKind
+from explainer.ledger.log import LogName
+from explainer.ledger.sealing import generate_resolver
+from explainer.packages.admit import admit
+from explainer.packages.package import ModelPackage, packages_in
+from explainer.text.languages import Language, languages
+from service.events import log
+from service.findings import Findings
+from service.settings import Settings
+from service.store.database import Store
+from service.store.erasure import finish_erasures
+from service.store.records import record_system
+from service.store.seals import guard, seal
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the actions work with."""
+
+    settings: Settings
+    store: Store
+    packages: Mapping[str, ModelPackage]
+    refused: Mapping[str, PackageFaulty]
+    findings: Findings
+    sealers: Mapping[LogName, Sealer]
+    witnesses: Mapping[LogName, WitnessDirectory]
+    resolver: bytes
+    """Public key under which the person who acted is sealed; the private half is not loaded."""
+    secret: bytes
+    """Signs demo sessions and form tokens."""
+    api_tokens: Mapping[str, str]
+    """SHA-256 of a token -> role of who holds it."""
+    explainer_digest: str
+    now: Callable[[], datetime]
+    _sealing: threading.Lock = field(default_factory=threading.Lock)
+
+    def package(self, package_id: str) -> ModelPackage:
+        """The package of this id, or ModelFailed: it is not loaded, its cases stay decidable."""
+        try:
+            return self.packages[package_id]
+        except KeyError:
+            raise ModelFailed(
+                "The package of this case is not loaded.",
+                "package",
+                "Have it admitted; `warum doctor` says why it is not.",
+            ) from None
+
+    def languages_of(self, package: ModelPackage | None, *, staff: bool) -> list[Language]:
+        """The languages both product and package are whole in."""
+        return [
+            spoken
+            for spoken in languages().values()
+            if (spoken.staff or not staff)
+            and (staff or package is None or spoken.tag in package.wordings)
+        ]
+
+    def seal_soon(self, name: LogName = LogName.LEDGER) -> None:
+        """Seal the log's head after a commit; nobody's answer depends on it.
+
+        A seal that fails (a full disk, a witness out of reach) is made good by the next one.
+        """
+        try:
+            with self._sealing:
+                seal(self.store, name, self.sealers[name], self.witnesses[name])
+        except ExplainerError as fault:
+            log.error("seal failed", code=fault.code, log=name.value)
+
+    def close(self) -> None:
+        self.findings.close()
+        self.store.close()
+
+
+def the_clock() -> datetime:
+    """The one place that asks what time it is."""
+    return datetime.now(UTC)  # noqa: TID251 - this is that place
+
+
+def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:
+    """Make everything, admit the packages, and refuse to go on with a log that was changed.
+
+    A package with faults is left out and named; the service runs on without it. Raises
+    SettingsInvalid where no package is left, LogForked or LogBehindWitness for a changed log.
+    """
+    data = settings.data
+    check_languages()
+    store = Store.open(data, tenant=settings.tenant)
+    try:
+        sealers, witnesses = {}, {}
+        for name in LogName:
+            sealers[name], witnesses[name] = _sealer(data, settings.tenant, name)
+            guard(store, name, sealers[name], witnesses[name])
+        finish_erasures(store)
+        packages, refused = _admitted(settings)
+        tools = Tools(
+            settings=settings,
+            store=store,
+            packages=packages,
+            refused=refused,
+            findings=Findings(settings.deadline),
+            sealers=sealers,
+            witnesses=witnesses,
+            resolver=_resolver(data),
+            secret=_kept(data / "session.key", lambda: secrets.token_bytes(32)),
+            api_tokens=_api_tokens(data) if settings.demo else {},
+            explainer_digest=hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest(),
+            now=now,
+        )
+        _record_admissions(tools)
+    except BaseException:
+        store.close()
+        raise
+    return tools
+
+
+def _admitted(
+    settings: Settings,
+) -> tuple[dict[str, ModelPackage], dict[str, PackageFaulty]]:
+    packages: dict[str, ModelPackage] = {}
+    refused: dict[str, PackageFaulty] = {}
+    for folder in packages_in(settings.models):
+        try:
+            package = admit(folder)
+        except PackageFaulty as fault:
+            refused[folder.name] = fault
+            log.error("package refused", package=folder.name, count=len(fault.faults))
+            continue
+        if package.manifest.id in packages:
+            raise SettingsInvalid(
+                "Two packages have the same id.", package.manifest.id, "Keep one of them."
+            )
+        packages[package.manifest.id] = package
+    if not packages:
+        raise SettingsInvalid(
+            "No package could be admitted.",
+            "WARUM_MODELS",
+            "Run `warum package check` on each; it names every fault.",
+        )
+    return packages, refused
+
+
+def _record_admissions(tools: Tools) -> None:
+    """Each package in force has its entry: once per digest, not once per start."""
+    known = tools.settings.data / "admitted"
+    seen = set(known.read_text("ascii").split()) if known.exists() else set()
+    new = [p for p in tools.packages.values() if p.identity.digest not in seen]
+    for package in new:
+        with tools.store.transaction(tools.now()) as tx:
+            record_system(
+                tx,
+                Entry(
+                    EntryKind.MODEL,
+                    {
+                        "event": "admitted",
+                        "package": package.manifest.id,
+                        "version": package.manifest.version,
+                        "review": package.manifest.review_status,
+                    },
+                    model=package.identity.digest,
+                    explainer=tools.explainer_digest,
+                ),
+            )
+        seen.add(package.identity.digest)
+        log.info("package admitted", package=package.manifest.id, digest=package.identity.digest)
+    if new:
+        write_new(known, "\n".join(sorted(seen)).encode("ascii"))
+        tools.seal_soon()
+
+
+def _sealer(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDirectory]:
+    folder = data / "seals" / name.value
+    folder.mkdir(parents=True, exist_ok=True)
+    private = _kept(folder / "signing.key", Signer.generate)
+    signer = Signer(f"warum.{tenant}.{name.value}", private)
+    public = folder / "verifier.key"
+    if not public.exists():
+        write_new(public, f"{signer.key}\n".encode())
+    witness = WitnessDirectory(data / "witness" / name.value)
+    return Sealer(signer, folder / "last.note"), witness
+
+
+def _resolver(data: Path) -> bytes:
+    """The public half; where it is missing a pair is made, and the private half laid aside.
+
+    In a real installation the private half leaves this machine at once: it belongs to the two
+    people who may look up who acted.
+    """
+    public = data / "resolver.pub"
+    if not public.exists():
+        private, new_public = generate_resolver()
+        write_new(data / "resolver.private-take-me-away", private)
+        write_new(public, new_public)
+    return public.read_bytes()
+
+
+def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    if not path.exists():
+        write_new(path, make(), exclusive=True)
+    return path.read_bytes()
+
+
+API_ROLES = ("system", "caseworker", "supervisor")
+
+
+def _api_tokens(data: Path) -> dict[str, str]:
+    """Demo tokens for the API, one per role, kept in a file only this user can read."""
+    path = data / "demo-api-tokens"
+    text = _kept(
+        path,
+        lambda: "".join(f"{role} {secrets.token_urlsafe(24)}\n" for role in API_ROLES).encode(),
+    ).decode()
+    pairs = [line.split() for line in text.splitlines() if line]
+    return {hashlib.sha256(token.encode()).hexdigest(): role for role, token in pairs}
+
+
+def demo_token(data: Path, role: str) -> str:
+    """The demo token of one role, to print for people who try the API."""
+    for line in (data / "demo-api-tokens").read_text("ascii").splitlines():
+        name, token = line.split()
+        if name == role:
+            return token
+    raise SettingsInvalid("There is no token of this role.", role, "Use one of the roles.")
+
+
+def same(a: str, b: str) -> bool:
+    """Compare secrets without telling by the time taken how far they agree."""
+    return hmac.compare_digest(a.encode(), b.encode())
+
+
+def check_languages() -> None:
+    """Load every catalog once, so that a broken one stops the start and not a page."""
+    from explainer.text.catalogs import catalog
+
+    for spoken in languages().values():
+        try:
+            catalog(spoken, staff=spoken.staff)
+        except LanguageError as fault:
+            raise SettingsInvalid(fault.what, fault.where, fault.mend) from None

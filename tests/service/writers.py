@@ -1,0 +1,79 @@
+"""Run by tests as a program: processes that write to one store, ended politely or killed.
+
+    python writers.py FOLDER CASE_ID CASE_REF ROUNDS WRITERS ENTRIES
+
+With ENTRIES, each of the WRITERS writes that many and ends. Without (0), all write until they
+are killed with SIGKILL after a moment, ROUNDS times. What was acknowledged goes to FOLDER/acks.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "ledger"))
+
+from ledgers import NOON, TENANT, decision, row
+
+from service.store import records
+from service.store.database import Store
+
+
+def write(folder: Path, case_id: str, case_ref: str, entries: int) -> None:
+    acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    store = Store.open(folder, tenant=TENANT, busy_seconds=60)
+    for _ in range(entries) if entries else count():
+        key = records.new_id()
+        with store.transaction(NOON) as tx:
+            entry = decision(case_ref, key=key)
+            receipt = records.add_decision(tx, row(case_id), entry, body=b"form")
+        os.write(acks, f"{receipt.seq} {receipt.leaf_hash.hex()} {key}\n".encode())
+    store.close()
+
+
+def wait_for(acks: Path, more: int) -> None:
+    """Wait until so many entries more were acknowledged."""
+    before, deadline = lines(acks), time.monotonic() + 30
+    while lines(acks) < before + more and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def main() -> None:
+    folder, case_id, case_ref = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    rounds, writers, entries = map(int, sys.argv[4:])
+    chance = random.Random(20)
+    for _ in range(rounds):
+        children = []
+        for _ in range(writers):
+            child = os.fork()
+            if child == 0:
+                try:
+                    write(folder, case_id, case_ref, entries)
+                    os._exit(0)
+                except BaseException as fault:
+                    print(repr(fault), file=sys.stderr, flush=True)
+                    os._exit(1)
+            children.append(child)
+        if not entries:
+            wait_for(folder / "acks", chance.randint(2, 8))
+            time.sleep(chance.random() * 0.02)  # anywhere between two system calls
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+        for child in children:
+            _, status = os.waitpid(child, 0)
+            expected = 0 if entries else signal.SIGKILL
+            if status != expected:
+                sys.exit(f"a writer ended with {status}")
+
+
+if __name__ == "__main__":
+    main()
