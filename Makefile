@@ -128,7 +128,7 @@ test: setup browser check ## everything that must hold before a change is taken
 
 .PHONY: test-all
 test-all: setup browser check ## the same with the long tests
-	$(BIN)/pytest $(ARGS)
+	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(ARGS)
 
 .PHONY: bench
 bench: setup ## print the figures of docs/performance.md, measured here

@@ -95,7 +95,9 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
     import uvicorn
 
     from service.app import create_app
+    from service.events import log_everything
 
+    log_everything()
     for name, fault in tools.refused.items():
         say(f"The package {name} was not admitted:")
         explainer_cli.report(fault)

@@ -6,6 +6,7 @@ No case number, name, value or free text is ever among the fields (requirement G
 from __future__ import annotations
 
 import json
+import logging
 import sys
 
 import structlog
@@ -40,6 +41,8 @@ def _only_allowed(
 
 
 structlog.configure(
+    # in a terminal only what went wrong; a running service logs from INFO on (see `serve`)
+    wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     processors=[
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -51,3 +54,8 @@ structlog.configure(
 )
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def log_everything() -> None:
+    """Log from INFO on, for a service that runs."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))

@@ -152,11 +152,15 @@ def _admitted(
                 "Two packages have the same id.", package.manifest.id, "Keep one of them."
             )
         packages[package.manifest.id] = package
+    if not packages and refused:
+        raise PackageFaulty(
+            ", ".join(sorted(refused)), [one for fault in refused.values() for one in fault.faults]
+        )
     if not packages:
         raise SettingsInvalid(
-            "No package could be admitted.",
+            "There is no package.",
             "WARUM_MODELS",
-            "Run `warum package check` on each; it names every fault.",
+            "Name folders of packages; `warum package new` makes one.",
         )
     return packages, refused
 
@@ -193,7 +197,7 @@ def _sealer(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDire
     folder = data / "seals" / name.value
     folder.mkdir(parents=True, exist_ok=True)
     private = _kept(folder / "signing.key", Signer.generate)
-    signer = Signer(f"warum.{tenant}.{name.value}", private)
+    signer = Signer(f"warum.{tenant}/{name.value}", private)
     public = folder / "verifier.key"
     if not public.exists():
         write_new(public, f"{signer.key}\n".encode())

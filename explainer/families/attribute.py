@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from explainer.core.attribution import (
 )
 from explainer.core.case import Case, FeatureCatalogue
 from explainer.errors import BackgroundInvalid
-from explainer.families.engine.interventional import row_values
+from explainer.families.engine.interventional import Against
 from explainer.families.engine.trees import Floats
 from explainer.families.model import Model, RawRow
 
@@ -29,7 +30,7 @@ SEED = 20261122
 """Resamples of the comparison group for the stability of a sign; fixed and recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Explained:
     """A model, its comparison group and its line: answers with checked attributions."""
 
@@ -39,6 +40,10 @@ class Explained:
     comparison: ComparisonGroup
     comparison_columns: Floats
 
+    @cached_property
+    def _against(self) -> Against:
+        return Against(self.model.ensemble, self.comparison_columns)
+
     def attribute(self, case: Case) -> Attribution:
         """How far each feature moved the margin of `case` away from the comparison group.
 
@@ -46,9 +51,7 @@ class Explained:
         """
         row = raw_row(case)
         margin = float(self.model.margins([row])[0])
-        by_row = row_values(
-            self.model.ensemble, self.model.columns([row])[0], self.comparison_columns
-        )
+        by_row = self._against.row_values(self.model.columns([row])[0])
         phi = by_row.mean(axis=0)
         stable = _stable_signs(by_row, phi)
         return Attribution(

@@ -6,6 +6,7 @@ tests, never while a person waits.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -22,9 +23,8 @@ from explainer.families.model import RawRow
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """Our values for one case against the given comparison rows; shape (n_features,)."""
     model = explained.model
-    return np.asarray(
-        row_values(model.ensemble, model.columns([row])[0], model.columns(comparison)).mean(axis=0)
-    )
+    columns = model.columns(comparison)
+    return np.asarray(row_values(model.ensemble, model.columns([row])[0], columns).mean(axis=0))
 
 
 def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -42,6 +42,9 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
 
     The masker is told how many rows to keep: left to itself shap cuts them to 100 unasked.
     """
+    # shap compiles its loops for 25 seconds; for the few rows asked here, plain Python answers in
+    # half a second. The setting is read when shap is first imported.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import shap

@@ -259,16 +259,16 @@ def _unbase64(text: str) -> bytes:
 
 _HASH = r"[0-9a-f]{64}"
 _FORMS = {
-    "type": r"[a-z][a-z_]{0,31}",
-    "ts": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z",
-    "ts_source": r"[a-z0-9-]{1,16}",
-    "tenant": r"[a-z0-9][a-z0-9.-]{0,62}",
-    "model": rf"(?:sha256:)?{_HASH}",
-    "explainer": rf"(?:sha256:)?{_HASH}",
-    "commit": _HASH,
-    "ct": _HASH,
-    "told": _HASH,
-    "idem": _HASH,
+    "type": re.compile(r"[a-z][a-z_]{0,31}"),
+    "ts": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z"),
+    "ts_source": re.compile(r"[a-z0-9-]{1,16}"),
+    "tenant": re.compile(r"[a-z0-9][a-z0-9.-]{0,62}"),
+    "model": re.compile(rf"(?:sha256:)?{_HASH}"),
+    "explainer": re.compile(rf"(?:sha256:)?{_HASH}"),
+    "commit": re.compile(_HASH),
+    "ct": re.compile(_HASH),
+    "told": re.compile(_HASH),
+    "idem": re.compile(_HASH),
 }
 _OPTIONAL = {"model", "explainer", "told", "idem"}
 
@@ -323,7 +323,7 @@ def read_leaf(leaf: bytes, seq: int) -> dict[str, Any]:
         text = value[name]
         if text is None and name in _OPTIONAL:
             continue
-        if not isinstance(text, str) or not re.fullmatch(pattern, text):
+        if not isinstance(text, str) or not pattern.fullmatch(text):
             _wrong(f"The field {name} of its leaf does not have its form.")
     return value
 

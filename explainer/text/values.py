@@ -64,8 +64,14 @@ def decimal(value: float, locale: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _duration(value: float, unit: str, locale: str) -> str:
-    return format_unit(
-        value, f"duration-{unit}", length="long", locale=locale, numbering_system="latn"
+    name = f"duration-{unit}"
+    for length in ("long", "short"):
+        # CLDR leaves the long form out where it is the short one; Babel then says "duration-day"
+        written = format_unit(value, name, length=length, locale=locale, numbering_system="latn")
+        if name not in written:
+            return written
+    raise MessageMissing(
+        f"CLDR has no words for {unit}.", locale, "Declare the feature without a unit."
     )
 
 

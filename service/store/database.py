@@ -89,7 +89,8 @@ class Store:
     def transaction(self, now: datetime) -> Iterator[Transaction]:
         """Run a writing transaction; it has committed when the `with` block was left.
 
-        Nothing may be answered from inside the block: a commit can still fail after it.
+        Nothing may be answered from inside the block: a commit can still fail after it. Blocks
+        are not nested, and seals come after them: there is one writer.
         """
         with self._one_writer, storage_errors(WHERE), self.engine.begin() as connection:
             yield Transaction(connection, self.keys, self.tenant, now, self._ts_source)

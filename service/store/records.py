@@ -299,7 +299,7 @@ def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[Case
     """Return the cases of a unit in one state, longest waiting first."""
     table = tables.case_file
     query = select(table).where(table.c.unit == unit, table.c.state == state)
-    rows, total = _page(tx, query, [table.c.submitted_at, table.c.id], page)
+    rows, total = _page(tx, query, [table.c.submitted_at, table.c.case_ref], page)
     return Page(tuple(CaseFile(**row._mapping) for row in rows), total, page)
 
 

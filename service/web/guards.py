@@ -50,8 +50,9 @@ class Guarded:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                if "cache-control" not in headers:
-                    headers["cache-control"] = "no-store"
+                # styles may be kept, pages about people never
+                static = scope["path"].startswith("/static/")
+                headers["cache-control"] = "max-age=3600" if static else "no-store"
             await send(message)
 
         refusal = self._refusal(scope)

@@ -84,6 +84,18 @@ def test_signing_is_deterministic_and_both_verifiers_accept_it() -> None:
     assert (theirs.origin, theirs.size, theirs.root) == (NAME, 5, head(5).root)
 
 
+def test_a_value_in_base64_has_one_spelling() -> None:
+    """Bits beyond the last byte are not signed, so they have to be zero."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    note = SIGNER.sign(head(5)).decode()
+    assert note.endswith("=\n")
+    assert not note.endswith("==\n")
+    last = alphabet.index(note[-3])
+    assert last % 4 == 0
+    for unused in (1, 2, 3):
+        _refused(f"{note[:-3]}{alphabet[last + unused]}=\n".encode())
+
+
 def test_lines_of_unknown_keys_are_ignored_up_to_a_hundred() -> None:
     note = SIGNER.sign(head(5))
     text, _, ours = note.decode().rpartition("\n\n")
@@ -221,6 +233,7 @@ def test_the_sealer_refuses_every_head_that_does_not_continue_the_last(tmp_path:
         (LogForked, 6, [], head(6, forged)),
         (LogForked, 6, [], head(9)),
         (LogForked, 5, proof(5, 9), head(9)),
+        (LogForked, 5, proof(6, 9), head(9)),
         (LogForked, 0, [], head(9)),
         (LogBehindWitness, 6, [], head(5)),
         (LogBehindWitness, 5, [], head(5)),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import rfc8785
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from explainer.errors import EntryMalformed
@@ -48,7 +48,6 @@ LEAF = Leaf(
 )
 
 
-@settings(max_examples=400)
 @given(VALUES)
 def test_canonical_bytes_are_those_of_rfc_8785_and_read_back(value: Json) -> None:
     data = canonical(value)
@@ -124,6 +123,13 @@ def test_hostile_bytes_end_in_our_error_here_and_in_the_verifier(data: bytes) ->
     if data != b"[" * 40 + b"]" * 40:  # depth is limited where entries are written
         with pytest.raises(verify.Wrong):
             verify.read_canonical(data)
+
+
+def test_a_key_that_comes_twice_is_named_as_the_fault() -> None:
+    with pytest.raises(EntryMalformed, match="twice"):
+        parse_canonical(b'{"a":1,"a":1}')
+    with pytest.raises(verify.Wrong, match="twice"):
+        verify.read_canonical(b'{"a":1,"a":1}')
 
 
 @given(st.binary(max_size=40))

@@ -172,6 +172,27 @@ def test_no_probe_of_a_wrong_history_is_accepted() -> None:
                     tree.verify_consistency(*probe)
 
 
+def test_a_proof_too_short_for_its_tree_is_refused_though_every_hash_in_it_fits() -> None:
+    """Faults found in other verifiers: an empty proof accepted because leaf equals root."""
+    one, other = LEAVES[0], LEAVES[1]
+    pair = tree.node_hash(one, other)
+    for size in (2, 3, 4, 64):
+        assert not _holds(0, size, one, [], one)
+    for size in (3, 4, 64):
+        assert not _holds(0, size, one, [other], pair)
+        with pytest.raises(ProofInvalid, match="too short"):
+            tree.verify_consistency(1, one, size, pair, [other])
+
+
+def test_one_leaf_is_not_proven_at_two_places() -> None:
+    for size in range(2, 33):
+        root = slow_root(LEAVES[:size])
+        for index in range(size):
+            proof = tree.inclusion_proof(index, size, SUBTREE)
+            places = [at for at in range(size) if _holds(at, size, LEAVES[index], proof, root)]
+            assert places == [index]
+
+
 def test_consistency_with_an_empty_tree_is_refused_even_with_itself() -> None:
     for size in (0, 1):
         with pytest.raises(ProofInvalid):

@@ -109,7 +109,7 @@ def test_a_clock_that_steps_back_is_recorded_and_blocks_nothing(
     write(log, Entry(EntryKind.POLICY, {}), NOON, keys)
     receipt = write(log, Entry(EntryKind.POLICY, {}), NOON + step, keys)
     kinds = [Leaf.from_bytes(record.leaf).type for record in log.records]
-    assert kinds == ["policy", "clock", "policy"] if recorded else ["policy", "policy"]
+    assert kinds == (["policy", "clock", "policy"] if recorded else ["policy", "policy"])
     assert receipt.seq == len(log.records) - 1
     if recorded:
         assert set(payload_of(log, 1, keys)) == {"from", "to"}

@@ -100,6 +100,14 @@ def test_every_changed_byte_of_an_envelope_is_noticed() -> None:
                 open_payload(replace(made.envelope, **{name: changed}), KEY, leaf)
 
 
+def test_the_same_text_sealed_anew_is_not_what_was_written() -> None:
+    made, leaf = sealed(b"grant")
+    nonce, place = bytes(12), associated_data(7, "decision", "t")
+    anew = AESGCM(KEY).encrypt(nonce, made.salt + b"grant", place)
+    with pytest.raises(ProofInvalid, match="not the one"):
+        open_payload(replace(made.envelope, nonce=nonce, ciphertext=anew), KEY, leaf)
+
+
 def test_a_ciphertext_that_opens_to_another_text_is_caught_by_the_commitment() -> None:
     """AES-GCM does not commit to its key: a second opening has to fail on `commit`."""
     made, leaf = sealed(b"grant")

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledgers import NOON, Attacker, Installation, case, shown
+from ledgers import NOON, Attacker, Installation, MemoryKeys, MemoryLog, case, shown
 
 from explainer.ledger import verify
 from explainer.ledger.checkpoint import Checkpoint, Signer
-from explainer.ledger.log import LogName
+from explainer.ledger.entries import Entry, EntryKind
+from explainer.ledger.log import LogName, append
 from explainer.ledger.tree import root
 from service.store import records
 
@@ -78,6 +79,29 @@ def test_an_erasure_cannot_be_claimed_without_its_entry(installation: Installati
     result = installation.verify()["ledger"]
     assert result.counts["ALTERED"] == 1
     assert result.counts["MISSING"] == 3
+
+
+def test_an_erasure_covers_only_what_came_before_it(pristine: Installation) -> None:
+    log, keys = MemoryLog(), MemoryKeys()
+    for entry in (
+        Entry(EntryKind.DECISION, {}, case_ref="BG-1"),
+        Entry(EntryKind.ERASURE, {"seqs": [0, 1, 2]}),
+        Entry(EntryKind.DECISION, {}, case_ref="BG-1"),
+    ):
+        append(log, entry, keys=keys, now=NOON, tenant="jc")
+    entries = [
+        verify.StoredEntry(
+            record.seq,
+            record.leaf,
+            record.leaf_hash,
+            opening=record.opening and (record.opening.salt, record.opening.payload),
+        )
+        for record in log.records
+    ]
+    edge = log.head().edge
+    stored = verify.StoredLog("ledger", entries, edge.size, edge.to_bytes())
+    result = verify.verify_log(stored, pristine.keys[0])
+    assert result.counts == {"OK": 0, "ERASED": 1, "MISSING": 2, "ALTERED": 0}
 
 
 def test_an_opening_on_another_kind_of_entry_is_noticed(installation: Installation) -> None:
@@ -220,13 +244,15 @@ def flips(data: object) -> Iterator[object]:
 def test_every_changed_byte_of_every_vouched_column_is_detected(pristine: Installation) -> None:
     stored, key = rows(pristine), pristine.keys[0]
     case_keys = pristine.case_keys()
+    assert verify.verify_log(stored, key).clean
     assert verify.verify_log(stored, key, keys=case_keys).clean
     entries, tried, missed = list(stored.entries), 0, []
 
     def check(changed: verify.StoredLog, what: str) -> None:
         nonlocal tried
         tried += 1
-        result = verify.verify_log(changed, key, keys=case_keys)
+        # the name of a key is in no leaf: only whoever holds the keys can miss one
+        result = verify.verify_log(changed, key, keys=case_keys if "key id" in what else None)
         if result.clean or result.first_bad is None:
             missed.append(what)
 
@@ -239,13 +265,15 @@ def test_every_changed_byte_of_every_vouched_column_is_detected(pristine: Instal
         for name in ("payload", "opening"):
             whole = getattr(entry, name) or ()
             for part, data in enumerate(whole):
+                what = "key id" if isinstance(data, str) else name
                 variants += [
-                    (name, replace(entry, **{name: (*whole[:part], value, *whole[part + 1 :])}))
+                    (what, replace(entry, **{name: (*whole[:part], value, *whole[part + 1 :])}))
                     for value in flips(data)
                 ]
         for name, variant in variants:
             changed = [*entries[:at], variant, *entries[at + 1 :]]
-            check(replace(stored, entries=changed), f"{name} of {at}")
+            # without a checkpoint to help: the entry alone has to show it
+            check(replace(stored, entries=changed, checkpoints=()), f"{name} of {at}")
     for name in ("size", "edge"):
         for value in flips(getattr(stored, name)):
             check(replace(stored, **{name: value}), name)
@@ -284,7 +312,7 @@ def test_a_changed_byte_of_the_file_is_detected_or_changes_nothing_that_counts(
     outside, case_keys = pristine.outside(), pristine.case_keys()
     told = contents(pristine.database)
     path, detected, harmless = tmp_path / "flipped.sqlite", 0, 0
-    for at in [*range(120), *range(120, len(good), 211)]:
+    for at in [*range(120), *range(120, len(good), 499)]:
         path.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
         try:
             results = verify.verify_database(path, keys, outside, case_keys)
@@ -296,8 +324,8 @@ def test_a_changed_byte_of_the_file_is_detected_or_changes_nothing_that_counts(
             assert contents(path) == told, f"byte {at} was missed"
         else:
             detected += 1
-    assert detected > 50
-    assert harmless > 50
+    assert detected > 30
+    assert harmless > 30
 
 
 def contents(path: Path) -> list[object]:

@@ -15,12 +15,13 @@ from math import factorial
 
 import numpy as np
 
-from explainer.families.engine.trees import Ensemble, Floats
+from explainer.families.engine.trees import Bools, Ensemble, Floats
 
 
 @lru_cache(maxsize=8)
 def _weights(most: int) -> tuple[Floats, Floats]:
-    """Weights of a player of A and of B by (|A|, |B|); both of shape (most + 1, most + 1)."""
+    """Weights of a player of A and of B by |A| * (most + 1) + |B|; both of shape
+    ((most + 1)**2,)."""
     of_a = np.zeros((most + 1, most + 1))
     of_b = np.zeros((most + 1, most + 1))
     for a in range(most + 1):
@@ -29,41 +30,73 @@ def _weights(most: int) -> tuple[Floats, Floats]:
                 of_a[a, b] = factorial(a - 1) * factorial(b) / factorial(a + b)
             if b:
                 of_b[a, b] = -factorial(a) * factorial(b - 1) / factorial(a + b)
-    return of_a, of_b
+    return of_a.ravel(), of_b.ravel()
+
+
+class Against:
+    """An ensemble and the rows every case is compared with, laid out once.
+
+    The k-th player on the path of each leaf is looked at together, for all leaves: so the
+    longest path says how many passes there are. A leaf with fewer players is filled up with one
+    that everybody meets, who moves nobody.
+    """
+
+    def __init__(self, ensemble: Ensemble, comparison: Floats) -> None:
+        """`comparison` : ndarray of shape (n_rows, n_columns), the model's own columns."""
+        self._ensemble = ensemble
+        n_slots = len(ensemble.slot_player)
+        size = np.diff(np.append(ensemble.leaf_start, n_slots))
+        self._longest = int(size.max()) if n_slots else 0
+        passes = np.arange(self._longest)[:, None]
+        # n_slots is the place of the filler in what _laid_out returns
+        self._slot = np.where(passes < size, ensemble.leaf_start + passes, n_slots)
+        players = np.append(ensemble.slot_player, 0)[self._slot]
+        self._order = np.argsort(players, axis=1, kind="stable")
+        self._players = [
+            np.unique(np.take(row, order), return_index=True)
+            for row, order in zip(players, self._order, strict=True)
+        ]
+        self._rows = len(comparison)
+        self._held = self._laid_out(comparison)
+
+    def _laid_out(self, rows: Floats) -> Bools:
+        """Which slots hold; ndarray of shape (longest path, n_rows, n_leaves)."""
+        held = self._ensemble.slots_held(rows) if self._longest else np.ones((len(rows), 0), bool)
+        filled = np.concatenate([held, np.ones((len(rows), 1), dtype=np.bool_)], axis=1)
+        return np.stack([filled[:, slots] for slots in self._slot]) if self._longest else held[None]
+
+    def row_values(self, case: Floats) -> Floats:
+        """Shapley values of `case` against each comparison row alone.
+
+        Parameters
+        ----------
+        case : ndarray of shape (n_columns,), the model's own columns
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_players), in raw margin. Their mean over the rows is the
+        interventional Shapley value against the whole comparison group. One case at a time and
+        a fixed order of summation, so that the bits do not depend on what else is asked.
+        """
+        values = np.zeros((self._rows, self._ensemble.n_players))
+        if not self._longest:
+            return values
+        x = self._laid_out(case[None, :])
+        in_a = x & ~self._held
+        in_b = ~x & self._held
+        nobody = (~x & ~self._held).any(axis=0)
+        width = self._longest + 1
+        at = in_a.sum(axis=0, dtype=np.intp) * width + in_b.sum(axis=0, dtype=np.intp)
+        worth = np.where(nobody, 0.0, self._ensemble.value)
+        of_a, of_b = _weights(self._longest)
+        gain, loss = worth * of_a[at], worth * of_b[at]
+        for k in range(self._longest):
+            moved = np.where(in_a[k], gain, 0.0) + np.where(in_b[k], loss, 0.0)
+            players, first = self._players[k]
+            values[:, players] += np.add.reduceat(moved[:, self._order[k]], first, axis=1)
+        return values
 
 
 def row_values(ensemble: Ensemble, case: Floats, comparison: Floats) -> Floats:
-    """Shapley values of `case` against each comparison row alone.
-
-    Parameters
-    ----------
-    case : ndarray of shape (n_columns,), the model's own columns
-    comparison : ndarray of shape (n_rows, n_columns)
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_players), in raw margin. Their mean over the rows is the
-    interventional Shapley value against the whole comparison group. One case at a time and a
-    fixed order of summation, so that the bits do not depend on what else is asked.
-    """
-    values = np.zeros((len(comparison), ensemble.n_players))
-    if not len(ensemble.value):
-        return values
-    x = ensemble.slots_held(case[None, :])[0]
-    z = ensemble.slots_held(comparison)
-    in_a = x & ~z
-    in_b = ~x & z
-    start = ensemble.leaf_start
-    size_a = np.add.reduceat(in_a, start, axis=1, dtype=np.int64)
-    size_b = np.add.reduceat(in_b, start, axis=1, dtype=np.int64)
-    reached = ~np.logical_or.reduceat(~x & ~z, start, axis=1)
-    slots_of_leaf = np.diff(np.append(start, len(ensemble.slot_player)))
-    of_a, of_b = _weights(int(slots_of_leaf.max()))
-    worth = np.where(reached, ensemble.value, 0.0)
-    gain = np.repeat(worth * of_a[size_a, size_b], slots_of_leaf, axis=1)
-    loss = np.repeat(worth * of_b[size_a, size_b], slots_of_leaf, axis=1)
-    moved = np.where(in_a, gain, 0.0) + np.where(in_b, loss, 0.0)
-    by_player = np.argsort(ensemble.slot_player, kind="stable")
-    players, first = np.unique(ensemble.slot_player[by_player], return_index=True)
-    values[:, players] = np.add.reduceat(moved[:, by_player], first, axis=1)
-    return values
+    """`Against.row_values` for a comparison that is used once."""
+    return Against(ensemble, comparison).row_values(case)

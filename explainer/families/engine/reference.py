@@ -14,6 +14,9 @@ import numpy as np
 
 from explainer.families.engine.trees import Floats
 
+AT_ONCE = 1024
+"""Coalitions asked in one go: a pipeline takes milliseconds for a row, and for many at once."""
+
 Item = TypeVar("Item")
 Row = Sequence[Item]
 
@@ -28,9 +31,15 @@ def brute_force(
     """
     n = len(case)
     worth = np.empty(2**n)
-    for coalition in range(2**n):
-        rows = [[case[i] if coalition >> i & 1 else row[i] for i in range(n)] for row in comparison]
-        worth[coalition] = margin(rows).mean()
+    for first in range(0, 2**n, AT_ONCE):
+        coalitions = range(first, min(first + AT_ONCE, 2**n))
+        rows = [
+            [case[i] if coalition >> i & 1 else row[i] for i in range(n)]
+            for coalition in coalitions
+            for row in comparison
+        ]
+        margins = np.asarray(margin(rows)).reshape(len(coalitions), len(comparison))
+        worth[first : first + len(coalitions)] = margins.mean(axis=1)
     values = np.zeros(n)
     for coalition in range(2**n):
         size = coalition.bit_count()

@@ -1,0 +1,144 @@
+"""Numbers, money and dates as the reader writes them: always Latin digits, never raw patterns."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import pytest
+from factories import choice, feature
+
+from explainer.core.case import Kind
+from explainer.errors import MessageMissing
+from explainer.text.catalogs import catalog
+from explainer.text.languages import languages
+from explainer.text.values import UNITS, clean, day, decimal, isolate, value_in_words
+from explainer.text.wording import Wording
+
+COUNTS = (0, 1, 2, 3, 5, 11, 21, 100, 101, 102)
+TAGS = list(languages())
+
+# separators of the tables below: a narrow or plain no-break space stands as "_"
+SPACES = re.compile("[\u00a0\u202f]")
+
+
+def said(value, unit, tag) -> str:
+    spoken = languages()[tag]
+    kind = feature("n", kind=Kind.INTEGER, unit=unit)
+    return value_in_words(kind, value, Wording(spoken, {}), catalog(spoken))
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("unit", [None, *UNITS])
+@pytest.mark.parametrize("count", COUNTS)
+def test_every_unit_in_every_language_is_words_and_latin_digits(tag, unit, count):
+    text = said(count, unit, tag)
+    assert text.strip() == text
+    assert text
+    assert "duration" not in text
+    assert "{" not in text
+    assert all(c in "0123456789" for c in text if c.isdigit())
+    # Arabic has words of their own for none, one and two of a unit
+    if not (tag == "ar" and unit in ("years", "months", "days") and count in (0, 1, 2)):
+        assert str(count) in re.sub(r"[.,\s]", "", text)
+    assert not re.search("[\u200e\u200f\u061c\u202a-\u202e]", text)
+
+
+GERMAN = [
+    (0, "years", "0 Jahre"),
+    (1, "years", "1 Jahr"),
+    (2, "years", "2 Jahre"),
+    (101, "months", "101 Monate"),
+    (1, "days", "1 Tag"),
+    (1234, "usd", "1.234,00_$"),
+    (5, "eur", "5,00_€"),
+    (49, "per_hundred", "49 von 100"),
+    (62, "per_thousand", "62 von 1.000"),
+    (12345, None, "12.345"),
+    (0.1, None, "0,1"),
+]
+ENGLISH = [
+    (0, "years", "0 years"),
+    (1, "years", "1 year"),
+    (21, "months", "21 months"),
+    (1, "days", "1 day"),
+    (1234, "usd", "US$1,234.00"),
+    (5, "eur", "€5.00"),
+    (12345, None, "12,345"),
+]
+ARABIC = [
+    (1, "years", "سنة"),
+    (2, "years", "سنتان"),
+    (3, "years", "3 سنوات"),
+    (11, "years", "11 سنة"),
+    (102, "years", "102 سنة"),
+    (2, "months", "شهران"),
+    (5, "days", "5 أيام"),
+    (12345, None, "12,345"),
+]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "unit", "text"),
+    [
+        (tag, *row)
+        for tag, rows in (("de", GERMAN), ("en", ENGLISH), ("ar", ARABIC))
+        for row in rows
+    ],
+)
+def test_values_read_as_people_write_them(tag, value, unit, text):
+    assert SPACES.sub("_", said(value, unit, tag)) == text
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("currency", ["usd", "eur"])
+def test_money_has_two_decimals_and_its_sign(tag, currency):
+    text = said(1234, currency, tag)
+    assert re.search(r"1[.,]234[.,]00", text)
+    assert re.search(r"[$€]|US", text)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [("de", "1. März 2026"), ("en", "1 March 2026"), ("ar", "1 مارس 2026")],
+)
+def test_dates_are_gregorian_with_latin_digits_and_the_whole_year(tag, text):
+    assert day(date(2026, 3, 1), languages()[tag].locale) == text
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_fraction_keeps_at_most_three_places(tag):
+    assert re.fullmatch(r"0[.,]333", decimal(1 / 3, languages()[tag].locale))
+
+
+def test_a_choice_is_said_by_its_label_never_by_its_identifier():
+    spoken = languages()["de"]
+    words = Wording(spoken, {"feature|tenancy|choice|rent": "Zur Miete"})
+    assert value_in_words(choice("tenancy"), "rent", words, catalog(spoken)) == "Zur Miete"
+    with pytest.raises(MessageMissing):
+        value_in_words(choice("tenancy"), "own", words, catalog(spoken))
+
+
+def test_text_where_a_number_belongs_is_an_error():
+    spoken = languages()["de"]
+    with pytest.raises(MessageMissing):
+        value_in_words(feature("n"), "many", Wording(spoken, {}), catalog(spoken))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("  a\n\tb  ", "a b"),
+        ("a\u202eb\u2066c\u2069", "a b c"),
+        ("\x1b[31mrot", "[31mrot"),
+        ("Straße 7", "Straße 7"),
+        ("\u200f\u200e", ""),
+    ],
+)
+def test_text_from_outside_cannot_steer_the_page(given, kept):
+    assert clean(given) == kept
+
+
+def test_a_value_is_set_apart_from_the_direction_around_it():
+    assert isolate("x") == "\u2068x\u2069"
+    assert isolate("7", number=True) == "\u20667\u2069"
