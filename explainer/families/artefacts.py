@@ -57,10 +57,11 @@ def read_once(path: Path) -> bytes:
                 "Links are not followed.", path.name, "Put the file itself there."
             ) from None
         raise
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        raise ArtefactRefused("Not a regular file.", path.name, "Put the file itself there.")
     with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise ArtefactRefused("Not a regular file.", path.name, "Put the file itself there.")
         if facts.st_size > LARGEST:
             raise ArtefactRefused(
                 f"The file has {facts.st_size} bytes; {LARGEST} are allowed.",

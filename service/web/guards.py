@@ -21,7 +21,7 @@ API_LIMIT = 1024 * 1024
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; font-src 'self'; "
-    "img-src 'self' data:; script-src 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self'; script-src 'none'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'",
     "strict-transport-security": "max-age=31536000",
     "x-content-type-options": "nosniff",

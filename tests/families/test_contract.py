@@ -163,7 +163,8 @@ class Amounts:
         return found
 
 
-def fit(transformer) -> Amounts:
+def fit(transformer, *, whole: bool = False) -> Amounts:
+    """`whole` amounts and the thresholds between them are the same in single precision."""
     random = np.random.default_rng(3)
     rows = pd.DataFrame(
         {
@@ -172,6 +173,8 @@ def fit(transformer) -> Amounts:
             "savings": random.integers(0, 30, 160) / 10,
         }
     )
+    if whole:
+        rows = rows.round()
     worth = rows["income"] / 1000 - rows["rent"] / 500 + rows["savings"] * (rows["rent"] < 500)
     booster = GradientBoostingClassifier(n_estimators=25, max_depth=3, random_state=0)
     pipeline = Pipeline([("columns", transformer), ("booster", booster)])
@@ -252,7 +255,11 @@ def test_the_order_of_the_catalogue_changes_no_contribution(amounts):
     assert there == pytest.approx(back, abs=1e-12)
 
 
-def test_shaps_tree_explainer_agrees_where_every_player_is_one_column(amounts):
+def test_shaps_tree_explainer_agrees_where_every_player_is_one_column():
+    """With whole amounts: on cents shap itself sends some rows to the wrong leaf."""
+    amounts = fit(
+        ColumnTransformer([("all", "passthrough", ["rent", "income", "savings"])]), whole=True
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import shap
@@ -261,12 +268,11 @@ def test_shaps_tree_explainer_agrees_where_every_player_is_one_column(amounts):
         witness = shap.TreeExplainer(
             amounts.pipeline[-1], masker, feature_perturbation="interventional"
         )
-        # inside the range of training no amount lies on a threshold after narrowing
         theirs = witness.shap_values(amounts.rows.to_numpy()[:20])
     rows = amounts.raw()
     answer = explained(amounts.opened(), amounts.catalogue, LINE, rows, "0" * 64)
     mine = np.array([ours(answer, row, rows) for row in rows[:20]])
-    assert abs(mine - theirs).max() <= 1e-5 * answer.comparison.scale
+    assert abs(mine - theirs).max() <= 1e-6 * answer.comparison.scale
 
 
 # -- same case, same bits ---------------------------------------------------------------------

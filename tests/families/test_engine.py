@@ -210,7 +210,7 @@ MUTANTS = {
     "sign of B": ("-factorial(a) * factorial(b - 1)", "factorial(a) * factorial(b - 1)"),
     "leaves nobody reaches": ("np.where(nobody, 0.0,", "np.where(nobody & False, 0.0,"),
     "who is in A": ("in_a = x & ~self._held", "in_a = x & self._held"),
-    "who is in B": ("in_b = ~x & self._held", "in_b = ~x"),
+    "who is in B": ("in_b = ~x & self._held", "in_b = self._held"),
     "gains left out": ("np.where(in_a[k], gain, 0.0) + ", ""),
     "players mixed up": ("values[:, players] +=", "values[:, players[::-1]] +="),
 }
