@@ -205,7 +205,7 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     entry = _shown_entry(opened, finding, told, actor, now, tools)
     with tools.store.transaction(now) as tx:
         receipt = records.record_shown(tx, case_id, entry)
-    tools.seal_soon()
+    tools.seals.soon(LogName.LEDGER)
     return Shown(opened, told, finding, receipt)
 
 
@@ -342,8 +342,8 @@ def decide(
             return Recorded(before.record_id, before.receipt, repeated=True)
         if opened.file.state == DECIDED:
             raise _outdated("The case was decided in the meantime.")
-        shown = _what_was_shown(tx, sent.shown, opened)
-        suggested = None if shown is None else shown["recommendation_class"]
+        seen = _what_was_shown(tx, sent.shown, opened)
+        suggested = None if seen is None else (seen.payload or {})["recommendation_class"]
         decision = take_decision(
             suggested=suggested if isinstance(suggested, str) else None,
             line=opened.package.manifest.line,
@@ -355,25 +355,28 @@ def decide(
             note=sent.note,
         )
         row = _decision_row(opened, decision, now)
-        entry = _decision_entry(opened, decision, row, shown, actor, now, idempotency_key, tools)
+        entry = _decision_entry(opened, decision, row, seen, actor, now, idempotency_key, tools)
         receipt = records.add_decision(tx, row, entry, body=body)
-    tools.seal_soon()
+    tools.seals.soon(LogName.LEDGER)
     log.info("decision recorded", seq=receipt.seq)
     return Recorded(row.record_id, receipt, repeated=False)
 
 
-def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> Mapping[str, Json] | None:
-    """The payload of what this case's caseworker was shown; None if nothing was."""
+def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> records.OpenedEntry | None:
+    """What this case's caseworker was shown, at this position of the ledger; None if nothing."""
     if not place:
         return None
-    for entry in records.entries_of_case(tx, opened.file.id, EntryKind.SHOWN):
-        if str(entry.leaf.seq) == place and entry.payload is not None:
-            if entry.payload["audience"] != Audience.CASEWORKER.value:
-                break
-            if entry.leaf.model != opened.package.identity.digest:
-                raise _outdated("The package changed since the page was opened.")
-            return entry.payload
-    raise _outdated("What was shown does not belong to this case.")
+    entry = records.entry_of_case(tx, opened.file.id, place)
+    if (
+        entry is None
+        or entry.payload is None
+        or entry.leaf.type != EntryKind.SHOWN
+        or entry.payload["audience"] != Audience.CASEWORKER.value
+    ):
+        raise _outdated("What was shown does not belong to this case.")
+    if entry.leaf.model != opened.package.identity.digest:
+        raise _outdated("The package changed since the page was opened.")
+    return entry
 
 
 def _outdated(what: str) -> SuggestionOutdated:
@@ -401,7 +404,7 @@ def _decision_entry(
     opened: OpenCase,
     decision: Decision,
     row: DecisionRow,
-    shown: Mapping[str, Json] | None,
+    seen: records.OpenedEntry | None,
     actor: Actor,
     now: datetime,
     idempotency_key: str,
@@ -409,6 +412,7 @@ def _decision_entry(
 ) -> Entry:
     """The same fields for agreement and deviation, with other values."""
     manifest = opened.package.manifest
+    shown = None if seen is None else seen.payload
     payload: dict[str, Json] = {
         "record_id": row.record_id,
         "case_ref": opened.file.case_ref,
@@ -426,6 +430,7 @@ def _decision_entry(
         "initial_assessment": None,
         "recommendation_shown_at": None if shown is None else shown["created_at"],
         "explanation_doc_hash": None if shown is None else _told_hash(shown),
+        "explanation_entry": None if seen is None else seen.leaf.seq,
         "withheld": None if shown is None else shown.get("withheld"),
         "human_outcome": decision.outcome,
         "relation": decision.relation.value,
@@ -531,33 +536,31 @@ def open_record(
             )
             records.record_access(tx, entry, case_id=record.listed.row.case_id, body=body)
         shown = _shown_before(tx, record)
-    tools.seal_soon(LogName.ACCESS)
+    tools.seals.soon(LogName.ACCESS)
     return Inspected(record, shown)
 
 
 def _shown_before(tx: Reading, record: OpenedRecord) -> Mapping[str, Json] | None:
-    """What the caseworker saw last before deciding."""
-    wanted = None if record.entry.payload is None else record.entry.payload["explanation_doc_hash"]
-    if wanted is None:
+    """What the caseworker had before them when they decided."""
+    payload = record.entry.payload
+    place = None if payload is None else payload.get("explanation_entry")
+    if place is None:
         return None
-    for entry in records.entries_of_case(tx, record.listed.row.case_id, EntryKind.SHOWN):
-        if entry.payload is not None and _told_hash(entry.payload) == wanted:
-            return entry.payload
-    return None
+    entry = records.entry_of_case(tx, record.listed.row.case_id, str(place))
+    return None if entry is None else entry.payload
 
 
 def verify(actor: Actor, tools: Tools) -> list[Result]:
     """Verify both logs as anybody outside could, from the stored bytes."""
     check_may(actor, Action.VERIFY)
-    for name in LogName:
-        tools.seal_soon(name)
     return verify_files(tools)
 
 
 def verify_files(tools: Tools) -> list[Result]:
-    """Run the offline verifier over the database file, with the keys and witnesses beside it."""
+    """Seal both heads, then run the offline verifier with the keys and witnesses beside them."""
+    tools.seals.now()
     data = tools.settings.data
-    keys = [read_key(str(sealer.key)) for sealer in tools.sealers.values()]
+    keys = [read_key(str(sealer.key)) for sealer in tools.seals.sealers.values()]
     folders = [data / "witness" / name.value for name in LogName]
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
     return verify_database(data / "warum.sqlite", keys, outside)

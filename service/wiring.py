@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from explainer.errors import (
-    ExplainerError,
     LanguageError,
     ModelFailed,
     PackageFaulty,
@@ -29,11 +27,12 @@ from explainer.packages.package import ModelPackage, packages_in
 from explainer.text.languages import Language, languages
 from service.events import log
 from service.findings import Findings
+from service.sealing import Seals
 from service.settings import Settings
 from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import record_system
-from service.store.seals import guard, seal
+from service.store.seals import guard
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Tools:
     packages: Mapping[str, ModelPackage]
     refused: Mapping[str, PackageFaulty]
     findings: Findings
-    sealers: Mapping[LogName, Sealer]
-    witnesses: Mapping[LogName, WitnessDirectory]
+    seals: Seals
     resolver: bytes
     """Public key under which the person who acted is sealed; the private half is not loaded."""
     secret: bytes
@@ -55,7 +53,6 @@ class Tools:
     """SHA-256 of a token -> role of who holds it."""
     explainer_digest: str
     now: Callable[[], datetime]
-    _sealing: threading.Lock = field(default_factory=threading.Lock)
 
     def package(self, package_id: str) -> ModelPackage:
         """The package of this id, or ModelFailed: it is not loaded, its cases stay decidable."""
@@ -77,19 +74,9 @@ class Tools:
             and (staff or package is None or spoken.tag in package.wordings)
         ]
 
-    def seal_soon(self, name: LogName = LogName.LEDGER) -> None:
-        """Seal the log's head after a commit; nobody's answer depends on it.
-
-        A seal that fails (a full disk, a witness out of reach) is made good by the next one.
-        """
-        try:
-            with self._sealing:
-                seal(self.store, name, self.sealers[name], self.witnesses[name])
-        except ExplainerError as fault:
-            log.error("seal failed", code=fault.code, log=name.value)
-
     def close(self) -> None:
         self.findings.close()
+        self.seals.close()
         self.store.close()
 
 
@@ -120,8 +107,7 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
             packages=packages,
             refused=refused,
             findings=Findings(settings.deadline),
-            sealers=sealers,
-            witnesses=witnesses,
+            seals=Seals(store, sealers, witnesses),
             resolver=_resolver(data),
             secret=_kept(data / "session.key", lambda: secrets.token_bytes(32)),
             api_tokens=_api_tokens(data) if settings.demo else {},
@@ -190,7 +176,7 @@ def _record_admissions(tools: Tools) -> None:
         log.info("package admitted", package=package.manifest.id, digest=package.identity.digest)
     if new:
         write_new(known, "\n".join(sorted(seen)).encode("ascii"))
-        tools.seal_soon()
+        tools.seals.soon(LogName.LEDGER)
 
 
 def _sealer(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDirectory]:

@@ -359,6 +359,21 @@ def entries_of_case(
     return tuple(one for one in opened if kind is None or one.leaf.type == kind)
 
 
+def entry_of_case(tx: Reading, case_id: str, place: str) -> OpenedEntry | None:
+    """Return the entry at this position of the ledger if it is about this case."""
+    table = tables.case_entry
+    if not place.isascii() or not place.isdigit() or len(place) > 15:
+        return None
+    found = tx.connection.execute(
+        select(table.c.seq).where(
+            table.c.case_id == case_id,
+            table.c.log == LogName.LEDGER.value,
+            table.c.seq == int(place),
+        )
+    ).one_or_none()
+    return None if found is None else open_entry(tx, LogName.LEDGER, found.seq)
+
+
 def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     """Return one entry; the payload is checked against its leaf before anyone reads it."""
     record = tx.log(log).read(seq)
