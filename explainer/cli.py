@@ -7,6 +7,7 @@ when a command needs them, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -69,6 +70,12 @@ def run(action: Callable[[], int]) -> int:
     except Exception as fault:  # no stack trace ever reaches a person
         say(f"error [internal] {type(fault).__name__}: this is a fault of Warum; please report it.")
         return 70
+
+
+def loaded() -> None:
+    """Everything is loaded and stays: from here on, look for garbage again, but not among that."""
+    gc.freeze()
+    gc.enable()
 
 
 def report(fault: ExplainerError) -> None:
@@ -135,6 +142,7 @@ def _explain(options: argparse.Namespace) -> int:
         return REFUSED
     lines = read_cases(options.case)
     package = admit(find_package(options.package))
+    loaded()
     today = options.date or _today()
     say(NOT_RECORDED)
     if lines.one:
@@ -369,6 +377,7 @@ def _package_check(options: argparse.Namespace) -> int:
 
     folder = find_package(options.package)
     with progress_steps() as progress:
+        loaded()
         package = check(folder, tell_as_text, progress)
     manifest = package.manifest
     print(f"{manifest.id} {manifest.version}: no fault found.")

@@ -98,6 +98,7 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
     from service.events import log_everything
 
     log_everything()
+    explainer_cli.loaded()
     for name, fault in tools.refused.items():
         say(f"The package {name} was not admitted:")
         explainer_cli.report(fault)

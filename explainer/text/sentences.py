@@ -115,7 +115,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         audience=view.audience,
         lang=voice.language.tag,
         dir=voice.language.dir,
-        banner=_banner(voice),
+        banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
         role=_role(voice),
         decided=_decided(decision, view.suggestion, voice),
@@ -148,9 +148,10 @@ def withheld_sentences(
         audience=audience,
         lang=voice.language.tag,
         dir=voice.language.dir,
-        banner=_banner(voice),
+        banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
-        role=_role(voice),
+        # where no suggestion was delivered, the program did not help
+        role=() if key == "outside" else _role(voice),
         decided=_decided(decision, None, voice),
         suggestion="",
         comparison="",
@@ -198,11 +199,12 @@ def _role(voice: Voice) -> tuple[str, ...]:
     return voice.several("told.role_ai" if voice.artificial_intelligence else "told.role")
 
 
-def _banner(voice: Voice) -> str | None:
-    if voice.language.is_source:
+def translation_banner(catalog: Catalog, language: Language) -> str | None:
+    """Who checked this translation; None in German, which is what counts."""
+    if language.is_source:
         return None
-    reviewed = voice.language.status is Status.REVIEWED
-    return voice.say("told.reviewed" if reviewed else "told.unreviewed")
+    reviewed = language.status is Status.REVIEWED
+    return catalog.sentence("told.reviewed" if reviewed else "told.unreviewed")
 
 
 def _decided(
@@ -210,7 +212,8 @@ def _decided(
 ) -> tuple[str, ...]:
     if decision is None:
         return ()
-    who = isolate(f"{voice.wording['contact|function']}, {voice.wording['contact|office']}")
+    function, office = voice.wording["contact|function"], voice.wording["contact|office"]
+    who = isolate(voice.say("told.comma").join((function, office)))
     said = [voice.say("told.decided_by", who)]
     if suggestion is not None:
         if decision.relation is Relation.NOT_USED:
@@ -250,7 +253,8 @@ def _reason(reason: ShownReason, voice: Voice) -> ReasonText:
         value="",
         strength=strength,
         parts=parts,
-        provenance=provenance(reason.value, voice),
+        # where there is no value, there is nothing that came from somewhere
+        provenance="" if missing else provenance(reason.value, voice),
         notes=_notes(reason, voice),
     )
 

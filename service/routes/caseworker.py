@@ -180,7 +180,7 @@ def _data_rows(opened: OpenCase, voice: Any) -> list[DataRow]:
     rows = []
     for feature in opened.package.catalogue:
         value = opened.case.values[feature.name]
-        as_of, source = provenance_parts(value, voice)
+        as_of, source = ("", "") if value.missing else provenance_parts(value, voice)
         rows.append(
             DataRow(
                 voice.wording.label(feature.name),

@@ -292,8 +292,6 @@ def _verify_page(request: Request, results: list[Result] | None) -> Response:
 
 def _verdict(results: list[Result], checked_at: str) -> dict[str, Any]:
     bad = next((one for one in results if not one.clean), None)
-    ledger = results[0]
-    last = ledger.last_good
     return {
         "ok": bad is None,
         "entries": sum(one.size for one in results),
@@ -301,13 +299,11 @@ def _verdict(results: list[Result], checked_at: str) -> dict[str, Any]:
         "checked_at": checked_at,
         "first_bad": None if bad is None or bad.first_bad is None else bad.first_bad.seq,
         "problem": "" if bad is None else _problem(bad),
-        "checkpoint": None
-        if last is None
-        else {
-            "size": last.size,
-            "origin": last.origin,
-            "root_hash": last.root.hex(),
-        },
+        "checkpoints": [
+            {"size": last.size, "origin": last.origin, "root_hash": last.root.hex()}
+            for last in (one.last_good for one in results)
+            if last is not None
+        ],
     }
 
 

@@ -15,6 +15,7 @@ from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import environment
+from explainer.text.sentences import translation_banner
 from service.web.language_choice import COOKIE, choose_language
 from service.web.people import form_token, keep_session, session_of, tools_of
 from service.web.problems import status_of, words_of
@@ -75,6 +76,7 @@ def page(
             form_token=form_token(request),
             path=request.url.path,
             errors=list(errors),
+            banner=translation_banner(catalog(language), language),
             **context,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -251,6 +252,18 @@ def test_commands_in_papers_exist(paper):
 
 def test_the_readme_shows_commands():
     assert len(commands_in("README.md")) >= 8
+
+
+def test_the_example_of_the_readme_explains_a_case():
+    (example,) = re.findall(r"^```\n(head -n 1 .*)\n```", read("README.md"), re.MULTILINE)
+    told = subprocess.run(
+        ["bash", "-c", example.replace(".venv/bin", str(Path(sys.executable).parent))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    assert "PROGRAMM" in told.stdout
 
 
 @pytest.mark.parametrize(

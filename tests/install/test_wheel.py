@@ -21,6 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("warum", "_editable_impl_warum", "explainer", "service")
 DAY = "2026-03-01"
+PIP_INSTALL = ("--disable-pip-version-check", "install", "--quiet", "--no-index", "--no-deps")
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "service/static/kern/kern.css").is_file(), reason="make setup was not run"
@@ -54,8 +55,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin" / "python"
     subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-        + ["install", "--quiet", "--no-index", "--no-deps", wheel],
+        [sys.executable, "-m", "pip", "--python", python, *PIP_INSTALL, wheel],
         check=True,
         capture_output=True,
     )
@@ -134,7 +134,7 @@ def test_every_file_that_git_knows_of_the_two_packages_is_in_the_wheel(names):
         if not (ROOT / name).exists() or name == "service/start.py":  # shipped as warum_start
             continue
         for old, new in moved.items():
-            name = name.replace(old, new, 1) if name.startswith(old) else name  # noqa: PLW2901
+            name = name.replace(old, new, 1) if name.startswith(old) else name
         assert name in names
 
 

@@ -1,0 +1,318 @@
+"""The checker reads the final text back: whatever it says wrongly is caught, N of N."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from explainer.core.case import Kind, Missing, Value, read_case
+from explainer.core.disclosure import Audience, Pointing, ShownReason, Told, View, disclose
+from explainer.core.explanation import Opening, Rest, Strength
+from explainer.errors import TextDisagrees
+from explainer.packages.bundled import bundled_packages
+from explainer.packages.manifest import read_manifest
+from explainer.pipeline import RENDER, explain, tell
+from explainer.text.checker import check_agrees
+from explainer.text.languages import language
+from explainer.text.sentences import Voice, to_sentences
+
+DAY = date(2026, 3, 1)
+OFFERED = read_manifest(
+    (bundled_packages() / "unemployment_benefit" / "manifest.toml").read_bytes()
+).offered
+TOLD_TO = [
+    (tag, audience, form)
+    for tag in OFFERED
+    for audience in Audience
+    if audience is Audience.APPLICANT or language(tag).staff
+    for form in RENDER
+]
+CASES = (0, 1, 4, 17, 30)
+
+
+def voice_of(package, tag: str, audience: Audience) -> Voice:
+    return package.voice(language(tag), staff=audience is Audience.CASEWORKER)
+
+
+def said(view: View, voice: Voice, form: str) -> Told:
+    """A text as it would be told if `view` were the truth."""
+    return RENDER[form](to_sentences(view, voice), voice.language)
+
+
+def views(package, audience: Audience) -> list[View]:
+    found = []
+    for at in CASES:
+        case = read_case(package.golden[at].case, package.catalogue)
+        view = disclose(explain(case, package, DAY), audience, package.disclosure)
+        found += [view, with_an_unclear_reason(view)]
+    return found
+
+
+def with_an_unclear_reason(view: View) -> View:
+    first = replace(view.reasons[0], outcome=None, pointing=Pointing.UNCLEAR)
+    return replace(view, reasons=(first, *view.reasons[1:]))
+
+
+# -- mutations: each gives the texts of a program that makes that mistake ---------------------
+
+
+Mutation = Callable[[View, Voice], Iterator[View]]
+
+
+def with_reason(view: View, at: int, reason: ShownReason) -> View:
+    return replace(view, reasons=(*view.reasons[:at], reason, *view.reasons[at + 1 :]))
+
+
+def told_reasons(view: View) -> Iterator[tuple[int, ShownReason]]:
+    return ((at, r) for at, r in enumerate(view.reasons) if not r.withheld)
+
+
+def outcomes(voice: Voice) -> list[str]:
+    return [k.removesuffix("|label") for k in voice.wording.part("outcome") if k.endswith("|label")]
+
+
+def flipped_direction(view: View, voice: Voice) -> Iterator[View]:
+    turned = {Pointing.TOWARDS: Pointing.AWAY, Pointing.AWAY: Pointing.TOWARDS}
+    for at, reason in told_reasons(view):
+        if reason.outcome is not None:
+            (other,) = set(outcomes(voice)) - {reason.outcome}
+            yield with_reason(
+                view, at, replace(reason, outcome=other, pointing=turned[reason.pointing])
+            )
+
+
+def sentence_for_the_other_outcome(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        if reason.outcome is not None:
+            (other,) = set(outcomes(voice)) - {reason.outcome}
+            yield with_reason(view, at, replace(reason, outcome=other))
+
+
+def other_heading(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        for pointing in set(Pointing) - {reason.pointing}:
+            yield with_reason(view, at, replace(reason, pointing=pointing))
+
+
+def swapped_order(view: View, voice: Voice) -> Iterator[View]:
+    for at in range(len(view.reasons)):
+        for other in range(at):
+            if view.reasons[at].pointing is view.reasons[other].pointing:
+                reasons = list(view.reasons)
+                reasons[at], reasons[other] = reasons[other], reasons[at]
+                yield replace(view, reasons=tuple(reasons))
+
+
+def other_value(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        feature = voice.catalogue[reason.feature]
+        given = reason.value.value
+        if given is None:
+            continue
+        if feature.kind is Kind.CHOICE:
+            others = [c for c in feature.choices if c != given]
+        else:
+            others = [given + 1, given * 10 + 1, 10 * given + 3000]
+        for other in others:
+            yield with_reason(view, at, replace(reason, value=replace(reason.value, value=other)))
+
+
+def other_feature(view: View, voice: Voice) -> Iterator[View]:
+    named = {r.feature for r in view.reasons}
+    for at, reason in told_reasons(view):
+        for feature in voice.catalogue:
+            if feature.name not in named:
+                value = Value(feature.choices[0] if feature.choices else 30)
+                yield with_reason(view, at, replace(reason, feature=feature.name, value=value))
+
+
+def dropped(view: View, voice: Voice) -> Iterator[View]:
+    for at in range(len(view.reasons)):
+        yield replace(view, reasons=view.reasons[:at] + view.reasons[at + 1 :])
+
+
+def doubled(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in enumerate(view.reasons):
+        yield replace(view, reasons=(*view.reasons[:at], reason, *view.reasons[at:]))
+        yield replace(view, reasons=(*view.reasons, reason))
+
+
+def other_strength(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        for strength in {Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL} - {reason.strength}:
+            yield with_reason(view, at, replace(reason, strength=strength))
+
+
+def other_suggestion(view: View, voice: Voice) -> Iterator[View]:
+    (other,) = set(outcomes(voice)) - {view.suggestion}
+    yield replace(view, suggestion=other)
+
+
+def missing_where_given(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        feature = voice.catalogue[reason.feature]
+        if feature.optional and reason.value.value is not None:
+            value = Value(None, Missing.NOT_GIVEN)
+            yield with_reason(view, at, replace(reason, value=value))
+        elif reason.value.missing is not None:
+            value = Value(feature.choices[0] if feature.choices else 3)
+            yield with_reason(view, at, replace(reason, value=value))
+
+
+def withheld_where_told(view: View, voice: Voice) -> Iterator[View]:
+    for at, reason in told_reasons(view):
+        yield with_reason(
+            view,
+            at,
+            replace(reason, withheld=True, feature=None, outcome=None, value=None),
+        )
+
+
+def other_opening(view: View, voice: Voice) -> Iterator[View]:
+    yield from (replace(view, opening=o) for o in Opening if o is not view.opening)
+
+
+def other_rest(view: View, voice: Voice) -> Iterator[View]:
+    yield from (replace(view, rest=rest) for rest in Rest if rest is not view.rest)
+
+
+MUTATIONS: list[Mutation] = [
+    flipped_direction,
+    sentence_for_the_other_outcome,
+    other_heading,
+    swapped_order,
+    other_value,
+    other_feature,
+    dropped,
+    doubled,
+    other_strength,
+    other_suggestion,
+    missing_where_given,
+    withheld_where_told,
+    other_opening,
+    other_rest,
+]
+"""What a slip of a program, a template or a translation could do to a text."""
+
+
+def agrees(told: Told, view: View, voice: Voice) -> bool:
+    try:
+        check_agrees(told, view, voice)
+    except TextDisagrees:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
+@pytest.mark.parametrize("name", ["demo", "small"])
+def test_the_right_text_passes(name, tag, audience, form, request):
+    package = request.getfixturevalue(name)
+    if tag not in package.wordings:
+        return
+    voice = voice_of(package, tag, audience)
+    for view in views(package, audience):
+        check_agrees(said(view, voice, form), view, voice)
+
+
+@pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.__name__)
+def test_every_wrong_text_is_caught(demo, mutation, tag, audience, form):
+    voice = voice_of(demo, tag, audience)
+    made, caught = 0, 0
+    for view in views(demo, audience)[:4]:
+        for wrong in mutation(view, voice):
+            made += 1
+            caught += not agrees(said(wrong, voice, form), view, voice)
+    assert (caught, made > 0) == (made, True)
+
+
+def in_the_text(told: Told, old: str, new: str) -> Told:
+    body = told.body.decode()
+    assert old in body
+    return replace(told, body=body.replace(old, new, 1).encode())
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+def test_a_reason_added_by_hand_is_caught(demo, tag):
+    voice = voice_of(demo, tag, Audience.APPLICANT)
+    for view in views(demo, Audience.APPLICANT)[:4:2]:
+        told = said(view, voice, "text")
+        added = voice.wording.reason("married", view.suggestion, missing=False)
+        added = added.replace("{value}", voice.wording.choice("married", "yes"))
+        assert not agrees(replace(told, body=told.body + added.encode() + b"\n"), view, voice)
+
+
+@pytest.mark.parametrize("form", RENDER)
+def test_a_number_changed_by_hand_is_caught(demo, form):
+    voice = voice_of(demo, "de", Audience.APPLICANT)
+    (view, *_) = views(demo, Audience.APPLICANT)
+    told = said(view, voice, form)
+    assert agrees(told, view, voice)
+    weekly = next(r for r in view.reasons if r.feature == "weekly_maximum")
+    assert weekly.value.value == 245
+    assert not agrees(in_the_text(told, "245,00", "254,00"), view, voice)
+    assert not agrees(in_the_text(told, "Einfluss: groß", "Einfluss: klein"), view, voice)
+    assert not agrees(in_the_text(told, "für den Vorschlag", "gegen den Vorschlag"), view, voice)
+
+
+@pytest.mark.parametrize(
+    "value", [1000, 1001, 62, 0], ids=["a dot inside", "a dot and more", "plain", "nought"]
+)
+def test_a_value_with_a_dot_inside_is_read_to_its_end(demo, value):
+    """A sentence ends with a dot, and so may what looks like its value."""
+    voice = voice_of(demo, "de", Audience.APPLICANT)
+    view = next(
+        v
+        for v in views(demo, Audience.APPLICANT)
+        if any(r.feature == "weekly_maximum" and r.outcome for r in v.reasons)
+    )
+    at = next(i for i, r in enumerate(view.reasons) if r.feature == "weekly_maximum")
+    truth = with_reason(view, at, replace(view.reasons[at], value=Value(value)))
+    for form in RENDER:
+        check_agrees(said(truth, voice, form), truth, voice)
+    assert not agrees(said(truth, voice, "text"), view, voice)
+
+
+def test_a_label_that_holds_a_whole_sentence_is_read_to_its_end(small):
+    """A choice may be called "St. Pölten. Nord": the value is known, not guessed from dots."""
+    texts = dict(small.wordings["de"].texts)
+    texts["feature|job_lost_by|choice|slack_work"] = "Vgl. Nr. 7. Sonst keiner"
+    wording = replace(small.wordings["de"], texts=texts)
+    voice = replace(voice_of(small, "de", Audience.APPLICANT), wording=wording)
+    checked = 0
+    for golden in small.golden:
+        case = read_case(golden.case, small.catalogue)
+        view = disclose(explain(case, small, DAY), Audience.APPLICANT, small.disclosure)
+        if any(r.feature == "job_lost_by" and r.value.value == "slack_work" for r in view.reasons):
+            for form in RENDER:
+                check_agrees(said(view, voice, form), view, voice)
+            checked += 1
+    assert checked
+
+
+def test_a_source_that_quotes_a_reason_is_caught(demo):
+    """Text from outside stands in the page too; it cannot pass for a reason."""
+    voice = voice_of(demo, "de", Audience.APPLICANT)
+    (view, *_) = views(demo, Audience.APPLICANT)
+    from explainer.core.case import Source
+
+    quoted = voice.wording.reason("married", "can_be_granted", missing=False)
+    label = quoted.replace("{value}", "Verheiratet")
+    first = view.reasons[0]
+    hostile = replace(first, value=replace(first.value, source=Source("x", label)))
+    told = said(with_reason(view, 0, hostile), voice, "html")
+    assert not agrees(told, with_reason(view, 0, hostile), voice)
+
+
+@pytest.mark.parametrize("name", ["demo", "small"])
+def test_every_case_told_by_the_pipeline_has_passed_the_checker(name, request):
+    package = request.getfixturevalue(name)
+    for golden in package.golden[3::15]:
+        found = explain(read_case(golden.case, package.catalogue), package, DAY)
+        for tag in package.wordings:
+            for audience in Audience:
+                if audience is Audience.APPLICANT or language(tag).staff:
+                    assert tell(found, audience, language(tag), package).body
