@@ -13,7 +13,7 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 
 # Which Python makes .venv; the first that is 3.11 or newer.
 PYTHON ?= python3 python3.13 python3.12 python3.11
-# Words for the program behind a target: make demo ARGS="--port 8001", make test ARGS=-x
+# Words for the program behind a target: make demo ARGS=--no-serve, make test ARGS=-x
 ARGS ?=
 
 BIN := .venv/bin
@@ -103,7 +103,7 @@ browser: ## have Chromium for the browser tests (Debian's package, if none is th
 # -- using ------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: .make/run .make/project $(KERN) ## start the demonstration: made-up applications, one page each
+demo: .make/run .make/project $(KERN) ## show everything on real old records (ARGS=--no-serve: without pages)
 	@$(BIN)/warum demo $(ARGS)
 
 # -- checking ---------------------------------------------------------------------------------

@@ -1,0 +1,61 @@
+"""A service of its own for a test: real packages, a real database, a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from offices import CASES, Office, demo_settings, open_office
+from trained import SmallModel, write_package
+
+from explainer.packages.bundled import find_package
+from service.wiring import Tools
+
+MakeOffice = Callable[..., Office]
+
+
+@pytest.fixture
+def make_office(tmp_path: Path) -> Iterator[MakeOffice]:
+    """A function that opens an office in tmp_path; called again, it opens the same one again."""
+    opened: list[Office] = []
+
+    def make(
+        *models: Path, cases: int = CASES, deadline: float = 20.0, folder: str = "data"
+    ) -> Office:
+        settings = demo_settings(tmp_path / folder, *models, deadline=deadline)
+        opened.append(open_office(settings, cases))
+        return opened[-1]
+
+    yield make
+    for office in opened:
+        office.tools.close()
+
+
+@pytest.fixture
+def office(make_office: MakeOffice) -> Office:
+    """An office of its own, to do anything with."""
+    return make_office()
+
+
+@pytest.fixture
+def tools(office: Office) -> Tools:
+    return office.tools
+
+
+@pytest.fixture(scope="module")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel
+) -> Iterator[Office]:
+    """One office for all tests of a module that leave behind nothing that others would notice.
+
+    Its first case is decided, and there is a second office in the same house: that of the
+    small package, in another unit.
+    """
+    folder = tmp_path_factory.mktemp("standing")
+    small = write_package(folder / "small_benefit", small_model)
+    settings = demo_settings(folder / "data", find_package("unemployment_benefit"), small)
+    office = open_office(settings, CASES)
+    office.decided(0)
+    yield office
+    office.tools.close()

@@ -1,0 +1,100 @@
+"""A service of its own for a test: real packages, a real database, a clock that stands still."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from visiting import Machine, Visitor
+
+from explainer.ledger.entries import EntryKind
+from explainer.ledger.log import LogName
+from explainer.packages.bundled import find_package
+from service.actions import submit
+from service.demo import SYSTEM
+from service.settings import Settings
+from service.store import records
+from service.store.records import CaseFile, OpenedEntry
+from service.wiring import Tools, open_tools
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CASES = 4
+
+
+def demo_settings(data: Path, *models: Path, deadline: float = 20.0) -> Settings:
+    return Settings(
+        data=data,
+        models=models or (find_package("unemployment_benefit"),),
+        host="127.0.0.1",
+        port=8000,
+        tenant="demo",
+        deadline=deadline,
+        demo=True,
+    )
+
+
+@dataclass(frozen=True)
+class Office:
+    """A running office: the tools of its service, and the cases it has."""
+
+    tools: Tools
+    cases: tuple[CaseFile, ...]
+
+    def visitor(self, person: str = "", case: str = "", **headers: str) -> Visitor:
+        """Somebody new at a browser, as this person."""
+        visitor = Visitor(self.tools, **headers)
+        return visitor.be(person, case) if person else visitor
+
+    def machine(self, role: str | None) -> Machine:
+        return Machine(self.tools, role)
+
+    def entries(
+        self, kind: EntryKind | None = None, log: LogName = LogName.LEDGER
+    ) -> list[OpenedEntry]:
+        """What one of the logs holds, oldest first."""
+        with self.tools.store.reading() as tx:
+            size = tx.log(log).head().size
+            opened = [records.open_entry(tx, log, seq) for seq in range(size)]
+        return [one for one in opened if kind is None or one.leaf.type == kind]
+
+    def sql(self, statement: str) -> list[tuple[object, ...]]:
+        """Reach into the database file as somebody with a shell could."""
+        with sqlite3.connect(self.tools.settings.data / "warum.sqlite") as database:
+            rows = database.execute(statement).fetchall()
+        database.close()
+        return rows
+
+    def decided(self, at: int = 0) -> CaseFile:
+        """One of the cases, after a caseworker decided it by the form."""
+        decide_by_form(self.visitor("caseworker"), self.cases[at].id)
+        return self.cases[at]
+
+
+def decide_by_form(visitor: Visitor, case_id: str, **changes: object) -> object:
+    """Open the case and send its form: unlike the suggestion's use, that always fits."""
+    action = f"/cases/{case_id}/decision"
+    page = visitor.get(f"/cases/{case_id}")
+    answer = visitor.post(
+        action,
+        {
+            **page.hidden(action),
+            "outcome": "can_be_granted",
+            "relation": "not_used",
+            "codes": ["E6"],
+            **changes,
+        },
+    )
+    assert answer.status == 303, answer.body
+    return answer
+
+
+def open_office(settings: Settings, count: int) -> Office:
+    tools = open_tools(settings, lambda: NOON)
+    cases = tuple(
+        submit({**golden.case, "package": package.manifest.id}, SYSTEM, tools)
+        for package in tools.packages.values()
+        for golden in package.golden[:count]
+    )
+    return Office(tools, cases)
