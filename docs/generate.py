@@ -1,4 +1,4 @@
-"""Write the pages that are made from code: commands, settings, errors.
+"""Write the pages that are made from code: commands, settings, errors, rules of selection.
 
 `python docs/generate.py` writes them; with `--check` it only says whether anything would change.
 The pages are put together here and not taken from `--help`, whose layout differs between versions
@@ -28,6 +28,7 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": MADE + "\n".join(_commands()) + "\n",
         "errors.md": MADE + "\n".join(_errors()) + "\n",
+        "how-reasons-are-chosen.md": _reasons(),
         "settings.md": MADE + "\n".join(_settings()) + "\n",
     }
 
@@ -122,6 +123,18 @@ def _plain(text: str | None) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+# -- reasons ----------------------------------------------------------------------------------
+
+
+def _reasons() -> str:
+    """The rules with the tables that test them, from tests/spec/reasons_page.py."""
+    sys.path.insert(0, str(DOCS.parent / "tests" / "spec"))
+    from reasons_page import page
+
+    written: str = page()
+    return written
 
 
 # -- settings ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -238,7 +239,7 @@ def _shown_entry(
         "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
         "model_id": opened.package.manifest.id,
         "model_version": opened.package.manifest.version,
-        "explainer_version": version("warum"),
+        "explainer_version": _version("warum"),
         "template_version": TEMPLATES,
         "values": opened.file.values_json,
         "environment": _environment(),
@@ -283,12 +284,18 @@ def _band(finding: Explanation) -> int:
     return 1 + sum(distance >= edge for edge in (-0.5, -0.1, 0.1, 0.5))
 
 
-def _environment() -> dict[str, Json]:
+@cache
+def _version(distribution: str) -> str:
+    return version(distribution)
+
+
+@cache
+def _environment() -> Mapping[str, Json]:
     """What is needed to recompute; the packages that shape the numbers."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        **{name: version(name) for name in ("numpy", "scikit-learn", "skops")},
+        **{name: _version(name) for name in ("numpy", "scikit-learn", "skops")},
     }
 
 
@@ -422,7 +429,7 @@ def _decision_entry(
         "decision_type": manifest.decision_type,
         "model_id": manifest.id,
         "model_version": manifest.version,
-        "explainer_version": version("warum"),
+        "explainer_version": _version("warum"),
         "template_version": TEMPLATES,
         "recommendation_class": decision.suggested,
         "score_band": None if shown is None else shown.get("score_band"),

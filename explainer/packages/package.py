@@ -28,7 +28,7 @@ from explainer.errors import (
 )
 from explainer.families.artefacts import check_unchanged, open_model, read_once
 from explainer.families.attribute import Explained, explained
-from explainer.families.model import RawRow
+from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
 from explainer.packages.manifest import Manifest, parse_toml, read_manifest
 from explainer.text.catalogs import catalog
@@ -337,17 +337,28 @@ def _wordings(
 def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
     manifest = files.manifest
     background = files.data[manifest.background_file]
-    rows = read_background(background, catalogue)
-    if len(rows) != manifest.background_rows:
-        raise BackgroundInvalid(
-            f"It has {len(rows)} rows where the manifest says {manifest.background_rows}.",
-            manifest.background_file,
-            "Correct background.rows, or restore the file.",
+    faults: list[PackageError] = []
+    rows: list[RawRow] = []
+    try:
+        rows = read_background(background, catalogue)
+        if len(rows) != manifest.background_rows:
+            raise BackgroundInvalid(
+                f"It has {len(rows)} rows where the manifest says {manifest.background_rows}.",
+                manifest.background_file,
+                "Correct background.rows, or restore the file.",
+            )
+    except PackageError as fault:
+        faults += getattr(fault, "faults", (fault,))
+    model: Model | None = None
+    try:
+        model = open_model(
+            manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
         )
-    model = open_model(
-        manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
-    )
-    _check_stand_ins(model.stand_ins, catalogue)
+        _check_stand_ins(model.stand_ins, catalogue)
+    except PackageError as fault:
+        faults += getattr(fault, "faults", (fault,))
+    if faults or model is None:
+        raise PackageFaulty(manifest.id, faults)
     return explained(model, catalogue, manifest.line, rows, hashlib.sha256(background).hexdigest())
 
 

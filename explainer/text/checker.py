@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from html.parser import HTMLParser
 
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
@@ -24,6 +25,9 @@ from explainer.text.values import (
     value_in_words,
 )
 from explainer.text.wording import VALUE
+
+LONGEST = 200
+"""Characters of the longest value that is looked for in a sentence."""
 
 _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
 _MARKS = str.maketrans("", "", FIRST_STRONG_ISOLATE + LEFT_TO_RIGHT_ISOLATE + POP_ISOLATE)
@@ -90,7 +94,7 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
             r.withheld if key == "withheld_one" else r.outcome is None and not r.withheld
             for r in view.reasons
         )
-        if text.count(_squeeze(voice.say(f"told.{key}"))) != wanted:
+        if text.count(_fixed(voice.say(f"told.{key}"))) != wanted:
             raise _disagrees(f"a reason of kind {key} is missing or was added")
 
 
@@ -108,12 +112,18 @@ def _squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text.translate(_MARKS)).strip()
 
 
+@lru_cache(maxsize=8192)
+def _fixed(text: str) -> str:
+    """The same for texts of a catalog, which come again with every page."""
+    return _squeeze(text)
+
+
 def _check_suggestion(text: str, view: View, voice: Voice) -> None:
     form = "suggested" if view.table is None else "suggested_staff"
     said = {
         outcome
         for outcome in _outcomes(voice)
-        if _squeeze(voice.wording[f"outcome|{outcome}|{form}"]) in text
+        if _fixed(voice.wording[f"outcome|{outcome}|{form}"]) in text
     }
     if said != {view.suggestion}:
         raise _disagrees("another suggestion")
@@ -130,7 +140,7 @@ def _outcomes(voice: Voice) -> list[str]:
 def _sections(text: str, voice: Voice) -> list[tuple[int, Pointing]]:
     found = []
     for pointing in Pointing:
-        heading = _squeeze(voice.say(f"told.heading.{pointing}"))
+        heading = _fixed(voice.say(f"told.heading.{pointing}"))
         at = text.find(heading)
         if at >= 0:
             found.append((at, pointing))
@@ -155,13 +165,22 @@ def _reasons(text: str, voice: Voice) -> Iterator[_Read]:
     for feature in voice.catalogue:
         for outcome in _outcomes(voice):
             for missing in (False, True) if feature.optional else (False,):
-                sentence = _squeeze(voice.wording.reason(feature.name, outcome, missing=missing))
-                pattern = re.escape(sentence).replace(re.escape(VALUE), ".{0,200}?")
+                sentence = _fixed(voice.wording.reason(feature.name, outcome, missing=missing))
                 found.extend(
-                    _Read(match.start(), feature.name, outcome, missing)
-                    for match in re.finditer(pattern, text)
+                    _Read(at, feature.name, outcome, missing) for at in _places(sentence, text)
                 )
     yield from sorted(found, key=lambda read: read.at)
+
+
+def _places(sentence: str, text: str) -> Iterator[int]:
+    """Where `sentence` stands in `text`, with anything of up to LONGEST characters in its slot."""
+    head, _, tail = sentence.partition(VALUE)
+    at = text.find(head)
+    while at >= 0:
+        after = at + len(head)
+        if text.find(tail, after, after + LONGEST + len(tail)) >= 0:
+            yield at
+        at = text.find(head, after)
 
 
 def _check_reason(read: _Read, reason: ShownReason, view: View, voice: Voice) -> None:
@@ -180,12 +199,12 @@ def _check_written(text: str, at: int, reason: ShownReason, voice: Voice) -> Non
     if not text.startswith(sentence, at):
         raise _disagrees(f"the value of {reason.feature}")
     before, after = text[:at].rstrip(), text[at + len(sentence) :].lstrip()
-    labels = {name: _squeeze(voice.wording.label(name)) for name in voice.catalogue.names}
+    labels = {name: _fixed(voice.wording.label(name)) for name in voice.catalogue.names}
     if _longest(label for label in labels.values() if before.endswith(label)) != labels.get(
         reason.feature or ""
     ):
         raise _disagrees(f"the label of {reason.feature}")
-    strengths = {s: _squeeze(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS}
+    strengths = {s: _fixed(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS}
     if _longest(s for s in strengths.values() if after.startswith(s)) != strengths.get(
         reason.strength
     ):
@@ -223,7 +242,7 @@ def _check_unclear(
 ) -> None:
     """A reason without a direction has no sentence of its own: it is found by its label."""
     at = 0
-    unclear = _squeeze(voice.say("told.unclear"))
+    unclear = _fixed(voice.say("told.unclear"))
     for reason in reasons:
         if reason.withheld:
             continue
@@ -237,7 +256,7 @@ def _check_unclear(
 def _check_only_one_of(
     among: type[Opening] | type[Rest], keys: str, meant: StrEnum, text: str, voice: Voice
 ) -> None:
-    said = {each for each in among if _squeeze(voice.say(f"{keys}.{each}")) in text}
+    said = {each for each in among if _fixed(voice.say(f"{keys}.{each}")) in text}
     if said != {meant}:
         raise _disagrees(f"the sentence {keys}")
 

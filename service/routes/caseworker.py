@@ -33,6 +33,8 @@ CODE_GROUPS = tuple(
     for letter, codes in groupby(ReasonCode, key=lambda code: code.group)
 )
 RELATIONS = tuple(relation.value for relation in Relation)
+FIELD_IDS = {"checklist": "facts"}
+"""Where the form calls a field otherwise than the decision does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def _case_page(
         language,
         staff=True,
         package=opened.package,
+        here=f"/cases/{case_id}",
         status=status,
         errors=errors,
         case={
@@ -251,11 +254,15 @@ def decision(
             tools_of(request),
         )
     except DecisionFaulty as faulty:
-        errors = tuple((field, _words(request, field, fault)) for field, fault in faulty.faults)
+        errors = tuple(
+            (FIELD_IDS.get(field, field), _words(request, field, fault))
+            for field, fault in faulty.faults
+        )
         return _case_page(request, case_id, form=_form(sent), errors=errors, status=422)
     except (SuggestionOutdated, IdempotencyConflict) as fault:
         words = catalog(language_for(request, staff=True), staff=True)
-        errors = (("outcome", words.sentence(f"staff.error.{fault.code}")),)
+        # no field is at fault, and a decided case has none: the link leads to the heading
+        errors = (("entscheidung", words.sentence(f"staff.error.{fault.code}")),)
         return _case_page(request, case_id, form=_form(sent), errors=errors, status=409)
     return RedirectResponse(f"/cases/{case_id}", 303)
 
@@ -266,7 +273,7 @@ def _form(sent: SentDecision) -> dict[str, Any]:
         "relation": sent.relation,
         "codes": sent.codes,
         "facts": sent.facts,
-        "note": clean(sent.note),
+        "note": "\n".join(map(clean, sent.note.split("\n"))),
     }
 
 
@@ -274,7 +281,7 @@ def _words(request: Request, field: str, fault: ExplainerError) -> str:
     words = catalog(language_for(request, staff=True), staff=True)
     key = fault.code
     if key == "decision.incomplete":
-        key = f"decision.incomplete.{'checklist' if field == 'facts' else field}"
+        key = f"decision.incomplete.{field}"
     elif key == "decision.grounds_missing" and field == "note":
         key = "decision.note_missing"
     return words.sentence(f"staff.error.{key}")

@@ -53,14 +53,20 @@ def page(
     package: ModelPackage | None = None,
     status: int = 200,
     errors: Sequence[tuple[str, str]] = (),
+    here: str = "",
     **context: Any,
 ) -> Response:
-    """Render a page of the site, with its frame."""
+    """Render a page of the site, with its frame.
+
+    `here` is the address to come back to by a link, where it is not the one that was asked for: a
+    form that comes back has none of its own.
+    """
     tools = tools_of(request)
+    path = here or request.url.path
     session = session_of(request)
     links = [
         LanguageLink(
-            one.tag, one.autonym, one.dir, f"{request.url.path}?lang={one.tag}", one == language
+            one.tag, one.autonym, one.dir, f"{path}?lang={one.tag}", one == language
         )
         for one in tools.languages_of(package, staff=staff)
     ]
@@ -74,7 +80,7 @@ def page(
             person=session.person or None,
             demo=tools.settings.demo,
             form_token=form_token(request),
-            path=request.url.path,
+            path=path,
             errors=list(errors),
             banner=translation_banner(catalog(language), language),
             **context,
@@ -110,6 +116,7 @@ def problem_page(
         "public/error.html",
         language,
         staff=False,
+        here="" if request.method == "GET" else "/",
         status=status,
         problem=Problem(words.sentence("error.title"), words.sentence(key), "", mend),
         reference=reference,

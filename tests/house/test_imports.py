@@ -36,6 +36,7 @@ PLANTED = [
     ("service/newcomer.py", "", "service, from the outside"),
     ("service/settings.py", "import service.store.tables", "service, from the outside"),
     ("service/store/tables.py", "import service.permissions", "service, from the outside"),
+    ("service/store/seals.py", "import service.sealing", "service, from the outside"),
     ("service/wiring.py", "import service.actions", "service, from the outside"),
     ("explainer/core/case.py", "import numpy", "core, errors and the ledger know no third"),
     ("explainer/ledger/log.py", "import sqlalchemy", "core, errors and the ledger know no third"),
@@ -86,6 +87,7 @@ def copy(tmp_path_factory) -> Path:
             ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "kern")
         )
     shutil.copy(ROOT / "pyproject.toml", root)
+    assert not broken(root), "a contract is broken as things stand: make check says where"
     return root
 
 

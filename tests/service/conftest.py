@@ -44,9 +44,7 @@ def tools(office: Office) -> Tools:
 
 
 @pytest.fixture(scope="module")
-def standing(
-    tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel
-) -> Iterator[Office]:
+def standing(tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel) -> Iterator[Office]:
     """One office for all tests of a module that leave behind nothing that others would notice.
 
     Its first case is decided, and there is a second office in the same house: that of the

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+
+from starlette.types import ASGIApp
 
 from visiting import Machine, Visitor
 
@@ -13,6 +16,7 @@ from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from explainer.packages.bundled import find_package
 from service.actions import submit
+from service.app import create_app
 from service.demo import SYSTEM
 from service.settings import Settings
 from service.store import records
@@ -42,21 +46,30 @@ class Office:
     tools: Tools
     cases: tuple[CaseFile, ...]
 
+    @cached_property
+    def app(self) -> ASGIApp:
+        return create_app(self.tools)
+
     def visitor(self, person: str = "", case: str = "", **headers: str) -> Visitor:
         """Somebody new at a browser, as this person."""
-        visitor = Visitor(self.tools, **headers)
+        visitor = Visitor(self.app, self.tools, **headers)
         return visitor.be(person, case) if person else visitor
 
     def machine(self, role: str | None) -> Machine:
-        return Machine(self.tools, role)
+        return Machine(self.app, self.tools, role)
+
+    def size(self, log: LogName = LogName.LEDGER) -> int:
+        """How many entries one of the logs has."""
+        with self.tools.store.reading() as tx:
+            return tx.log(log).head().size
 
     def entries(
-        self, kind: EntryKind | None = None, log: LogName = LogName.LEDGER
+        self, kind: EntryKind | None = None, log: LogName = LogName.LEDGER, since: int = 0
     ) -> list[OpenedEntry]:
         """What one of the logs holds, oldest first."""
         with self.tools.store.reading() as tx:
             size = tx.log(log).head().size
-            opened = [records.open_entry(tx, log, seq) for seq in range(size)]
+            opened = [records.open_entry(tx, log, seq) for seq in range(since, size)]
         return [one for one in opened if kind is None or one.leaf.type == kind]
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from service.app import create_app
+from starlette.types import ASGIApp
+
 from service.wiring import Tools, demo_token
 
 with warnings.catch_warnings():
@@ -230,10 +231,10 @@ def _check_addresses(answer: Answer, secrets: frozenset[str]) -> None:
 class Visitor:
     """Somebody who looks at the service of `tools`, in one browser."""
 
-    def __init__(self, tools: Tools, **headers: str) -> None:
+    def __init__(self, app: ASGIApp, tools: Tools, **headers: str) -> None:
         self.tools = tools
         self.http = TestClient(
-            create_app(tools),
+            app,
             base_url=ADDRESS,
             raise_server_exceptions=False,
             follow_redirects=False,
@@ -279,12 +280,12 @@ class Visitor:
 class Machine:
     """A holder of an API token."""
 
-    def __init__(self, tools: Tools, role: str | None) -> None:
+    def __init__(self, app: ASGIApp, tools: Tools, role: str | None) -> None:
         headers = {}
         if role is not None:
             headers["authorization"] = f"Bearer {demo_token(tools.settings.data, role)}"
         self.http = TestClient(
-            create_app(tools),
+            app,
             base_url=ADDRESS,
             raise_server_exceptions=False,
             headers=headers,
@@ -312,13 +313,17 @@ def check_problem(answer: Answer, status: int, code: str | None = None) -> dict[
     """An error for machines, in its one form."""
     assert answer.status == status, (answer.status, answer.body[:300])
     problem: dict[str, Any] = answer.json()
-    assert {"code", "what", "where", "mend"} <= set(problem) <= {
-        "code",
-        "what",
-        "where",
-        "mend",
-        "faults",
-    }
+    assert (
+        {"code", "what", "where", "mend"}
+        <= set(problem)
+        <= {
+            "code",
+            "what",
+            "where",
+            "mend",
+            "faults",
+        }
+    )
     assert all(isinstance(problem[key], str) for key in ("code", "what", "where", "mend"))
     assert problem["what"]
     if code is not None:

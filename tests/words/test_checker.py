@@ -8,9 +8,9 @@ from datetime import date
 
 import pytest
 
-from explainer.core.case import Kind, Missing, Value, read_case
+from explainer.core.case import Kind, Missing, Source, Value, read_case
 from explainer.core.disclosure import Audience, Pointing, ShownReason, Told, View, disclose
-from explainer.core.explanation import Opening, Rest, Strength
+from explainer.core.explanation import Explanation, Opening, Rest, Strength
 from explainer.errors import TextDisagrees
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.manifest import read_manifest
@@ -42,13 +42,21 @@ def said(view: View, voice: Voice, form: str) -> Told:
     return RENDER[form](to_sentences(view, voice), voice.language)
 
 
+EXPLAINED: dict[str, list[Explanation]] = {}
+
+
+def explanations(package) -> list[Explanation]:
+    """A few recorded cases, explained once for all tests of this file."""
+    if package.manifest.digest not in EXPLAINED:
+        cases = [read_case(package.golden[at].case, package.catalogue) for at in CASES]
+        EXPLAINED[package.manifest.digest] = [explain(case, package, DAY) for case in cases]
+    return EXPLAINED[package.manifest.digest]
+
+
 def views(package, audience: Audience) -> list[View]:
-    found = []
-    for at in CASES:
-        case = read_case(package.golden[at].case, package.catalogue)
-        view = disclose(explain(case, package, DAY), audience, package.disclosure)
-        found += [view, with_an_unclear_reason(view)]
-    return found
+    """Each as it is, and each with a first reason that points nowhere clearly."""
+    found = [disclose(each, audience, package.disclosure) for each in explanations(package)]
+    return [*found, *map(with_an_unclear_reason, found)]
 
 
 def with_an_unclear_reason(view: View) -> View:
@@ -222,7 +230,7 @@ def test_the_right_text_passes(name, tag, audience, form, request):
 def test_every_wrong_text_is_caught(demo, mutation, tag, audience, form):
     voice = voice_of(demo, tag, audience)
     made, caught = 0, 0
-    for view in views(demo, audience)[:4]:
+    for view in views(demo, audience)[1 :: len(CASES)]:
         for wrong in mutation(view, voice):
             made += 1
             caught += not agrees(said(wrong, voice, form), view, voice)
@@ -238,7 +246,7 @@ def in_the_text(told: Told, old: str, new: str) -> Told:
 @pytest.mark.parametrize("tag", OFFERED)
 def test_a_reason_added_by_hand_is_caught(demo, tag):
     voice = voice_of(demo, tag, Audience.APPLICANT)
-    for view in views(demo, Audience.APPLICANT)[:4:2]:
+    for view in views(demo, Audience.APPLICANT)[:2]:
         told = said(view, voice, "text")
         added = voice.wording.reason("married", view.suggestion, missing=False)
         added = added.replace("{value}", voice.wording.choice("married", "yes"))
@@ -282,23 +290,20 @@ def test_a_label_that_holds_a_whole_sentence_is_read_to_its_end(small):
     texts["feature|job_lost_by|choice|slack_work"] = "Vgl. Nr. 7. Sonst keiner"
     wording = replace(small.wordings["de"], texts=texts)
     voice = replace(voice_of(small, "de", Audience.APPLICANT), wording=wording)
-    checked = 0
-    for golden in small.golden:
-        case = read_case(golden.case, small.catalogue)
-        view = disclose(explain(case, small, DAY), Audience.APPLICANT, small.disclosure)
-        if any(r.feature == "job_lost_by" and r.value.value == "slack_work" for r in view.reasons):
-            for form in RENDER:
-                check_agrees(said(view, voice, form), view, voice)
-            checked += 1
-    assert checked
+    (view, *_) = views(small, Audience.APPLICANT)
+    at, reason = next((at, r) for at, r in told_reasons(view) if r.outcome)
+    named = replace(reason, feature="job_lost_by", value=Value("slack_work"))
+    truth = with_reason(view, at, named)
+    for form in RENDER:
+        check_agrees(said(truth, voice, form), truth, voice)
+    wrong = with_reason(view, at, replace(named, value=Value("other")))
+    assert not agrees(said(wrong, voice, "text"), truth, voice)
 
 
 def test_a_source_that_quotes_a_reason_is_caught(demo):
     """Text from outside stands in the page too; it cannot pass for a reason."""
     voice = voice_of(demo, "de", Audience.APPLICANT)
     (view, *_) = views(demo, Audience.APPLICANT)
-    from explainer.core.case import Source
-
     quoted = voice.wording.reason("married", "can_be_granted", missing=False)
     label = quoted.replace("{value}", "Verheiratet")
     first = view.reasons[0]

@@ -1,0 +1,481 @@
+"""The command line: answers on standard output, everything else on standard error, no traces."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import skops.io
+from test_forms import validator
+from trained import DEMO, golden
+
+from explainer import cli
+from explainer.core.disclosure import Audience
+from explainer.errors import CaseMalformed, ExplainerError
+from explainer.packages.manifest import read_manifest
+from explainer.packages.package import read_golden
+from explainer.text.languages import language
+
+NOTE = "It was not recorded"
+OFFERED = read_manifest((DEMO / "manifest.toml").read_bytes()).offered
+CASES = [
+    golden_case.case for golden_case in read_golden((DEMO / "golden/cases.jsonl").read_bytes())
+]
+CANARY = "Kanarienvogel"
+
+
+def warum(*arguments: object) -> int:
+    """As `warum` does it: parse, then run; what argparse refuses ends with its own code."""
+    parser = argparse.ArgumentParser(prog="warum")
+    cli.add_commands(parser.add_subparsers(required=True))
+    try:
+        options = parser.parse_args([str(each) for each in arguments])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return cli.run(lambda: options.action(options))
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; gives its exit code, standard output and standard error."""
+
+    def ran(*arguments: object) -> tuple[int, str, str]:
+        code = warum(*arguments)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        assert "internal" not in err
+        return code, out, err
+
+    return ran
+
+
+@pytest.fixture
+def case_file(tmp_path):
+    def write(content: object = CASES[0], name: str = "case.json") -> Path:
+        path = tmp_path / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif isinstance(content, str):
+            path.write_text(content, "utf-8")
+        else:
+            path.write_text(json.dumps(content), "utf-8")
+        return path
+
+    return write
+
+
+def test_a_case_is_explained_to_the_applicant_in_german_unless_asked_otherwise(run, case_file):
+    code, out, err = run("explain", "unemployment_benefit", case_file())
+    assert code == cli.DONE
+    assert out.startswith("WAS DAS PROGRAMM BEIGETRAGEN HAT\n")
+    assert "Das sprach für den Vorschlag:" in out
+    assert NOTE in err
+    assert NOTE not in out
+
+
+FORMS = [
+    (form, audience, tag)
+    for form in ("text", "json", "html")
+    for audience in (None, *Audience)
+    for tag in OFFERED
+    if audience is not Audience.CASEWORKER or language(tag).staff
+]
+
+
+@pytest.mark.parametrize(("form", "audience", "tag"), FORMS)
+def test_every_form_for_every_audience_in_every_language(run, case_file, form, audience, tag):
+    to = ("--audience", audience) if audience else ()
+    code, out, err = run(
+        "explain", "unemployment_benefit", case_file(), "--format", form, "--language", tag, *to
+    )
+    assert code == cli.DONE
+    assert NOTE in err
+    assert len(err.splitlines()) == 1
+    if form == "json":
+        answer = json.loads(out)
+        if audience is None:
+            validator("explanation-1").validate(answer)
+        else:
+            validator("view-1").validate(answer)
+            assert (answer["audience"], answer["language"]) == (audience, tag)
+    elif form == "html":
+        spoken = language(tag)
+        assert out.startswith("<!doctype html>")
+        assert f'<html lang="{tag}" dir="{spoken.dir}">' in out
+        assert out.count("<h1>") == 1
+        assert ("w-told--caseworker" in out) == (audience is Audience.CASEWORKER)
+    else:
+        assert out.strip()
+        assert "margin" not in out
+    assert out.endswith("\n")
+
+
+def test_the_same_case_gives_the_same_bytes(run, case_file):
+    asked = ("explain", "unemployment_benefit", case_file(), "--format", "html")
+    assert run(*asked)[1] == run(*asked)[1]
+
+
+def test_the_day_decides_whether_the_model_is_stale(run, case_file):
+    asked = ("explain", "unemployment_benefit", case_file())
+    assert "auf dem Stand von 1991" in run(*asked, "--date", "2026-03-01")[1]
+    assert "auf dem Stand von 1991" not in run(*asked, "--date", "1995-03-01")[1]
+
+
+def as_input(monkeypatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda case: json.dumps(case).encode(),
+        lambda case: json.dumps(case, indent=2).encode(),
+        lambda case: b"\xef\xbb\xbf" + json.dumps(case).encode() + b"\r\n\n",
+        lambda case: json.dumps({"case": case, "margin": 1.0}).encode(),
+    ],
+    ids=["one line", "many lines", "with a byte order mark", "as it is recorded"],
+)
+def test_a_case_comes_from_standard_input(run, monkeypatch, case_file, write):
+    straight = run("explain", "unemployment_benefit", case_file())[1]
+    as_input(monkeypatch, write(CASES[0]))
+    assert run("explain", "unemployment_benefit", "-")[:2] == (cli.DONE, straight)
+
+
+def lines(*rows: object) -> bytes:
+    texts = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+    return ("\n".join(texts) + "\n").encode()
+
+
+@pytest.mark.parametrize("where", ["file", "input"])
+def test_cases_line_by_line_give_answers_line_by_line(run, monkeypatch, case_file, where):
+    data = lines(*CASES[:3])
+    if where == "input":
+        as_input(monkeypatch, data)
+    name = "-" if where == "input" else case_file(data, "cases.jsonl")
+    code, out, _ = run("explain", "unemployment_benefit", name, "--format", "json")
+    assert code == cli.DONE
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["case"]["ref"] for answer in answers] == [case["ref"] for case in CASES[:3]]
+
+
+def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file):
+    wrong = {**CASES[1], "values": {**CASES[1]["values"], "age": CANARY}}
+    data = lines(CASES[0], wrong, "", "{", CASES[2])
+    code, out, err = run("explain", "unemployment_benefit", case_file(data, "cases.jsonl"))
+    assert code == cli.REFUSED
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer.get("ref") for answer in answers] == [
+        CASES[0]["ref"],
+        None,
+        None,
+        CASES[2]["ref"],
+    ]
+    assert [answer.get("line") for answer in answers] == [None, 2, 4, None]
+    assert answers[1]["error"]["code"] == "case.faulty"
+    assert [f["where"] for f in answers[1]["error"]["faults"]] == ["age"]
+    assert "line 2" in err
+    assert "line 4" in err
+    assert CANARY not in out + err
+
+
+def test_a_line_end_inside_a_text_does_not_cut_a_case(run, case_file):
+    labelled = json.loads(json.dumps(CASES[0]))
+    labelled["values"]["age"]["source"]["label"] = "a\u2028b\u0085c\u000bd".replace("\u000b", "")
+    data = lines(labelled, CASES[1])
+    code, out, _ = run("explain", "unemployment_benefit", case_file(data, "cases.jsonl"))
+    assert code == cli.DONE
+    assert len(out.splitlines()) == 2
+
+
+def reported(off: float) -> dict:
+    margin = json.loads((DEMO / "golden/cases.jsonl").read_text().splitlines()[0])["margin"]
+    return {**CASES[0], "reported": {"margin": margin + off}}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_what_is_withheld_says_so_and_ends_with_three(run, case_file, form):
+    asked = ("explain", "unemployment_benefit", case_file(reported(0.5)), "--format", form)
+    code, out, err = run(*asked, "--audience", "applicant")
+    assert code == cli.WITHHELD
+    assert "Eine Prüfung ist fehlgeschlagen." in out
+    assert "explanation.score_differs" in err
+    assert "hat vorgeschlagen" not in out
+    if form == "json":
+        validator("view-1").validate(json.loads(out))
+    assert run("explain", "unemployment_benefit", case_file(reported(0.0)))[0] == cli.DONE
+
+
+def test_the_worst_line_decides_how_it_ends(run, case_file):
+    asked = ("explain", "unemployment_benefit")
+    withheld = case_file(lines(CASES[0], reported(0.5), CASES[1]), "cases.jsonl")
+    assert run(*asked, withheld)[0] == cli.WITHHELD
+    both = case_file(lines("{", reported(0.5)), "cases.jsonl")
+    assert run(*asked, both)[0] == cli.REFUSED
+
+
+def test_what_lies_outside_of_training_is_withheld_for_everybody(run, case_file):
+    far = json.loads(json.dumps(CASES[0]))
+    for name, value in (("age", 79), ("weekly_maximum", 900), ("state_unemployment", 350)):
+        far["values"][name] = value
+    for audience in Audience:
+        code, out, err = run(
+            "explain", "unemployment_benefit", case_file(far), "--audience", audience
+        )
+        assert code == cli.WITHHELD
+        assert "explanation.outside_experience" in err
+        assert "Das Programm kennt solche Anträge nicht." in out
+        assert "vorgeschlagen" not in out
+
+
+with_value = json.dumps(CASES[0])
+DEEP = "[" * 100_000
+
+REFUSED = {
+    "no case": ("", "no case in it"),
+    "blanks": ("  \n ", "no case in it"),
+    "no JSON": (f"{{{CANARY}", "line 1, column 2"),
+    "cut off": (with_value[:-20], "not JSON"),
+    "NaN": (with_value.replace('"value": 51', '"value": NaN'), "NaN is not a value"),
+    "infinity": (with_value.replace('"value": 51', '"value": -Infinity'), "not a value"),
+    "a key twice": (with_value.replace('"ref"', '"ref": "B-2", "ref"'), "a key is there twice"),
+    "a feature twice": (
+        with_value.replace('"age": {', '"age": 20, "age": {'),
+        "a key is there twice",
+    ),
+    "nested without end": (DEEP, "nested too deeply"),
+    "nested inside a value": (with_value.replace('"value": 51', f'"value": {DEEP}'), "nested"),
+    "a list": ("[1, 2]", "JSON object"),
+    "a number": ("7", "JSON object"),
+    "bytes that are no text": (b"\xff\xfe\x00", "not UTF-8"),
+    "half a letter": (with_value.encode().replace(b"UB-", b"UB-\xc3"), "not UTF-8"),
+    "half a surrogate pair": (
+        with_value.replace('"own_statement"', '"\\ud800"'),
+        "source is not understood",
+    ),
+    "an endless score": (
+        with_value.replace('{"ref"', '{"reported": {"margin": 1' + "0" * 400 + '}, "ref"', 1),
+        "reported score",
+    ),
+    "more digits than Python reads": (
+        with_value.replace('"value": 51', '"value": 1' + "0" * 5000),
+        "not JSON",
+    ),
+    "another package": (
+        with_value.replace('"package": "unemployment_benefit"', '"package": "housing"'),
+        "meant for the package housing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_case_that_is_none_is_refused_with_a_sentence(run, case_file, name):
+    content, says = REFUSED[name]
+    code, out, err = run("explain", "unemployment_benefit", case_file(content))
+    assert code == cli.REFUSED
+    assert out == ""
+    assert says in err
+    assert "error [case.faulty]" in err
+    assert CANARY not in err
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_same_from_standard_input(run, monkeypatch, name):
+    content, _ = REFUSED[name]
+    as_input(monkeypatch, content if isinstance(content, bytes) else content.encode())
+    code, _, err = run("explain", "unemployment_benefit", "-")
+    assert code == cli.REFUSED
+    assert CANARY not in err
+
+
+def test_all_faults_of_a_case_are_named_each_on_its_line(run, case_file):
+    values = {**CASES[0]["values"], "age": CANARY, "shoe_size": 44}
+    del values["married"]
+    code, out, err = run(
+        "explain", "unemployment_benefit", case_file({"ref": "A-1", "values": values})
+    )
+    assert (code, out) == (cli.REFUSED, "")
+    places = [line for line in err.splitlines() if line.startswith("  - ")]
+    assert len(places) == 3
+    assert CANARY not in err
+
+
+def test_what_cannot_be_found_is_named(run, case_file, tmp_path):
+    for arguments in (
+        ("explain", "unemployment_benefit", tmp_path / "missing.json"),
+        ("explain", "unemployment_benefit", tmp_path),
+        ("explain", "housing_benefit", case_file()),
+        ("explain", tmp_path, case_file()),
+        ("explain", "unemployment_benefit", case_file(), "--language", "fr"),
+        (
+            "explain",
+            "unemployment_benefit",
+            case_file(),
+            "--language",
+            "ar",
+            "--audience",
+            "caseworker",
+        ),
+        ("package", "check", tmp_path),
+        ("package", "seal", tmp_path),
+        ("package", "new", tmp_path / "new_one", "--artefact", tmp_path / "missing.skops"),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out) == (cli.REFUSED, ""), arguments
+        assert err.startswith("error ["), arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("explain",),
+        ("explain", "unemployment_benefit"),
+        ("explain", "unemployment_benefit", "x.json", "--format", "pdf"),
+        ("explain", "unemployment_benefit", "x.json", "--audience", "supervisor"),
+        ("explain", "unemployment_benefit", "x.json", "--date", "tomorrow"),
+        ("package",),
+        ("package", "new", "folder"),
+        ("decide", "x"),
+    ],
+)
+def test_a_command_that_is_not_understood_ends_with_two(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (cli.USAGE, "")
+    assert "usage: warum" in err
+
+
+@pytest.mark.parametrize("command", [("explain",), ("package",), ("package", "new")])
+def test_help_is_an_answer(run, command):
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (cli.DONE, "")
+    assert "exit codes:" in out or command == ("package", "new")
+
+
+# -- packages ---------------------------------------------------------------------------------
+
+
+def test_check_prints_what_a_package_is_and_names_every_fault(run, make_package, small_model):
+    folder = make_package(
+        manifest=lambda t: t.replace('"de", "en"', '"de"'), files={"locales/en/wording.po": None}
+    )
+    code, out, err = run("package", "check", folder)
+    assert (code, err) == (cli.DONE, "")
+    assert "small_benefit 1.0.0: no fault found." in out
+    (folder / "CARD.md").write_text("changed")
+    (folder / "more.txt").write_text("more")
+    code, out, err = run("package", "check", folder)
+    assert (code, out) == (cli.REFUSED, "")
+    assert "2 faults" in err
+    assert err.count("\n  - [package.artefact_changed]") == 2
+
+
+def test_new_seal_and_golden_go_hand_in_hand(run, make_package, tmp_path, small_model):
+    (tmp_path / "model.skops").write_bytes(small_model.data)
+    code, out, _ = run("package", "new", tmp_path / "fresh", "--artefact", tmp_path / "model.skops")
+    assert code == cli.DONE
+    assert "4 features" in out
+    code, out, _ = run("package", "seal", tmp_path / "fresh")
+    assert (code, out.split()[0]) == (cli.DONE, "6")
+
+    folder = make_package(
+        manifest=lambda t: t.replace('"de", "en"', '"de"'), files={"locales/en/wording.po": None}
+    )
+    (folder / "golden" / "T-777.applicant.de.txt").write_text("old")
+    assert run("package", "seal", folder)[0] == cli.DONE
+    code, out, _ = run("package", "golden", folder, "--count", 1)
+    assert code == cli.DONE
+    assert sorted(p.name for p in (folder / "golden").glob("*.txt")) == [
+        "T-000.applicant.de.txt",
+        "T-000.caseworker.de.txt",
+    ]
+
+
+def test_a_model_that_is_refused_leaves_no_folder(run, tmp_path):
+    (tmp_path / "model.skops").write_bytes(skops.io.dumps({"a": 1}))
+    code, out, err = run(
+        "package", "new", tmp_path / "fresh", "--artefact", tmp_path / "model.skops"
+    )
+    assert (code, out) == (cli.REFUSED, "")
+    assert "package.artefact_refused" in err
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_sealing_on_a_full_disk_leaves_the_old_manifest(run, make_package):
+    folder = make_package()
+    before = (folder / "manifest.toml").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
+    try:
+        code, out, err = run("package", "seal", folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (code, out) == (cli.REFUSED, "")
+    assert err.startswith("error [file]")
+    assert (folder / "manifest.toml").read_bytes() == before
+    assert not list(folder.glob(".manifest*"))
+
+
+# -- what goes wrong ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (
+            CaseMalformed("What.", "where", "Mend."),
+            cli.REFUSED,
+            "error [case.malformed] where: What.",
+        ),
+        (OSError(28, "No space left on device", "x.toml"), cli.REFUSED, "x.toml: No space left"),
+        (OSError("odd"), cli.REFUSED, "error [file]"),
+        (KeyboardInterrupt(), 130, "stopped."),
+        (ZeroDivisionError(CANARY), 70, "error [internal] ZeroDivisionError"),
+        (RecursionError(), 70, "fault of Warum"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_a_sentence(capsys, raised, code, says):
+    def action() -> int:
+        raise raised
+
+    assert cli.run(action) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert CANARY not in err
+    assert "Traceback" not in err
+
+
+def test_an_error_as_json_holds_all_it_gathers():
+    class Both(ExplainerError):
+        code = "both"
+
+    fault = Both("What.", "where", "Mend.")
+    fault.faults = (CaseMalformed("A.", "a", "b"), ("field", CaseMalformed("B.", "c", "d")))
+    form = cli.error_form(fault)
+    assert [each["what"] for each in form["faults"]] == ["A.", "B."]
+    assert form["code"] == "both"
+
+
+def test_recorded_cases_are_cases(run, tmp_path, make_package, small_model):
+    """The file of recorded cases can be handed to explain as it is."""
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(golden(small_model, 3))
+    folder = make_package()
+    code, out, _ = run("explain", folder, path, "--format", "json", "--audience", "caseworker")
+    assert code == cli.DONE
+    for line in out.splitlines():
+        validator("view-1").validate(json.loads(line))
+
+
+def test_the_validator_is_strict():
+    with pytest.raises(jsonschema.ValidationError):
+        validator("view-1").validate({})
