@@ -80,7 +80,7 @@ def submit(raw: Any, actor: Actor, tools: Tools) -> CaseFile:
             case_ref=case.ref,
             package_id=package.manifest.id,
             package_digest=package.identity.digest,
-            unit=package.manifest.unit,
+            unit=tools.unit_of(package),
             values_json=values,
             submitted_at=minute(tx.now),
         )
@@ -156,7 +156,7 @@ def decided_cases(tools: Tools) -> list[CaseFile]:
     """Cases that were decided, for the demonstration's first page; nowhere else."""
     if not tools.settings.demo:
         return []
-    units = dict.fromkeys(package.manifest.unit for package in tools.packages.values())
+    units = dict.fromkeys(map(tools.unit_of, tools.packages.values()))
     with tools.store.reading() as tx:
         pages = [records.queue(tx, unit, DECIDED, 1) for unit in units]
     return [file for found in pages for file in found.rows]

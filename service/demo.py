@@ -13,10 +13,10 @@ from explainer.pipeline import explain, tell
 from explainer.text.languages import languages
 from service.actions import SentDecision, decide, queue, show, submit, verify_files
 from service.store.records import OPEN
-from service.wiring import Tools
+from service.wiring import DEMO_UNIT, Tools
 
 SYSTEM = Actor("demo-procedure", Role.SYSTEM)
-CASEWORKER = Actor("demo-caseworker", Role.CASEWORKER, unit="demo_office")
+CASEWORKER = Actor("demo-caseworker", Role.CASEWORKER, unit=DEMO_UNIT)
 
 
 def load_cases(tools: Tools) -> int:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from warum_start import foreign_owners, homes
+
 from explainer.errors import ExplainerError, PackageFaulty
 from explainer.packages.admit import admit
 from explainer.packages.package import packages_in
 from explainer.text.catalogs import catalog
 from explainer.text.languages import languages
 from service.settings import Settings, check_may_serve, read_settings
-from service.start import foreign_owners, homes
 
 STATIC = Path(__file__).resolve().parent / "static"
 LIBRARIES = ("numpy", "scikit-learn", "skops", "shap", "fastapi", "sqlalchemy", "cryptography")

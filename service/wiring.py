@@ -34,6 +34,8 @@ from service.store.erasure import finish_erasures
 from service.store.records import record_system
 from service.store.seals import guard
 
+DEMO_UNIT = "demo_office"
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -64,6 +66,10 @@ class Tools:
                 "package",
                 "Have it admitted; `warum doctor` says why it is not.",
             ) from None
+
+    def unit_of(self, package: ModelPackage) -> str:
+        """The unit that decides cases of this package; one for all in the demonstration."""
+        return DEMO_UNIT if self.settings.demo else package.manifest.unit
 
     def languages_of(self, package: ModelPackage | None, *, staff: bool) -> list[Language]:
         """The languages both product and package are whole in."""

@@ -80,7 +80,7 @@ def _records_page(request: Request, wanted: dict[str, str], number: int) -> Resp
     )
     listed = list_records(narrowed, number, session_of(request).actor, tools)
     units = {
-        p.manifest.unit: p.wording(language)["contact|office"]
+        tools.unit_of(p): p.wording(language)["contact|office"]
         for p in tools.packages.values()
         if language.tag in p.wordings
     }

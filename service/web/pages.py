@@ -65,9 +65,7 @@ def page(
     path = here or request.url.path
     session = session_of(request)
     links = [
-        LanguageLink(
-            one.tag, one.autonym, one.dir, f"{path}?lang={one.tag}", one == language
-        )
+        LanguageLink(one.tag, one.autonym, one.dir, f"{path}?lang={one.tag}", one == language)
         for one in tools.languages_of(package, staff=staff)
     ]
     body = (

@@ -18,7 +18,7 @@ from explainer.errors import NotAllowed
 from service.actions import applicant_of
 from service.permissions import Action, check_may
 from service.web.problems import FormExpired
-from service.wiring import Tools, same
+from service.wiring import DEMO_UNIT, Tools, same
 
 COOKIE = "warum_demo"
 PERSONS = ("caseworker", "supervisor", "applicant")
@@ -38,7 +38,7 @@ class Session:
         if self.person == "applicant" and self.case_id:
             return applicant_of(self.case_id)
         if self.person == "caseworker":
-            return Actor("demo-caseworker", Role.CASEWORKER, unit="demo_office")
+            return Actor("demo-caseworker", Role.CASEWORKER, unit=DEMO_UNIT)
         if self.person == "supervisor":
             return Actor("demo-supervisor", Role.SUPERVISOR)
         raise NotAllowed("Nobody was chosen yet.", "person", "Choose a person first.")
@@ -134,5 +134,5 @@ def _holder(request: Request) -> Actor:
             "authorization",
             "Send `Authorization: Bearer …`; `warum demo` prints the tokens.",
         )
-    unit = "demo_office" if role == "caseworker" else None
+    unit = DEMO_UNIT if role == "caseworker" else None
     return Actor(f"api-{role}", Role(role), unit=unit)

@@ -47,13 +47,13 @@ def tools(office: Office) -> Tools:
 def standing(tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel) -> Iterator[Office]:
     """One office for all tests of a module that leave behind nothing that others would notice.
 
-    Its first case is decided, and there is a second office in the same house: that of the
-    small package, in another unit.
+    Its first case is decided, the three after it stay open, and `fresh()` gives one
+    more. There is a second office in the same house: that of the small package, another unit.
     """
     folder = tmp_path_factory.mktemp("standing")
     small = write_package(folder / "small_benefit", small_model)
     settings = demo_settings(folder / "data", find_package("unemployment_benefit"), small)
-    office = open_office(settings, CASES)
+    office = open_office(settings, 40)
     office.decided(0)
     yield office
     office.tools.close()

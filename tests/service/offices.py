@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from starlette.types import ASGIApp
-
 from visiting import Machine, Visitor
 
 from explainer.ledger.entries import EntryKind
@@ -24,7 +24,7 @@ from service.store.records import CaseFile, OpenedEntry
 from service.wiring import Tools, open_tools
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-CASES = 4
+CASES = 5
 
 
 def demo_settings(data: Path, *models: Path, deadline: float = 20.0) -> Settings:
@@ -50,6 +50,14 @@ class Office:
     def app(self) -> ASGIApp:
         return create_app(self.tools)
 
+    @cached_property
+    def _waiting(self) -> Iterator[CaseFile]:
+        return iter([case for case in self.cases if case.unit == "demo_office"][4:])
+
+    def fresh(self) -> CaseFile:
+        """An open case nobody has touched so far, of the demonstration's unit."""
+        return next(self._waiting)
+
     def visitor(self, person: str = "", case: str = "", **headers: str) -> Visitor:
         """Somebody new at a browser, as this person."""
         visitor = Visitor(self.app, self.tools, **headers)
@@ -71,6 +79,11 @@ class Office:
             size = tx.log(log).head().size
             opened = [records.open_entry(tx, log, seq) for seq in range(since, size)]
         return [one for one in opened if kind is None or one.leaf.type == kind]
+
+    def decisions(self, case: CaseFile) -> list[OpenedEntry]:
+        """The entries of decisions about a case."""
+        with self.tools.store.reading() as tx:
+            return list(records.entries_of_case(tx, case.id, EntryKind.DECISION))
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Reach into the database file as somebody with a shell could."""

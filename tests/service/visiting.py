@@ -220,12 +220,17 @@ def _check_no_script(answer: Answer) -> None:
 
 
 def _check_addresses(answer: Answer, secrets: frozenset[str]) -> None:
-    for element in answer.elements:
-        for name in ("href", "src", "action", "formaction"):
-            address = element.attrs.get(name, "")
-            assert not re.match(r"[a-z]+://|//", address), f"another site: {address}"
-            for secret in secrets:
-                assert secret not in address, "a case number stands in an address"
+    addresses = [
+        element.attrs[name]
+        for element in answer.elements
+        for name in ("href", "src", "action", "formaction")
+        if name in element.attrs
+    ]
+    for address in addresses:
+        assert not re.match(r"[a-z]+://|//", address), f"another site: {address}"
+    all_of_them = "\n".join(addresses)
+    for secret in secrets:
+        assert secret not in all_of_them, "a case number stands in an address"
 
 
 class Visitor:
@@ -269,9 +274,9 @@ class Visitor:
         secrets = frozenset(
             golden.case["ref"] for p in self.tools.packages.values() for golden in p.golden
         )
-        for name, value in answer.headers.items():
-            for secret in secrets:
-                assert secret not in value, f"a case number stands in the header {name}"
+        headers = str(answer.headers)
+        for secret in secrets:
+            assert secret not in headers, "a case number stands in a header"
         if answer.is_page:
             check_page(answer, secrets)
         return answer
