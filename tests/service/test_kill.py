@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -28,6 +28,7 @@ from explainer.ledger.entries import EntryKind
 from service.actions import verify_files
 from service.wiring import demo_token
 
+INCUBATOR = Path(__file__).with_name("incubator.py")
 PEOPLE = 6
 FORM = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
 
@@ -40,17 +41,42 @@ def free_port() -> int:
 
 @dataclass
 class Service:
-    """The service as a process of its own, on a data folder that outlives it."""
+    """The service as a process of its own, on a data folder that outlives it.
+
+    `whole` starts it as a person does; without, everything is imported already (`incubator.py`).
+    """
 
     data: Path
     models: Path
+    whole: bool = False
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    pid: int = 0
+    _process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        if self.whole or self._process is None:
+            self._process = self._open()
+        if self.whole:
+            self.pid = self._process.pid
+        else:
+            self._process.stdin.write("start\n")
+            self._process.stdin.flush()
+            self.pid = int(self._process.stdout.readline())
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if self.send("GET", "/readyz")[0] == 200:
+                    return
+            except (OSError, HTTPException):
+                time.sleep(0.02)
+        raise AssertionError("the service did not become ready")
+
+    def _open(self) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("WARUM_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "service.start", "serve"],
+        whole = ["-m", "service.start", "serve"]
+        return subprocess.Popen(
+            [sys.executable, *(whole if self.whole else [str(INCUBATOR)])],
+            cwd=INCUBATOR.parents[2],
             env={
                 **environment,
                 "WARUM_DEMO": "1",
@@ -58,18 +84,30 @@ class Service:
                 "WARUM_MODELS": str(self.models),
                 "WARUM_PORT": str(self.port),
             },
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if self.whole else subprocess.PIPE,
+            stdout=subprocess.DEVNULL if self.whole else subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            text=True,
         )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "the service ended by itself"
-            try:
-                if self.send("GET", "/readyz")[0] == 200:
-                    return
-            except (OSError, HTTPException):
-                time.sleep(0.05)
-        raise AssertionError("the service did not become ready")
+
+    def end(self, how: signal.Signals) -> int:
+        """End the service by a signal; returns its exit code."""
+        os.kill(self.pid, how)
+        if self.whole:
+            return self._process.wait(timeout=20)
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """Leave no process behind, however the test went."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid or self._process.pid, signal.SIGKILL)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.wait(timeout=20)
 
     def send(
         self, method: str, path: str, form: Any = None, token: str = "", key: str = ""
@@ -85,11 +123,6 @@ class Service:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=20)
-
 
 def attempt(service: Service, case_id: str, token: str) -> Any | None:
     """Decide once. The answer if it came, None if nobody can know."""
@@ -104,14 +137,18 @@ def attempt(service: Service, case_id: str, token: str) -> Any | None:
     return answer
 
 
-def kill_and_retry(folder: Path, models: Path, kills: int, seed: int) -> None:
-    """Kill a service `kills` times while people decide; then look at all it left behind."""
-    settings = demo_settings(folder / "data", models)
-    office = open_office(settings, 49)
-    waiting = [case.id for case in office.cases if case.unit == "demo_office"]
+def waiting_cases(data: Path, models: Path) -> list[str]:
+    """Set up an office with cases to decide; nothing runs yet."""
+    office = open_office(demo_settings(data, models), 49)
     office.tools.close()
-    token = demo_token(settings.data, "caseworker")
-    service = Service(settings.data, models)
+    return [case.id for case in office.cases]
+
+
+def kill_and_retry(
+    service: Service, waiting: list[str], kills: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Kill a service `kills` times while people decide; returns what was acknowledged."""
+    token = demo_token(service.data, "caseworker")
     chance = random.Random(seed)
     acknowledged: dict[str, Any] = {}
     unanswered: list[str] = []
@@ -132,7 +169,7 @@ def kill_and_retry(folder: Path, models: Path, kills: int, seed: int) -> None:
         for case_id in again:
             decide_one(case_id)
         assert not unanswered, "nobody was killed yet"
-        crowd, waiting = waiting[:PEOPLE], waiting[PEOPLE:] + waiting[:0]
+        crowd, waiting = waiting[:PEOPLE], waiting[PEOPLE:]
         before = len(acknowledged)
         with ThreadPoolExecutor(PEOPLE) as people:
             sent = [people.submit(decide_one, case_id) for case_id in crowd]
@@ -140,22 +177,22 @@ def kill_and_retry(folder: Path, models: Path, kills: int, seed: int) -> None:
             while len(acknowledged) < wanted and not all(one.done() for one in sent):
                 time.sleep(0.001)
             time.sleep(chance.random() * 0.02)  # anywhere between two system calls
-            service.kill()
+            assert service.end(signal.SIGKILL) == -signal.SIGKILL
         for one in sent:
             one.result()
     service.start()
-    for case_id in list(unanswered):
+    for case_id in unanswered:
         decide_one(case_id)
     # the same forms once more: the same answers, from before every kill
     for case_id, answer in acknowledged.items():
         assert attempt(service, case_id, token) == answer
-    service.process.terminate()
-    service.process.wait(timeout=20)
-    _check_ledger(folder, models, acknowledged)
+    assert service.end(signal.SIGTERM) in (0, -signal.SIGTERM)
+    return acknowledged
 
 
-def _check_ledger(folder: Path, models: Path, acknowledged: dict[str, Any]) -> None:
-    office = open_office(demo_settings(folder / "data", models), 0)
+def check_ledger(service: Service, acknowledged: dict[str, dict[str, Any]]) -> None:
+    """Everything that was acknowledged is there, once, and the ledger holds."""
+    office = open_office(demo_settings(service.data, service.models), 0)
     try:
         assert all(result.clean for result in verify_files(office.tools))
         decided = {e.leaf.seq: e for e in office.entries(EntryKind.DECISION)}
@@ -186,22 +223,38 @@ def demo_office_package(tmp_path: Path, small_model: Any) -> Path:
     )
 
 
+def kill_side_by_side(services: list[Service], kills: int, seed: int) -> None:
+    """Kill several services, each on its own data, and look at what each left behind."""
+    waiting = [waiting_cases(service.data, service.models) for service in services]
+    count = len(services)
+    with ExitStack() as stack:
+        for service in services:
+            stack.callback(service.close)
+        with ThreadPoolExecutor(count) as pool:
+            seeds = range(seed, seed + count)
+            runs = list(pool.map(kill_and_retry, services, waiting, [kills] * count, seeds))
+    for service, acknowledged in zip(services, runs, strict=True):
+        check_ledger(service, acknowledged)
+
+
 def test_ten_times_killed_between_click_and_answer(
     tmp_path: Path, demo_office_package: Path
 ) -> None:
-    # two services side by side, each killed five times
-    with ThreadPoolExecutor(2) as pool:
-        runs = [
-            pool.submit(kill_and_retry, tmp_path / str(seed), demo_office_package, 5, seed)
-            for seed in (1, 2)
-        ]
-        for run in runs:
-            run.result()
+    services = [Service(tmp_path / f"data-{at}", demo_office_package) for at in range(2)]
+    kill_side_by_side(services, kills=5, seed=1)
+
+
+def test_killed_as_a_person_starts_it(tmp_path: Path, demo_office_package: Path) -> None:
+    service = Service(tmp_path / "data", demo_office_package, whole=True)
+    kill_side_by_side([service], kills=1, seed=3)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(3, 8))
+@pytest.mark.parametrize("seed", range(10, 20, 2))
 def test_often_killed_between_click_and_answer(
     tmp_path: Path, demo_office_package: Path, seed: int
 ) -> None:
-    kill_and_retry(tmp_path, demo_office_package, 8, seed)
+    services = [
+        Service(tmp_path / f"data-{at}", demo_office_package, whole=True) for at in range(2)
+    ]
+    kill_side_by_side(services, kills=8, seed=seed)

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
 import skops.io
 from test_forms import validator
-from trained import DEMO, golden
+from trained import DEMO, golden, write_package
 
 from explainer import cli
 from explainer.core.disclosure import Audience
@@ -29,6 +30,18 @@ CASES = [
     golden_case.case for golden_case in read_golden((DEMO / "golden/cases.jsonl").read_bytes())
 ]
 CANARY = "Kanarienvogel"
+SMALL = {
+    "ref": "UB-1",
+    "package": "small_benefit",
+    "values": {
+        "age": {"value": 51, "source": {"type": "own_statement", "label": "application_form"}},
+        "married": "yes",
+        "tenure": 3,
+        "job_lost_by": "other",
+    },
+}
+"""A case of the small package, which opens in a moment."""
+MANY = [{**SMALL, "ref": f"UB-{n}"} for n in (1, 2, 3)]
 
 
 def warum(*arguments: object) -> int:
@@ -56,9 +69,15 @@ def run(capsys):
     return ran
 
 
+@pytest.fixture(scope="module")
+def folder(small_model, tmp_path_factory):
+    """The small package in its folder; nobody writes into it."""
+    return write_package(tmp_path_factory.mktemp("cli") / "small_benefit", small_model)
+
+
 @pytest.fixture
 def case_file(tmp_path):
-    def write(content: object = CASES[0], name: str = "case.json") -> Path:
+    def write(content: object = SMALL, name: str = "case.json") -> Path:
         path = tmp_path / name
         if isinstance(content, bytes):
             path.write_bytes(content)
@@ -72,7 +91,7 @@ def case_file(tmp_path):
 
 
 def test_a_case_is_explained_to_the_applicant_in_german_unless_asked_otherwise(run, case_file):
-    code, out, err = run("explain", "unemployment_benefit", case_file())
+    code, out, err = run("explain", "unemployment_benefit", case_file(CASES[0]))
     assert code == cli.DONE
     assert out.startswith("WAS DAS PROGRAMM BEIGETRAGEN HAT\n")
     assert "Das sprach für den Vorschlag:" in out
@@ -93,7 +112,9 @@ FORMS = [
 def test_every_form_for_every_audience_in_every_language(run, case_file, form, audience, tag):
     to = ("--audience", audience) if audience else ()
     code, out, err = run(
-        "explain", "unemployment_benefit", case_file(), "--format", form, "--language", tag, *to
+        *("explain", "unemployment_benefit", case_file(CASES[0])),
+        *("--format", form, "--language", tag),
+        *to,
     )
     assert code == cli.DONE
     assert NOTE in err
@@ -117,15 +138,15 @@ def test_every_form_for_every_audience_in_every_language(run, case_file, form, a
     assert out.endswith("\n")
 
 
-def test_the_same_case_gives_the_same_bytes(run, case_file):
-    asked = ("explain", "unemployment_benefit", case_file(), "--format", "html")
+def test_the_same_case_gives_the_same_bytes(run, case_file, folder):
+    asked = ("explain", folder, case_file(), "--format", "html")
     assert run(*asked)[1] == run(*asked)[1]
 
 
-def test_the_day_decides_whether_the_model_is_stale(run, case_file):
-    asked = ("explain", "unemployment_benefit", case_file())
-    assert "auf dem Stand von 1991" in run(*asked, "--date", "2026-03-01")[1]
-    assert "auf dem Stand von 1991" not in run(*asked, "--date", "1995-03-01")[1]
+def test_the_day_decides_whether_the_model_is_stale(run, case_file, folder):
+    asked = ("explain", folder, case_file())
+    assert "auf dem Stand von 2020" in run(*asked, "--date", "2028-01-01")[1]
+    assert "auf dem Stand von 2020" not in run(*asked, "--date", "2027-12-31")[1]
 
 
 def as_input(monkeypatch, data: bytes) -> None:
@@ -142,10 +163,10 @@ def as_input(monkeypatch, data: bytes) -> None:
     ],
     ids=["one line", "many lines", "with a byte order mark", "as it is recorded"],
 )
-def test_a_case_comes_from_standard_input(run, monkeypatch, case_file, write):
-    straight = run("explain", "unemployment_benefit", case_file())[1]
-    as_input(monkeypatch, write(CASES[0]))
-    assert run("explain", "unemployment_benefit", "-")[:2] == (cli.DONE, straight)
+def test_a_case_comes_from_standard_input(run, monkeypatch, case_file, write, folder):
+    straight = run("explain", folder, case_file())[1]
+    as_input(monkeypatch, write(SMALL))
+    assert run("explain", folder, "-")[:2] == (cli.DONE, straight)
 
 
 def lines(*rows: object) -> bytes:
@@ -154,28 +175,28 @@ def lines(*rows: object) -> bytes:
 
 
 @pytest.mark.parametrize("where", ["file", "input"])
-def test_cases_line_by_line_give_answers_line_by_line(run, monkeypatch, case_file, where):
-    data = lines(*CASES[:3])
+def test_cases_line_by_line_give_answers_line_by_line(run, monkeypatch, case_file, where, folder):
+    data = lines(*MANY[:3])
     if where == "input":
         as_input(monkeypatch, data)
     name = "-" if where == "input" else case_file(data, "cases.jsonl")
-    code, out, _ = run("explain", "unemployment_benefit", name, "--format", "json")
+    code, out, _ = run("explain", folder, name, "--format", "json")
     assert code == cli.DONE
     answers = [json.loads(line) for line in out.splitlines()]
-    assert [answer["case"]["ref"] for answer in answers] == [case["ref"] for case in CASES[:3]]
+    assert [answer["case"]["ref"] for answer in answers] == [case["ref"] for case in MANY[:3]]
 
 
-def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file):
-    wrong = {**CASES[1], "values": {**CASES[1]["values"], "age": CANARY}}
-    data = lines(CASES[0], wrong, "", "{", CASES[2])
-    code, out, err = run("explain", "unemployment_benefit", case_file(data, "cases.jsonl"))
+def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file, folder):
+    wrong = {**MANY[1], "values": {**MANY[1]["values"], "age": CANARY}}
+    data = lines(SMALL, wrong, "", "{", MANY[2])
+    code, out, err = run("explain", folder, case_file(data, "cases.jsonl"))
     assert code == cli.REFUSED
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer.get("ref") for answer in answers] == [
-        CASES[0]["ref"],
+        SMALL["ref"],
         None,
         None,
-        CASES[2]["ref"],
+        MANY[2]["ref"],
     ]
     assert [answer.get("line") for answer in answers] == [None, 2, 4, None]
     assert answers[1]["error"]["code"] == "case.faulty"
@@ -185,23 +206,26 @@ def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file):
     assert CANARY not in out + err
 
 
-def test_a_line_end_inside_a_text_does_not_cut_a_case(run, case_file):
-    labelled = json.loads(json.dumps(CASES[0]))
+def test_a_line_end_inside_a_text_does_not_cut_a_case(run, case_file, folder):
+    labelled = json.loads(json.dumps(SMALL))
     labelled["values"]["age"]["source"]["label"] = "a\u2028b\u0085c\u000bd".replace("\u000b", "")
-    data = lines(labelled, CASES[1])
-    code, out, _ = run("explain", "unemployment_benefit", case_file(data, "cases.jsonl"))
+    data = lines(labelled, MANY[1])
+    code, out, _ = run("explain", folder, case_file(data, "cases.jsonl"))
     assert code == cli.DONE
     assert len(out.splitlines()) == 2
 
 
-def reported(off: float) -> dict:
-    margin = json.loads((DEMO / "golden/cases.jsonl").read_text().splitlines()[0])["margin"]
-    return {**CASES[0], "reported": {"margin": margin + off}}
+@pytest.fixture
+def reported(small_model):
+    """The case with the score a running system reported: the right one, or off by so much."""
+    row = {n: v["value"] if isinstance(v, dict) else v for n, v in SMALL["values"].items()}
+    margin = float(small_model.pipeline.decision_function(pd.DataFrame([row]))[0])
+    return lambda off: {**SMALL, "reported": {"margin": margin + off}}
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])
-def test_what_is_withheld_says_so_and_ends_with_three(run, case_file, form):
-    asked = ("explain", "unemployment_benefit", case_file(reported(0.5)), "--format", form)
+def test_what_is_withheld_says_so_and_ends_with_three(run, case_file, form, folder, reported):
+    asked = ("explain", folder, case_file(reported(0.5)), "--format", form)
     code, out, err = run(*asked, "--audience", "applicant")
     assert code == cli.WITHHELD
     assert "Eine Prüfung ist fehlgeschlagen." in out
@@ -209,32 +233,29 @@ def test_what_is_withheld_says_so_and_ends_with_three(run, case_file, form):
     assert "hat vorgeschlagen" not in out
     if form == "json":
         validator("view-1").validate(json.loads(out))
-    assert run("explain", "unemployment_benefit", case_file(reported(0.0)))[0] == cli.DONE
+    assert run("explain", folder, case_file(reported(0.0)))[0] == cli.DONE
 
 
-def test_the_worst_line_decides_how_it_ends(run, case_file):
-    asked = ("explain", "unemployment_benefit")
-    withheld = case_file(lines(CASES[0], reported(0.5), CASES[1]), "cases.jsonl")
+def test_the_worst_line_decides_how_it_ends(run, case_file, folder, reported):
+    asked = ("explain", folder)
+    withheld = case_file(lines(SMALL, reported(0.5), MANY[1]), "cases.jsonl")
     assert run(*asked, withheld)[0] == cli.WITHHELD
     both = case_file(lines("{", reported(0.5)), "cases.jsonl")
     assert run(*asked, both)[0] == cli.REFUSED
 
 
-def test_what_lies_outside_of_training_is_withheld_for_everybody(run, case_file):
-    far = json.loads(json.dumps(CASES[0]))
-    for name, value in (("age", 79), ("weekly_maximum", 900), ("state_unemployment", 350)):
-        far["values"][name] = value
+def test_what_lies_outside_of_training_is_withheld_for_everybody(run, case_file, folder):
+    far = json.loads(json.dumps(SMALL))
+    far["values"] |= {"age": 79, "tenure": 59}
     for audience in Audience:
-        code, out, err = run(
-            "explain", "unemployment_benefit", case_file(far), "--audience", audience
-        )
+        code, out, err = run("explain", folder, case_file(far), "--audience", audience)
         assert code == cli.WITHHELD
         assert "explanation.outside_experience" in err
         assert "Das Programm kennt solche Anträge nicht." in out
         assert "vorgeschlagen" not in out
 
 
-with_value = json.dumps(CASES[0])
+with_value = json.dumps(SMALL)
 DEEP = "[" * 100_000
 
 REFUSED = {
@@ -268,16 +289,16 @@ REFUSED = {
         "not JSON",
     ),
     "another package": (
-        with_value.replace('"package": "unemployment_benefit"', '"package": "housing"'),
+        with_value.replace('"package": "small_benefit"', '"package": "housing"'),
         "meant for the package housing",
     ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_case_that_is_none_is_refused_with_a_sentence(run, case_file, name):
+def test_a_case_that_is_none_is_refused_with_a_sentence(run, case_file, name, folder):
     content, says = REFUSED[name]
-    code, out, err = run("explain", "unemployment_benefit", case_file(content))
+    code, out, err = run("explain", folder, case_file(content))
     assert code == cli.REFUSED
     assert out == ""
     assert says in err
@@ -286,36 +307,34 @@ def test_a_case_that_is_none_is_refused_with_a_sentence(run, case_file, name):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_the_same_from_standard_input(run, monkeypatch, name):
+def test_the_same_from_standard_input(run, monkeypatch, name, folder):
     content, _ = REFUSED[name]
     as_input(monkeypatch, content if isinstance(content, bytes) else content.encode())
-    code, _, err = run("explain", "unemployment_benefit", "-")
+    code, _, err = run("explain", folder, "-")
     assert code == cli.REFUSED
     assert CANARY not in err
 
 
-def test_all_faults_of_a_case_are_named_each_on_its_line(run, case_file):
-    values = {**CASES[0]["values"], "age": CANARY, "shoe_size": 44}
+def test_all_faults_of_a_case_are_named_each_on_its_line(run, case_file, folder):
+    values = {**SMALL["values"], "age": CANARY, "shoe_size": 44}
     del values["married"]
-    code, out, err = run(
-        "explain", "unemployment_benefit", case_file({"ref": "A-1", "values": values})
-    )
+    code, out, err = run("explain", folder, case_file({"ref": "A-1", "values": values}))
     assert (code, out) == (cli.REFUSED, "")
     places = [line for line in err.splitlines() if line.startswith("  - ")]
     assert len(places) == 3
     assert CANARY not in err
 
 
-def test_what_cannot_be_found_is_named(run, case_file, tmp_path):
+def test_what_cannot_be_found_is_named(run, case_file, tmp_path, folder):
     for arguments in (
-        ("explain", "unemployment_benefit", tmp_path / "missing.json"),
-        ("explain", "unemployment_benefit", tmp_path),
+        ("explain", folder, tmp_path / "missing.json"),
+        ("explain", folder, tmp_path),
         ("explain", "housing_benefit", case_file()),
         ("explain", tmp_path, case_file()),
-        ("explain", "unemployment_benefit", case_file(), "--language", "fr"),
+        ("explain", folder, case_file(), "--language", "fr"),
         (
             "explain",
-            "unemployment_benefit",
+            folder,
             case_file(),
             "--language",
             "ar",
@@ -336,10 +355,10 @@ def test_what_cannot_be_found_is_named(run, case_file, tmp_path):
     [
         (),
         ("explain",),
-        ("explain", "unemployment_benefit"),
-        ("explain", "unemployment_benefit", "x.json", "--format", "pdf"),
-        ("explain", "unemployment_benefit", "x.json", "--audience", "supervisor"),
-        ("explain", "unemployment_benefit", "x.json", "--date", "tomorrow"),
+        ("explain", "small_benefit"),
+        ("explain", "small_benefit", "x.json", "--format", "pdf"),
+        ("explain", "small_benefit", "x.json", "--audience", "supervisor"),
+        ("explain", "small_benefit", "x.json", "--date", "tomorrow"),
         ("package",),
         ("package", "new", "folder"),
         ("decide", "x"),

@@ -1,0 +1,235 @@
+"""What people are told: the same in every language, whole, escaped, and free of model speak."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from explainer.core.case import Missing, Source, Value, read_case
+from explainer.core.decision import Relation
+from explainer.core.disclosure import Audience, Pointing, disclose
+from explainer.errors import LanguageNotOffered
+from explainer.packages.bundled import bundled_packages
+from explainer.packages.manifest import read_manifest
+from explainer.pipeline import RENDER, explain, tell
+from explainer.text.catalogs import source_sentences
+from explainer.text.languages import language
+from explainer.text.render import as_markup, standalone
+from explainer.text.sentences import HumanDecision, to_sentences
+
+DAY = date(2026, 3, 1)
+OFFERED = read_manifest(
+    (bundled_packages() / "unemployment_benefit" / "manifest.toml").read_bytes()
+).offered
+APPLICANT, CASEWORKER = Audience.APPLICANT, Audience.CASEWORKER
+
+
+@pytest.fixture(scope="module")
+def found(demo):
+    return [
+        explain(read_case(golden.case, demo.catalogue), demo, DAY) for golden in demo.golden[::20]
+    ]
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_every_language_tells_the_same_reasons_in_the_same_order(demo, found, audience):
+    for explanation in found:
+        view = disclose(explanation, audience, demo.disclosure)
+        told = set()
+        for tag in OFFERED:
+            if audience is CASEWORKER and not language(tag).staff:
+                continue
+            voice = demo.voice(language(tag), staff=audience is CASEWORKER)
+            sentences = to_sentences(view, voice)
+            labels = {voice.wording.label(name): name for name in demo.catalogue.names}
+            strengths = {
+                voice.say(f"told.strength.{s}"): s for s in ("very_large", "large", "small")
+            }
+            told.add(
+                tuple(
+                    (side, labels[reason.label], strengths[reason.strength])
+                    for side in Pointing
+                    for reason in getattr(sentences, side)
+                )
+            )
+        assert len(told) == 1
+        assert told.pop()
+
+
+@pytest.mark.parametrize("tag", [tag for tag in OFFERED if not language(tag).is_source])
+def test_no_german_sentence_stands_in_a_translation(demo, found, tag):
+    german = [s for s in source_sentences().values() if "{" not in s and len(s) > 12]
+    # an office keeps its name and its address
+    german += [
+        s
+        for key, s in demo.wordings["de"].texts.items()
+        if "{" not in s and len(s) > 12 and not key.startswith("contact|")
+    ]
+    translated = set(demo.wordings[tag].texts.values())
+    audiences = Audience if language(tag).staff else [APPLICANT]
+    for explanation in found:
+        for audience in audiences:
+            text = tell(explanation, audience, language(tag), demo, form="text").body.decode()
+            assert [s for s in german if s in text and s not in translated] == []
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+def test_a_translation_says_that_only_german_is_binding(demo, found, tag):
+    spoken = language(tag)
+    text = tell(found[0], APPLICANT, spoken, demo, form="text").body.decode()
+    banner = demo.voice(spoken, staff=False).say("told.unreviewed")
+    assert (banner in text) == (spoken.status.value == "unreviewed")
+
+
+MODEL_SPEAK = re.compile(
+    r"\b(SHAP|Shapley|Score|Feature|Margin|Log-?Odds|Schwellenwert|Algorithmus|Wahrscheinlichkeit|"
+    r"probability|threshold|baseline|positiv\w*|negativ\w*|eindeutig|weil|because|caused?)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+@pytest.mark.parametrize("form", RENDER)
+def test_an_applicant_reads_no_model_speak_and_no_number_of_the_model(demo, found, tag, form):
+    for explanation in found:
+        told = tell(explanation, APPLICANT, language(tag), demo, form=form)
+        text = re.sub(r"<[^>]*>", " ", told.body.decode())
+        assert MODEL_SPEAK.findall(text) == []
+        for number in (explanation.margin, explanation.probability, explanation.comparison.base):
+            assert f"{abs(number):.2f}" not in text
+            assert f"{abs(number):.2f}".replace(".", ",") not in text
+        assert "100 Teilen" not in text
+        assert not set(demo.catalogue.names) - {"age", "married", "children", "tenure"} & set(
+            re.findall(r"[a-z_]+", text)
+        )
+
+
+HOSTILE = "<script>alert(1)</script>{{ 7*7 }}{value}%s\u202e\x1b[2J & \"quoted\" 'single'"
+
+
+@pytest.mark.parametrize("form", RENDER)
+@pytest.mark.parametrize("tag", OFFERED)
+def test_words_from_outside_stay_words(demo, found, tag, form):
+    voice = demo.voice(language(tag), staff=False)
+    view = disclose(found[0], APPLICANT, demo.disclosure)
+    first = view.reasons[0]
+    hostile = replace(first, value=replace(first.value, source=Source("x", HOSTILE)))
+    sentences = to_sentences(replace(view, reasons=(hostile, *view.reasons[1:])), voice)
+    body = RENDER[form](sentences, language(tag)).body.decode()
+    assert "\u202e" not in body
+    assert "\x1b" not in body
+    assert "{{ 7*7 }}" in body
+    if form == "html":
+        assert "<script" not in body
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
+
+
+def test_a_value_in_arabic_is_set_apart_from_the_sentence_around_it(demo, found):
+    text = tell(found[0], APPLICANT, language("ar"), demo, form="text").body.decode()
+    assert text.count("\u2068") == text.count("\u2069") > 0
+    page = tell(found[0], APPLICANT, language("ar"), demo, form="html").body.decode()
+    assert 'dir="rtl"' in page
+    assert page.count("<bdi") == page.count("</bdi>") > 0
+    assert "\u2068" not in page
+    german = tell(found[0], APPLICANT, language("de"), demo, form="text").body.decode()
+    assert "\u2068" not in german
+
+
+DECISIONS = [
+    # outcome, relation, sentence that must stand there
+    ("same", Relation.AGREE, None),
+    ("same", Relation.AGREE_OTHER_REASONS, "told.same_other"),
+    ("same", Relation.PARTLY, "told.partly"),
+    ("other", Relation.DEVIATE, "told.differs"),
+    ("other", Relation.PARTLY, "told.differs"),
+    ("same", Relation.NOT_USED, "told.unused"),
+    ("other", Relation.NOT_USED, "told.unused"),
+]
+SAID = ("told.same_other", "told.partly", "told.differs", "told.unused")
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+@pytest.mark.parametrize(("outcome", "relation", "key"), DECISIONS)
+def test_how_a_person_decided_is_said_beside_the_suggestion(
+    demo, found, tag, outcome, relation, key
+):
+    voice = demo.voice(language(tag), staff=False)
+    suggested = found[0].suggestion
+    (other,) = set(demo.manifest.outcomes) - {suggested}
+    decision = HumanDecision(suggested if outcome == "same" else other, relation)
+    body = tell(found[0], APPLICANT, language(tag), demo, form="text", decision=decision).body
+    text = body.decode()
+    assert [each for each in SAID if voice.say(each) in text] == ([key] if key else [])
+    assert voice.wording["contact|office"] in text
+
+
+def test_without_a_decision_nobody_is_said_to_have_decided(demo, found):
+    text = tell(found[0], APPLICANT, language("de"), demo, form="text").body.decode()
+    assert "Entschieden hat" not in text
+
+
+@pytest.mark.parametrize("kind", Missing)
+@pytest.mark.parametrize("tag", OFFERED)
+def test_a_missing_value_says_why_and_what_stood_in_and_is_never_ones_own(demo, tag, kind):
+    raw = dict(demo.golden[0].case)
+    raw["values"] = {**raw["values"], "tenure": {"missing": kind.value}}
+    explanation = explain(read_case(raw, demo.catalogue), demo, DAY)
+    voice = demo.voice(language(tag), staff=False)
+    view = disclose(explanation, APPLICANT, demo.disclosure)
+    at = next((i for i, r in enumerate(view.reasons) if r.feature == "tenure"), None)
+    if at is None:
+        tenure = replace(
+            view.reasons[0],
+            feature="tenure",
+            value=Value(None, kind),
+            stand_in=demo.catalogue["tenure"].stand_in,
+            can_be_supplied=True,
+        )
+        view = replace(view, reasons=(tenure, *view.reasons[1:]))
+        at = 0
+    sentences = to_sentences(view, voice)
+    (told,) = [
+        reason
+        for side in Pointing
+        for reason in getattr(sentences, side)
+        if reason.label == voice.wording.label("tenure")
+    ]
+    assert "{value}" not in told.text + " ".join(told.notes)
+    assert voice.wording.reason("tenure", view.reasons[at].outcome, missing=True) == told.text
+    assert voice.wording.supply("tenure") in told.notes
+    assert any(note.startswith(voice.say("told.stand_in").split(":")[0]) for note in told.notes)
+    said = voice.say(f"told.missing.{kind}") in told.notes
+    assert said is (kind is not Missing.NOT_GIVEN)
+
+
+def test_a_file_by_itself_is_a_whole_document(demo, found):
+    for tag in OFFERED:
+        spoken = language(tag)
+        told = tell(found[0], APPLICANT, spoken, demo)
+        page = standalone(told, spoken, "Titel <b>")
+        assert f'<html lang="{tag}" dir="{spoken.dir}">' in page
+        assert "<title>Titel &lt;b&gt;</title>" in page
+        assert as_markup(told) in page
+        assert "style=" not in page
+        assert "http" not in page
+
+
+def test_text_is_no_markup(demo, found):
+    told = tell(found[0], APPLICANT, language("de"), demo, form="text")
+    with pytest.raises(ValueError, match="HTML"):
+        as_markup(told)
+
+
+def test_a_language_the_package_has_no_words_for_is_not_offered(demo, found):
+    without = replace(demo, wordings={"de": demo.wordings["de"]})
+    with pytest.raises(LanguageNotOffered):
+        tell(found[0], APPLICANT, language("en"), without)
+
+
+def test_the_same_case_gives_the_same_bytes(demo, found):
+    for form in RENDER:
+        first = tell(found[0], CASEWORKER, language("de"), demo, form=form)
+        assert tell(found[0], CASEWORKER, language("de"), demo, form=form) == first
