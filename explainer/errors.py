@@ -156,6 +156,12 @@ class CaseExists(CaseError):
     code = "case.exists"
 
 
+class NotYetDecided(CaseError):
+    """The applicant is told what a person decided; before that there is nothing to tell."""
+
+    code = "case.not_decided"
+
+
 # -- explanations that are withheld -----------------------------------------------------------
 
 
@@ -179,6 +185,12 @@ class ModelFailed(NotExplainable):
     """The model gave no usable answer for this case."""
 
     code = "explanation.model_failed"
+
+
+class PackageReplaced(NotExplainable):
+    """The package this case belongs to is not in force; no newer one speaks in its place."""
+
+    code = "explanation.package_replaced"
 
 
 class OutsideExperience(NotExplainable):
@@ -290,6 +302,18 @@ class LogBehindWitness(LedgerError):
     """The log is shorter than a checkpoint held outside it says: its tail was cut."""
 
     code = "ledger.behind_witness"
+
+
+class RecordsDisagree(LedgerError):
+    """What stands in the tables is not what was sealed in the ledger."""
+
+    code = "ledger.records_disagree"
+
+
+class KeyMissing(LedgerError):
+    """A sealed payload is there, its key is not, and no erasure accounts for that."""
+
+    code = "ledger.key_missing"
 
 
 class IdempotencyConflict(LedgerError):

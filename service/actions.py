@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -26,20 +26,30 @@ from explainer.errors import (
     CaseMalformed,
     DecisionFaulty,
     DecisionIncomplete,
+    LedgerError,
     NotExplainable,
+    NotYetDecided,
+    PackageReplaced,
+    RecordsDisagree,
     SuggestionOutdated,
 )
 from explainer.families.attribute import SEED
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, canonical, minute
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
-from explainer.ledger.verify import Result, read_key, read_outside, verify_database
+from explainer.ledger.verify import Fault, Result, read_key, read_outside, verify_database
 from explainer.packages.package import ModelPackage
 from explainer.pipeline import tell, tell_withheld
 from explainer.text.languages import Language
 from explainer.text.sentences import HumanDecision
 from service.events import log
-from service.permissions import Action, check_may, check_may_see, no_such_case
+from service.permissions import (
+    Action,
+    check_may,
+    check_may_see,
+    check_may_see_any,
+    no_such_case,
+)
 from service.store import records
 from service.store.database import Reading
 from service.store.records import (
@@ -47,6 +57,7 @@ from service.store.records import (
     CaseFile,
     DecisionRow,
     ListedRecord,
+    OpenedEntry,
     OpenedRecord,
     Page,
     RecordFilter,
@@ -117,17 +128,33 @@ def queue(actor: Actor, state: str, page: int, tools: Tools) -> Page[CaseFile]:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """The newest decision of a case, as its sealed entry says it."""
+
+    row: DecisionRow
+    entry: OpenedEntry
+    payload: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCase:
-    """A case with its package, and the newest decision if there is one."""
+    """A case with its package, and the newest decision if there is one.
+
+    `speaks` says whether this package may explain the case: it is in force, or it is the very
+    one the case was decided under. Otherwise it only lends its words, so that the case can be
+    read and decided.
+    """
 
     file: CaseFile
     case: Case
     package: ModelPackage
-    decision: ListedRecord | None
+    speaks: bool
+    decided: Decided | None
 
 
 def open_case(case_id: str, audience: Audience, actor: Actor, tools: Tools) -> OpenCase:
     """The case, if it is theirs. Raises CaseNotFound, also where it may not be seen."""
+    tools.check_intact()
     with tools.store.reading() as tx:
         return _open(tx, case_id, audience, actor, tools)
 
@@ -138,18 +165,49 @@ def _open(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: To
         # the same refusal as for a case that is not theirs
         raise no_such_case()
     check_may_see(actor, file.id, file.unit, audience)
-    package = tools.package(file.package_id)
+    decided = _decided(tx, file)
+    package, speaks = _package_of(file, decided, tools)
     case = read_case(json.loads(file.values_json), package.catalogue)
-    return OpenCase(file, case, package, records.latest_decision(tx, case_id))
+    return OpenCase(file, case, package, speaks, decided)
 
 
-def opened_decision(opened: OpenCase, actor: Actor, tools: Tools) -> records.OpenedEntry:
-    """The newest decision of a case with its note, for those who may see the case."""
-    check_may_see(actor, opened.file.id, opened.file.unit, Audience.CASEWORKER)
-    if opened.decision is None:
-        raise no_such_case()
-    with tools.store.reading() as tx:
-        return records.open_entry(tx, LogName.LEDGER, opened.decision.seq)
+def _decided(tx: Reading, file: CaseFile) -> Decided | None:
+    """The newest decision from its sealed entry. Raises RecordsDisagree where the tables say
+    anything else: what people are told comes from what was sealed."""
+    listed = records.latest_decision(tx, file.id)
+    if listed is None:
+        return None
+    entry = records.open_entry(tx, LogName.LEDGER, listed.seq)
+    if entry.payload is None or not records.agrees_with(listed.row, entry.payload):
+        raise _disagree(listed.seq)
+    seen = records.entry_of_case(tx, file.id, str(entry.payload.get("explanation_entry")))
+    if seen is not None and seen.payload is not None and seen.payload["values"] != file.values_json:
+        raise _disagree(listed.seq)
+    return Decided(listed.row, entry, entry.payload)
+
+
+def _disagree(seq: int) -> RecordsDisagree:
+    return RecordsDisagree(
+        "The tables say something else than what was sealed.",
+        f"entry {seq}",
+        "Have the database examined; `warum ledger verify` checks the sealed records.",
+    )
+
+
+def _package_of(
+    file: CaseFile, decided: Decided | None, tools: Tools
+) -> tuple[ModelPackage, bool]:
+    if decided is not None and decided.entry.leaf.model is not None:
+        return tools.exactly(decided.entry.leaf.model), True
+    in_force = tools.packages.get(file.package_id)
+    if in_force is not None:
+        try:
+            read_case(json.loads(file.values_json), in_force.catalogue)
+        except CaseFaulty:
+            # submitted for an older package with other features
+            return tools.exactly(file.package_digest), False
+        return in_force, True
+    return tools.shelf.last_of(file.package_id), False
 
 
 def decided_cases(tools: Tools) -> list[CaseFile]:
@@ -190,8 +248,13 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     No entry, no page: whatever fails before the commit, nothing is shown.
     """
     opened = open_case(case_id, audience, actor, tools)
+    if audience is Audience.APPLICANT and opened.decided is None:
+        # a suggestion read before a person decided could look like the decision
+        raise NotYetDecided(
+            "Nobody has decided yet.", "case", "The applicant is told once a person decided."
+        )
     now = tools.now()
-    finding = tools.findings.of(opened.case, opened.package, now.date())
+    finding = _find(opened, now, tools)
     decision = _told_decision(opened, audience)
     told = None
     if isinstance(finding, Explanation):
@@ -210,11 +273,19 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     return Shown(opened, told, finding, receipt)
 
 
+def _find(opened: OpenCase, now: datetime, tools: Tools) -> Explanation | NotExplainable:
+    if not opened.speaks:
+        return PackageReplaced(
+            "The package of this case is not in force.", "package", "Decide without the program."
+        )
+    return tools.findings.of(opened.case, opened.package, now.date())
+
+
 def _told_decision(opened: OpenCase, audience: Audience) -> HumanDecision | None:
-    if audience is Audience.CASEWORKER or opened.decision is None:
+    if audience is Audience.CASEWORKER or opened.decided is None:
         return None
-    row = opened.decision.row
-    return HumanDecision(row.outcome, Relation(row.relation))
+    row = opened.decided.row
+    return HumanDecision(row.outcome, Relation(row.relation), row.suggested)
 
 
 def _shown_entry(
@@ -341,7 +412,9 @@ def decide(
     """
     check_may(actor, Action.DECIDE)
     now = tools.now()
-    body = canonical({"case": case_id}) + sent.to_bytes()
+    tools.check_intact()
+    # another person's request is another request, also under the same key
+    body = canonical({"case": case_id, "by": actor.subject}) + sent.to_bytes()
     with tools.store.transaction(now) as tx:
         opened = _open(tx, case_id, Audience.CASEWORKER, actor, tools)
         before = records.replay(tx, idempotency_key, body)
@@ -349,7 +422,7 @@ def decide(
             return Recorded(before.record_id, before.receipt, repeated=True)
         if opened.file.state == DECIDED:
             raise _outdated("The case was decided in the meantime.")
-        seen = _what_was_shown(tx, sent.shown, opened)
+        seen = _what_was_shown(tx, sent.shown, opened) or _shown_last(tx, opened)
         suggested = None if seen is None else (seen.payload or {})["recommendation_class"]
         decision = take_decision(
             suggested=suggested if isinstance(suggested, str) else None,
@@ -369,7 +442,7 @@ def decide(
     return Recorded(row.record_id, receipt, repeated=False)
 
 
-def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> records.OpenedEntry | None:
+def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> OpenedEntry | None:
     """What this case's caseworker was shown, at this position of the ledger; None if nothing."""
     if not place:
         return None
@@ -384,6 +457,18 @@ def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> records.Opened
     if entry.leaf.model != opened.package.identity.digest:
         raise _outdated("The package changed since the page was opened.")
     return entry
+
+
+def _shown_last(tx: Reading, opened: OpenCase) -> OpenedEntry | None:
+    """The newest thing a caseworker was shown of this case: who saw it cannot unsee it."""
+    for entry in reversed(records.entries_of_case(tx, opened.file.id, EntryKind.SHOWN)):
+        if (
+            entry.payload is not None
+            and entry.payload["audience"] == Audience.CASEWORKER.value
+            and entry.leaf.model == opened.package.identity.digest
+        ):
+            return entry
+    return None
 
 
 def _outdated(what: str) -> SuggestionOutdated:
@@ -411,7 +496,7 @@ def _decision_entry(
     opened: OpenCase,
     decision: Decision,
     row: DecisionRow,
-    seen: records.OpenedEntry | None,
+    seen: OpenedEntry | None,
     actor: Actor,
     now: datetime,
     idempotency_key: str,
@@ -498,12 +583,12 @@ def open_record(
     record_id: str,
     purpose: str,
     purpose_text: str,
-    idempotency_key: str,
     actor: Actor,
     tools: Tools,
 ) -> Inspected:
     """Open one record. The purpose is recorded in the access log before anything is shown."""
     check_may(actor, Action.OPEN_RECORD)
+    tools.check_intact()
     faults: list[tuple[str, Any]] = []
     if purpose not in PURPOSES:
         faults.append(
@@ -522,26 +607,26 @@ def open_record(
     if faults:
         raise DecisionFaulty("purpose", faults)
     now = tools.now()
-    body = canonical({"record": record_id, "purpose": purpose, "text": purpose_text})
     with tools.store.transaction(now) as tx:
         record = records.get_record(tx, record_id)
-        if records.replay(tx, idempotency_key, body) is None:
-            entry = Entry(
-                EntryKind.ACCESS,
-                {
-                    "created_at": minute(now),
-                    "record_id": record_id,
-                    "case_ref": record.listed.case_ref,
-                    "unit_id": record.listed.row.unit,
-                    "purpose": purpose,
-                    "purpose_text": purpose_text,
-                    "role": actor.role.value,
-                    "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
-                },
-                case_ref=record.listed.case_ref,
-                idempotency_key=idempotency_key,
-            )
-            records.record_access(tx, entry, case_id=record.listed.row.case_id, body=body)
+        payload = record.entry.payload
+        if payload is None or not records.agrees_with(record.listed.row, payload):
+            raise _disagree(record.listed.seq)
+        entry = Entry(
+            EntryKind.ACCESS,
+            {
+                "created_at": minute(now),
+                "record_id": record_id,
+                "case_ref": record.listed.case_ref,
+                "unit_id": record.listed.row.unit,
+                "purpose": purpose,
+                "purpose_text": purpose_text,
+                "role": actor.role.value,
+                "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
+            },
+            case_ref=record.listed.case_ref,
+        )
+        records.record_access(tx, entry, case_id=record.listed.row.case_id)
         shown = _shown_before(tx, record)
     tools.seals.soon(LogName.ACCESS)
     return Inspected(record, shown)
@@ -564,13 +649,38 @@ def verify(actor: Actor, tools: Tools) -> list[Result]:
 
 
 def verify_files(tools: Tools) -> list[Result]:
-    """Seal both heads, then run the offline verifier with the keys and witnesses beside them."""
+    """Seal both heads, then run the offline verifier with the keys and witnesses beside them.
+
+    Unlike anybody outside it has the keys: so payloads are opened, and the tables the pages are
+    drawn from are compared with what was sealed.
+    """
     tools.seals.now()
     data = tools.settings.data
     keys = [read_key(str(sealer.key)) for sealer in tools.seals.sealers.values()]
     folders = [data / "witness" / name.value for name in LogName]
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
-    return verify_database(data / "warum.sqlite", keys, outside)
+    results = verify_database(data / "warum.sqlite", keys, outside, tools.store.keys.all())
+    ledger = next(result for result in results if result.log == LogName.LEDGER.value)
+    for seq in _rows_that_disagree(tools):
+        fault = Fault(ledger.log, seq, "The tables say something else than what was sealed.")
+        ledger.faults.append(fault)
+        if ledger.first_bad is None or seq < ledger.first_bad.seq:
+            ledger.first_bad = fault
+    return results
+
+
+def _rows_that_disagree(tools: Tools) -> Iterator[int]:
+    with tools.store.reading() as tx:
+        number = 1
+        while (page := records.list_records(tx, RecordFilter(), number)).rows:
+            for listed in page.rows:
+                file = records.get_case(tx, listed.row.case_id)
+                try:
+                    if file is not None:
+                        _decided(tx, file)
+                except LedgerError:
+                    yield listed.seq
+            number += 1
 
 
 def applicant_of(case_id: str) -> Actor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from explainer.errors import ExplainerError
+from explainer.errors import ExplainerError, LogBehindWitness, LogForked
 from explainer.ledger.checkpoint import Sealer, WitnessDirectory
 from explainer.ledger.log import LogName
 from service.events import log
@@ -36,6 +36,8 @@ class Seals:
         self._wanted: set[LogName] = set()
         self._changed = threading.Condition()
         self._closing = False
+        self.broken: ExplainerError | None = None
+        """What was found if the log is no longer the one that was sealed; it stays that way."""
         self._thread = threading.Thread(target=self._run, name="seal", daemon=True)
         self._thread.start()
 
@@ -76,4 +78,6 @@ class Seals:
             with self._one:
                 seal(self._store, name, self.sealers[name], self._witnesses[name])
         except ExplainerError as fault:
+            if isinstance(fault, LogForked | LogBehindWitness):
+                self.broken = fault
             log.error("seal failed", code=fault.code, log=name.value)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from explainer.errors import (
     LanguageError,
-    ModelFailed,
     PackageFaulty,
     SettingsInvalid,
 )
@@ -30,8 +29,9 @@ from service.findings import Findings
 from service.sealing import Seals
 from service.settings import Settings
 from service.store.database import Store
+from service.shelf import Shelf
 from service.store.erasure import finish_erasures
-from service.store.records import record_system
+from service.store.records import check_keys, last_admitted, record_system
 from service.store.seals import guard
 
 DEMO_UNIT = "demo_office"
@@ -45,6 +45,7 @@ class Tools:
     store: Store
     packages: Mapping[str, ModelPackage]
     refused: Mapping[str, PackageFaulty]
+    shelf: Shelf
     findings: Findings
     seals: Seals
     resolver: bytes
@@ -56,16 +57,20 @@ class Tools:
     explainer_digest: str
     now: Callable[[], datetime]
 
-    def package(self, package_id: str) -> ModelPackage:
-        """The package of this id, or ModelFailed: it is not loaded, its cases stay decidable."""
-        try:
-            return self.packages[package_id]
-        except KeyError:
-            raise ModelFailed(
-                "The package of this case is not loaded.",
-                "package",
-                "Have it admitted; `warum doctor` says why it is not.",
-            ) from None
+    def exactly(self, digest: str) -> ModelPackage:
+        """The package of this digest, in force or from the shelf. Raises ModelFailed."""
+        for package in self.packages.values():
+            if package.identity.digest == digest:
+                return package
+        return self.shelf.of_digest(digest)
+
+    def check_intact(self) -> None:
+        """Raise what the sealer found if the log is no longer the one it sealed.
+
+        Then nothing is shown or decided any more: it would be recorded on a dead branch.
+        """
+        if self.seals.broken is not None:
+            raise self.seals.broken
 
     def unit_of(self, package: ModelPackage) -> str:
         """The unit that decides cases of this package; one for all in the demonstration."""
@@ -106,12 +111,15 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
             sealers[name], witnesses[name] = _sealer(data, settings.tenant, name)
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
-        packages, refused = _admitted(settings)
+        check_keys(store)
+        shelf = Shelf(data / "packages")
+        packages, refused = _admitted(settings, shelf)
         tools = Tools(
             settings=settings,
             store=store,
             packages=packages,
             refused=refused,
+            shelf=shelf,
             findings=Findings(settings.deadline),
             seals=Seals(store, sealers, witnesses),
             resolver=_resolver(data),
@@ -128,7 +136,7 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
 
 
 def _admitted(
-    settings: Settings,
+    settings: Settings, shelf: Shelf
 ) -> tuple[dict[str, ModelPackage], dict[str, PackageFaulty]]:
     packages: dict[str, ModelPackage] = {}
     refused: dict[str, PackageFaulty] = {}
@@ -144,11 +152,12 @@ def _admitted(
                 "Two packages have the same id.", package.manifest.id, "Keep one of them."
             )
         packages[package.manifest.id] = package
-    if not packages and refused:
+        shelf.keep(package, folder)
+    if not packages and refused and not shelf.known():
         raise PackageFaulty(
             ", ".join(sorted(refused)), [one for fault in refused.values() for one in fault.faults]
         )
-    if not packages:
+    if not packages and not refused:
         raise SettingsInvalid(
             "There is no package.",
             "WARUM_MODELS",
@@ -158,12 +167,11 @@ def _admitted(
 
 
 def _record_admissions(tools: Tools) -> None:
-    """Each package in force has its entry: once per digest, not once per start."""
-    known = tools.settings.data / "admitted"
-    seen = set(known.read_text("ascii").split()) if known.exists() else set()
-    new = [p for p in tools.packages.values() if p.identity.digest not in seen]
-    for package in new:
+    """Each package in force has its entry: whenever it comes into force, not at every start."""
+    for package in tools.packages.values():
         with tools.store.transaction(tools.now()) as tx:
+            if last_admitted(tx, package.manifest.id) == package.identity.digest:
+                continue
             record_system(
                 tx,
                 Entry(
@@ -178,10 +186,7 @@ def _record_admissions(tools: Tools) -> None:
                     explainer=tools.explainer_digest,
                 ),
             )
-        seen.add(package.identity.digest)
         log.info("package admitted", package=package.manifest.id, digest=package.identity.digest)
-    if new:
-        write_new(known, "\n".join(sorted(seen)).encode("ascii"))
         tools.seals.soon(LogName.LEDGER)
 
 
@@ -204,17 +209,35 @@ def _resolver(data: Path) -> bytes:
     people who may look up who acted.
     """
     public = data / "resolver.pub"
+    aside = data / "resolver.private-take-me-away"
     if not public.exists():
+        if aside.exists():
+            raise SettingsInvalid(
+                "The public half of the resolver key is gone, the private half is here.",
+                str(public),
+                "Put the public half back from a backup; a new pair could open no older record.",
+            )
         private, new_public = generate_resolver()
-        write_new(data / "resolver.private-take-me-away", private)
-        write_new(public, new_public)
-    return public.read_bytes()
+        write_new(aside, private, exclusive=True)
+        write_new(public, new_public, exclusive=True)
+    return _of_length(public, 32)
 
 
-def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
+def _kept(path: Path, make: Callable[[], bytes], *, length: int | None = 32) -> bytes:
     if not path.exists():
         write_new(path, make(), exclusive=True)
-    return path.read_bytes()
+    return _of_length(path, length)
+
+
+def _of_length(path: Path, length: int | None) -> bytes:
+    data = path.read_bytes()
+    if length is not None and len(data) != length:
+        raise SettingsInvalid(
+            f"The key file has {len(data)} bytes instead of {length}.",
+            str(path),
+            "Put it back from a backup.",
+        )
+    return data
 
 
 API_ROLES = ("system", "caseworker", "supervisor")
@@ -226,8 +249,13 @@ def _api_tokens(data: Path) -> dict[str, str]:
     text = _kept(
         path,
         lambda: "".join(f"{role} {secrets.token_urlsafe(24)}\n" for role in API_ROLES).encode(),
+        length=None,
     ).decode()
     pairs = [line.split() for line in text.splitlines() if line]
+    if any(len(pair) != 2 or pair[0] not in API_ROLES for pair in pairs):
+        raise SettingsInvalid(
+            "The file of tokens is damaged.", str(path), "Delete it; a new one is made."
+        )
     return {hashlib.sha256(token.encode()).hexdigest(): role for role, token in pairs}
 
 

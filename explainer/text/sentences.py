@@ -16,6 +16,9 @@ from explainer.text.languages import Language, Status
 from explainer.text.values import clean, day, decimal, isolate, value_in_words
 from explainer.text.wording import VALUE, Wording
 
+_WITHHELD = {OutsideExperience.code: "outside", "explanation.pending": "pending"}
+"""What is said by code; of everything else, that a check failed."""
+
 HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
 
 
@@ -43,6 +46,8 @@ class HumanDecision:
 
     outcome: str
     relation: Relation
+    suggested: str | None
+    """What the person was shown as the suggestion, from the sealed record of the decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def withheld_sentences(
 ) -> Sentences:
     """What is said where there is no explanation: that, and why; no suggestion, no reasons."""
     staff = audience is Audience.CASEWORKER
-    key = "outside" if isinstance(fault, OutsideExperience) else "withheld_all"
+    key = _WITHHELD.get(fault.code, "withheld_all")
     return Sentences(
         audience=audience,
         lang=voice.language.tag,

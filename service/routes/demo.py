@@ -78,6 +78,8 @@ def choose_person(
         case = case or session.case_id or (decided[0] if decided else "")
         if case not in decided:
             return RedirectResponse("/", 303)
+    else:
+        case = ""  # only an applicant is bound to one; what else was sent goes into no cookie
     response = RedirectResponse(HOME[person], 303)
     keep_session(response, replace(session, person=person, case_id=case), tools.secret)
     return response

@@ -20,6 +20,8 @@ def healthz() -> JSONResponse:
 def readyz(request: Request) -> JSONResponse:
     """Packages are admitted, the log is the one that was sealed, cases can be decided."""
     tools = tools_of(request)
+    if tools.seals.broken is not None:
+        return JSONResponse({"status": "broken", "code": tools.seals.broken.code}, 503)
     return JSONResponse(
         {
             "status": "ready",

@@ -106,6 +106,15 @@ class KeyStore:
                 wrapped = reading.execute(query).scalar_one_or_none()
         return None if wrapped is None else self._unwrap(key_id, wrapped)
 
+    def all(self) -> dict[str, bytes | None]:
+        """Return every key by its name, for checking that payloads open."""
+        query = select(_case_key.c.key_id, _case_key.c.wrapped)
+        with storage_errors(WHERE), self._engine.connect() as plain:
+            reading = plain.execution_options(**{READING: True})
+            with reading.begin():
+                rows = reading.execute(query).all()
+        return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
+
     def destroy(self, key_id: str) -> None:
         """Forget the key for good; harmless when it is already gone."""
         with storage_errors(WHERE), self._engine.begin() as connection:

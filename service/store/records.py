@@ -16,12 +16,18 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
-from explainer.errors import CaseExists, CaseNotFound, EntryMalformed, IdempotencyConflict
+from explainer.errors import (
+    CaseExists,
+    CaseNotFound,
+    EntryMalformed,
+    IdempotencyConflict,
+    KeyMissing,
+)
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, append, idempotency_hash
 from explainer.ledger.sealing import open_payload
 from service.store import tables
-from service.store.database import Reading, Transaction
+from service.store.database import Reading, Store, Transaction
 from service.store.erasure import ERASED
 
 PAGE_SIZE = 50
@@ -380,6 +386,8 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     leaf = Leaf.from_bytes(record.leaf)
     payload: Mapping[str, Json] | None = None
     key = None if record.envelope is None else tx.keys.get(record.envelope.key_id)
+    if record.envelope is not None and key is None:
+        raise _key_missing(seq)
     if record.envelope is not None and key is not None:
         value = parse_canonical(open_payload(record.envelope, key, leaf))
         if not isinstance(value, Mapping):
@@ -388,6 +396,56 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     salt = None if payload is None else payload.get("told_salt")
     told_salt = bytes.fromhex(salt) if isinstance(salt, str) else None
     return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
+
+
+def check_keys(store: Store) -> None:
+    """Raise KeyMissing unless every sealed payload of both logs still has its key.
+
+    Erased payloads are gone together with their keys; whatever is left must open.
+    """
+    with store.reading() as tx:
+        table = tables.payload
+        used = tx.connection.execute(
+            select(func.min(table.c.seq), table.c.key_id).group_by(table.c.key_id)
+        ).all()
+        for seq, key_id in used:
+            if tx.keys.get(key_id) is None:
+                raise _key_missing(seq)
+
+
+def _key_missing(seq: int) -> KeyMissing:
+    return KeyMissing(
+        what="A sealed record is there, its key is not, and no erasure accounts for that.",
+        where=f"entry {seq}",
+        mend="Put the key store back from its backup; nothing can be read without it.",
+    )
+
+
+def last_admitted(tx: Reading, package_id: str) -> str | None:
+    """Return the digest of the package of this id that came into force last."""
+    # the exact bytes of a leaf are canonical, so its type is spelled in one way only
+    leaves = enumerate(tx.log(LogName.LEDGER).leaves())
+    found = None
+    for seq in [seq for seq, leaf in leaves if b'"type":"model"' in leaf]:
+        opened = open_entry(tx, LogName.LEDGER, seq)
+        if opened.payload is not None and opened.payload.get("package") == package_id:
+            found = opened.leaf.model
+    return found
+
+
+def agrees_with(row: DecisionRow, payload: Mapping[str, Json]) -> bool:
+    """Whether the tables say of a decision what its sealed payload says."""
+    return (
+        payload.get("record_id") == row.record_id
+        and payload.get("unit_id") == row.unit
+        and payload.get("benefit_type") == row.benefit_type
+        and payload.get("recommendation_class") == row.suggested
+        and payload.get("human_outcome") == row.outcome
+        and payload.get("relation") == row.relation
+        and payload.get("direction") == row.direction
+        and payload.get("reason_codes") == list(row.codes)
+        and payload.get("created_at") == row.decided_on
+    )
 
 
 def _records() -> Select[Any]:

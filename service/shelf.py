@@ -1,0 +1,96 @@
+"""Every package that was ever admitted, kept by its digest.
+
+A case that was decided is told with the package it was decided under, words and all, never with
+a newer one; and a case whose package is refused today can still be read and decided.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from explainer.errors import ExplainerError, ModelFailed, PackageError, StorageFailed
+from explainer.ledger.durable import write_new
+from explainer.packages.admit import admit
+from explainer.packages.package import ModelPackage, read_files
+
+MOST_OPEN = 4
+"""Older packages kept open at once; each holds a model in memory."""
+
+
+class Shelf:
+    """A folder of packages by digest, and for each id the digest admitted last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, ModelPackage] = {}
+
+    def keep(self, package: ModelPackage, source: Path) -> None:
+        """Lay a copy aside, whole or not at all. Raises StorageFailed."""
+        place = self._folder / package.identity.digest
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not place.is_dir():
+                self._copy(package, source, place)
+            write_new(self._last(package.manifest.id), package.identity.digest.encode("ascii"))
+        except OSError as fault:
+            raise StorageFailed(
+                f"The package could not be laid aside ({fault.strerror}).",
+                str(self._folder),
+                "Make room there and start again.",
+            ) from None
+
+    def _copy(self, package: ModelPackage, source: Path, place: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".draft-") as made:
+            draft = Path(made) / "package"
+            files = read_files(source)
+            if files.manifest.digest != package.identity.digest:
+                raise StorageFailed(
+                    "The package changed while it was read.", str(source), "Start again."
+                )
+            for name, data in files.data.items():
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                (draft / name).write_bytes(data)
+            shutil.copyfile(source / "manifest.toml", draft / "manifest.toml")
+            draft.replace(place)
+
+    def of_digest(self, digest: str) -> ModelPackage:
+        """The package of exactly this digest. Raises ModelFailed where it is not to be had."""
+        if digest in self._open:
+            return self._open[digest]
+        place = self._folder / digest
+        try:
+            package = admit(place)
+        except (PackageError, OSError):
+            raise _missing() from None
+        if package.identity.digest != digest:
+            raise _missing()
+        while len(self._open) >= MOST_OPEN:
+            self._open.pop(next(iter(self._open)))
+        self._open[digest] = package
+        return package
+
+    def last_of(self, package_id: str) -> ModelPackage:
+        """The package of this id that was admitted last. Raises ModelFailed."""
+        try:
+            digest = self._last(package_id).read_text("ascii")
+        except (OSError, UnicodeDecodeError):
+            raise _missing() from None
+        return self.of_digest(digest)
+
+    def known(self) -> bool:
+        """Whether any package was ever admitted here."""
+        return any(self._folder.glob("last-*"))
+
+    def _last(self, package_id: str) -> Path:
+        # an id holds small letters, digits and _ only: the manifest is checked for it
+        return self._folder / f"last-{package_id}"
+
+
+def _missing() -> ExplainerError:
+    return ModelFailed(
+        "The package of this case is not to be had.",
+        "package",
+        "Put it back into the folder of packages; `warum doctor` says why it is refused.",
+    )
