@@ -18,7 +18,7 @@ from importlib.metadata import version
 from typing import Any
 
 from explainer.core.case import Case, read_case
-from explainer.core.decision import Actor, Decision, Relation, Role, take_decision
+from explainer.core.decision import Actor, Decision, ReasonCode, Relation, Role, take_decision
 from explainer.core.disclosure import Audience, Told
 from explainer.core.explanation import Explanation
 from explainer.errors import (
@@ -27,6 +27,7 @@ from explainer.errors import (
     DecisionFaulty,
     DecisionIncomplete,
     LedgerError,
+    ModelFailed,
     NotExplainable,
     NotYetDecided,
     PackageReplaced,
@@ -47,7 +48,6 @@ from service.permissions import (
     Action,
     check_may,
     check_may_see,
-    check_may_see_any,
     no_such_case,
 )
 from service.store import records
@@ -63,6 +63,9 @@ from service.store.records import (
     RecordFilter,
 )
 from service.wiring import Tools
+
+NOT_FOR_SUPERVISION = frozenset({ReasonCode.M5.value})
+"""Suspected disadvantage is for the fairness contact, not for the line of command (C8)."""
 
 PURPOSES = ("appeal", "complaint", "audit", "quality_sample")
 PURPOSE_LIMIT = 300
@@ -194,11 +197,15 @@ def _disagree(seq: int) -> RecordsDisagree:
     )
 
 
-def _package_of(
-    file: CaseFile, decided: Decided | None, tools: Tools
-) -> tuple[ModelPackage, bool]:
+def _package_of(file: CaseFile, decided: Decided | None, tools: Tools) -> tuple[ModelPackage, bool]:
     if decided is not None and decided.entry.leaf.model is not None:
-        return tools.exactly(decided.entry.leaf.model), True
+        try:
+            return tools.exactly(decided.entry.leaf.model), True
+        except ModelFailed:
+            # never explained with another one; the decision itself can still be told
+            return tools.packages.get(file.package_id) or tools.shelf.last_of(
+                file.package_id
+            ), False
     in_force = tools.packages.get(file.package_id)
     if in_force is not None:
         try:

@@ -229,6 +229,8 @@ def _verify(options: argparse.Namespace) -> int:
     for key in keys:
         arguments += ["--key", key]
     witness = folder / "witness"
+    if not options.checkpoint:
+        say("note: the checkpoints are the folder's own witness; give those kept elsewhere too.")
     places = [*options.checkpoint, *([witness] if any(witness.rglob("*.note")) else [])]
     for place in places:
         arguments += ["--checkpoint", str(place)]

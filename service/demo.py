@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from explainer.core.case import read_case
 from explainer.core.decision import Actor, Role
 from explainer.core.disclosure import Audience
 from explainer.core.explanation import Explanation
@@ -39,9 +38,8 @@ def walk_through(tools: Tools) -> bool:
         print("Every case is decided. `warum demo --fresh` begins anew.")
         return _verify(tools)
     file = waiting.rows[0]
-    package = tools.package(file.package_id)
     shown = show(file.id, Audience.CASEWORKER, languages()["de"], CASEWORKER, tools)
-    case = read_case(shown.opened.case.to_json(), package.catalogue)
+    package, case = shown.opened.package, shown.opened.case
     finding = explain(case, package, tools.now().date())
     for language in languages().values():
         if language.tag in package.wordings:

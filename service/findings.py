@@ -34,7 +34,7 @@ class Findings:
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="explain")
         self._kept: OrderedDict[tuple[str, str, date], Future[Finding]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -50,7 +50,12 @@ class Findings:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
         try:
-            return future.result(timeout=self._deadline)
+            finding = future.result(timeout=self._deadline)
+            if isinstance(finding, ModelFailed):
+                # what failed once may work the next time
+                with self._lock:
+                    self._kept.pop(key, None)
+            return finding
         except TooSlow:
             return Pending(
                 "The explanation is not ready yet.", "explanation", "Load the page again."

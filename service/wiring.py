@@ -28,8 +28,8 @@ from service.events import log
 from service.findings import Findings
 from service.sealing import Seals
 from service.settings import Settings
-from service.store.database import Store
 from service.shelf import Shelf
+from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, last_admitted, record_system
 from service.store.seals import guard

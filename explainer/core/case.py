@@ -27,6 +27,8 @@ from explainer.errors import (
 Scalar = float | int | str
 """A plain value as the model knows it; choices are their identifiers."""
 
+# free text of another system is shown to people: it must not be able to say anything
+SOURCE_LABEL = re.compile(r"[^\W_][\w \-/()&,']{0,59}")
 REF_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
 
 
@@ -399,7 +401,7 @@ def _read_source(raw: object, where: str) -> Source | None:
         and set(raw) == {"type", "label"}
         and isinstance(raw["type"], str)
         and isinstance(raw["label"], str)
-        and len(raw["label"]) <= 200
+        and SOURCE_LABEL.fullmatch(raw["label"])
         and len(raw["type"]) <= 60
         and _can_be_written(raw["type"] + raw["label"])
     ):
@@ -407,7 +409,8 @@ def _read_source(raw: object, where: str) -> Source | None:
     raise CaseMalformed(
         "The source is not understood.",
         f"{where}.source",
-        'Give {"type": "own_statement", "label": "…"} with at most 200 letters.',
+        'Give {"type": "own_statement", "label": "…"}; a label has at most 60 letters, digits, '
+        "spaces and - / ( ) & , and is no sentence.",
     )
 
 

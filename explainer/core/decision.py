@@ -151,7 +151,7 @@ def take_decision(
         faults.append(("note", _incomplete("note", f"Keep the note to {NOTE_LIMIT} characters.")))
     if ReasonCode.X1 in grounds and not clean:
         faults.append(
-            ("note", GroundsMissing("Code X1 needs a note.", "note", "Say what the ground is."))
+            ("note", GroundsMissing("Code X1 needs a note.", "X1", "Say what the ground is."))
         )
     if ReasonCode.E1 in grounds and not clean and not checklist:
         faults.append(
@@ -159,7 +159,7 @@ def take_decision(
                 "note",
                 GroundsMissing(
                     "Code E1 needs an item of the list or a note.",
-                    "note",
+                    "E1",
                     "Tick what the program does not know, or say it.",
                 ),
             )
@@ -202,7 +202,9 @@ def _grounds(raw: list[str], faults: list[tuple[str, DecisionError]]) -> tuple[R
             (
                 "codes",
                 GroundsMissing(
-                    "A decision needs one to three grounds.", "codes", "Choose one to three."
+                    "A decision needs one to three grounds.",
+                    "many" if grounds else "codes",
+                    "Choose one to three.",
                 ),
             )
         )
@@ -216,16 +218,20 @@ def _check_fits(
     grounds: tuple[ReasonCode, ...],
     faults: list[tuple[str, DecisionError]],
 ) -> None:
-    def contradiction(what: str, mend: str) -> None:
-        faults.append(("relation", DecisionContradicts(what, "relation", mend)))
+    def contradiction(kind: str, what: str, mend: str) -> None:
+        faults.append(("relation", DecisionContradicts(what, kind, mend)))
 
     agrees = relation in (Relation.AGREE, Relation.AGREE_OTHER_REASONS)
     if suggested is None and relation is not Relation.NOT_USED:
-        contradiction("There was no suggestion.", "Choose that it was not used.")
+        contradiction("none", "There was no suggestion.", "Choose that it was not used.")
     elif agrees and outcome != suggested:
-        contradiction("The outcome is not the suggested one.", "Change the outcome or relation.")
+        contradiction(
+            "other", "The outcome is not the suggested one.", "Change the outcome or relation."
+        )
     elif relation is Relation.DEVIATE and outcome == suggested:
-        contradiction("The outcome is the suggested one.", "Change the outcome or relation.")
+        contradiction(
+            "same", "The outcome is the suggested one.", "Change the outcome or relation."
+        )
     elif any(code.group == "A" for code in grounds) and not agrees:
         faults.append(
             (

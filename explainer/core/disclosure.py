@@ -137,8 +137,20 @@ def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) ->
 
 
 def parts_of_100(share: int) -> int:
-    """A share in thousandths as parts of 100, to the nearest five (halves go up)."""
-    return 5 * ((share + 25) // 50)
+    """A share in thousandths as parts of 100, to the nearest five (halves go up).
+
+    It never rounds across the bands of the words: the same number has one word only.
+    """
+    rounded = 5 * ((share + 25) // 50)
+    if share >= 400:
+        return max(rounded, 40)
+    if share >= 150:
+        return min(max(rounded, 15), 35)
+    return min(rounded, 10)
+
+
+def _is_flat(explanation: Explanation) -> bool:
+    return explanation.opening is Opening.FLAT
 
 
 def _pointing(direction: Side | None, side: Side) -> Pointing:
@@ -165,7 +177,8 @@ def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason
         value=None if withheld else finding.value,
         stand_in=feature.stand_in if missing and not withheld else None,
         can_be_supplied=missing and not withheld,
-        parts=parts_of_100(finding.share) if staff else None,
+        # shares of almost nothing get no number either
+        parts=parts_of_100(finding.share) if staff and not _is_flat(explanation) else None,
         decisive=reason.decisive if staff else False,
         proxy_for=feature.proxy_for if staff and proxy else None,
     )

@@ -174,7 +174,6 @@ def choose_reasons(
     findings = _findings(attribution, case, catalogue, policy)
     ordered = sorted(findings.values(), key=lambda finding: finding.rank)
     shown = _shown(ordered, attribution.side, policy)
-    delta = abs(attribution.margin - attribution.line.threshold)
     reasons = tuple(
         Reason(
             finding=finding,
@@ -185,7 +184,7 @@ def choose_reasons(
             and finding.share - (ordered[1].share if len(ordered) > 1 else 0) >= 100,
             decisive=finding.stable
             and finding.direction is attribution.side
-            and abs(finding.phi) >= delta,
+            and _would_cross(finding.phi, attribution),
         )
         for finding in shown
     )
@@ -199,6 +198,11 @@ def choose_reasons(
         _rest(rest_share, left),
         rest_share,
     )
+
+
+def _would_cross(phi: float, attribution: Attribution) -> bool:
+    """Whether the case would lie on the other side of the line without this contribution."""
+    return attribution.line.side(attribution.margin - phi) is not attribution.side
 
 
 def _findings(
@@ -283,8 +287,8 @@ def _opening(attribution: Attribution, ordered: list[Finding], policy: ReasonPol
         return Opening.CLOSE
     if attribution.movement < policy.nearness * scale:
         return Opening.FLAT
-    moved_up = attribution.margin > attribution.comparison.base
-    points_away = moved_up is not (side is Side.ABOVE)
+    moved = attribution.margin - attribution.comparison.base
+    points_away = moved < 0 if side is Side.ABOVE else moved > 0
     same = attribution.comparison.share_above
     if side is Side.BELOW:
         same = 1 - same

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 from explainer.core.attribution import TOLERANCE
 from explainer.core.case import Case, read_case
@@ -82,7 +83,7 @@ def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, b
 
 
 def text_name(case: Case, audience: Audience, tag: str) -> str:
-    return f"{case.ref}.{audience}.{tag}.txt"
+    return f"{quote(case.ref, safe='')}.{audience}.{tag}.txt"
 
 
 def _tags(package: ModelPackage, audience: Audience) -> list[str]:

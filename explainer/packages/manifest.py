@@ -50,6 +50,8 @@ class Manifest:
     trained_with: Mapping[str, str]
     line: DecisionLine
     decision_type: str
+    interim: tuple[str, ...]
+    """Outcomes after which the application is still open: no notice, no remedy yet."""
     background_file: str
     background_rows: int
     background_note: str
@@ -210,7 +212,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
             "classes",
         )
     model.done()
-    line, decision_type = _line(top.table("suggestion"))
+    line, decision_type, interim = _line(top.table("suggestion"))
     background = top.table("background")
     head |= {
         "background_file": background.text("file", "Name the file.", FILE_NAME),
@@ -242,6 +244,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         digest=digest,
         line=line,
         decision_type=decision_type,
+        interim=interim,
         policy=_policy(top.table("reasons")),
         limits=_limits(top.table("limits")),
         offered=tuple(map(str, offered)),
@@ -251,7 +254,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
     )
 
 
-def _line(table: Table) -> tuple[DecisionLine, str]:
+def _line(table: Table) -> tuple[DecisionLine, str, tuple[str, ...]]:
     threshold = table.take("threshold", (float, int), "Give the line in raw margin.")
     if threshold is not None and not math.isfinite(threshold):
         table.fault("The line is not a finite number.", "Give it in raw margin.", "threshold")
@@ -261,8 +264,15 @@ def _line(table: Table) -> tuple[DecisionLine, str]:
         table.fault("Both sides have the same outcome.", "Name two outcomes.", "below")
     favours = table.choice("favours_applicant", ("above", "below"))
     decision_type = table.choice("decision_type", ("bound", "judgement"))
+    interim = table.take("interim", list, "List outcomes that decide nothing yet.", default=[])
+    if not set(map(str, interim)) <= {above, below}:
+        table.fault("It names an outcome that is none.", "Name one of the two.", "interim")
     table.done()
-    return DecisionLine(float(threshold or 0), above, below, Side(favours)), decision_type
+    return (
+        DecisionLine(float(threshold or 0), above, below, Side(favours)),
+        decision_type,
+        tuple(map(str, interim)),
+    )
 
 
 def _policy(table: Table) -> ReasonPolicy:

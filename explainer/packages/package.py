@@ -42,7 +42,7 @@ from explainer.text.wording import (
     translated_wording,
 )
 
-UNLISTED = {"manifest.toml", "manifest.sig"}
+UNLISTED = {"manifest.toml"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,8 @@ above = "can_be_granted"
 below = "check_more_closely"
 favours_applicant = "above"
 decision_type = "bound"
+# outcomes after which the application is still open
+interim = ["check_more_closely"]
 
 # The comparison group: at least 30 rows, in the columns of features.toml.
 [background]

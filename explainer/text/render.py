@@ -104,7 +104,9 @@ def _lines(s: Sentences) -> Iterator[str]:
     yield ""
     yield from s.role
     yield from s.decided
-    yield from (line for line in (s.suggestion, s.comparison, s.withheld or "") if line)
+    yield from (
+        line for line in (s.suggestion, *s.warnings, s.comparison, s.withheld or "") if line
+    )
     yield from s.opening
     for side in ("towards", "away", "unclear"):
         reasons: tuple[ReasonText, ...] = getattr(s, side)

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from explainer.core.case import FeatureCatalogue, Missing, Value
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, ShownReason, ShownRow, View
-from explainer.core.explanation import Strength
-from explainer.errors import NotExplainable, OutsideExperience
+from explainer.core.explanation import Limit, Strength
+from explainer.errors import NotExplainable, OutsideExperience, PackageReplaced
 from explainer.text.catalogs import Catalog
 from explainer.text.languages import Language, Status
 from explainer.text.values import clean, day, decimal, isolate, value_in_words
 from explainer.text.wording import VALUE, Wording
 
-_WITHHELD = {OutsideExperience.code: "outside", "explanation.pending": "pending"}
+_WITHHELD = {
+    OutsideExperience.code: "outside",
+    PackageReplaced.code: "replaced",
+    "explanation.pending": "pending",
+}
 """What is said by code; of everything else, that a check failed."""
 
 HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
@@ -87,6 +91,7 @@ class Sentences:
     role: tuple[str, ...]
     decided: tuple[str, ...]
     suggestion: str
+    warnings: tuple[str, ...]
     comparison: str
     withheld: str | None
     opening: tuple[str, ...]
@@ -108,10 +113,11 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     by_pointing: dict[Pointing, list[ReasonText]] = {pointing: [] for pointing in Pointing}
     for reason in view.reasons:
         by_pointing[reason.pointing].append(_reason(reason, voice))
-    limits = [
-        voice.say(f"told.limit.{limit}", str(view.as_of) if limit == "stale" else None)
-        for limit in view.limits
-    ]
+    # what makes this suggestion unreliable stands beside it, not at the end
+    warnings = [voice.say(f"told.limit.{one}") for one in view.limits if one is not Limit.STALE]
+    limits = []
+    if Limit.STALE in view.limits:
+        limits.append(voice.say("told.limit.stale", str(view.as_of)))
     limits.append(voice.say("staff.told.limits" if staff else "told.limits"))
     if staff:
         limits.append(voice.say("staff.told.linked"))
@@ -122,9 +128,10 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         dir=voice.language.dir,
         banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
-        role=_role(voice),
-        decided=_decided(decision, view.suggestion, voice),
+        role=_role(voice, decision),
+        decided=_decided(decision, voice),
         suggestion=voice.wording[f"outcome|{view.suggestion}|{suggested}"],
+        warnings=tuple(warnings),
         comparison=voice.wording[f"comparison|{'staff' if staff else 'applicant'}"],
         withheld=None,
         opening=(voice.say(f"{own}.opening.{view.opening}"),),
@@ -156,9 +163,10 @@ def withheld_sentences(
         banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
         # where no suggestion was delivered, the program did not help
-        role=() if key == "outside" else _role(voice),
-        decided=_decided(decision, None, voice),
+        role=_role(voice, decision) if key in ("withheld_all", "pending") else (),
+        decided=_decided(decision, voice),
         suggestion="",
+        warnings=(),
         comparison="",
         withheld=voice.say(f"{'staff.told' if staff else 'told'}.{key}"),
         opening=(),
@@ -200,8 +208,10 @@ def value_or_missing(feature: str, value: Value, voice: Voice, *, staff: bool) -
     return value_in_words(voice.catalogue[feature], value.value, voice.wording, voice.catalog)
 
 
-def _role(voice: Voice) -> tuple[str, ...]:
-    return voice.several("told.role_ai" if voice.artificial_intelligence else "told.role")
+def _role(voice: Voice, decision: HumanDecision | None) -> tuple[str, ...]:
+    unused = decision is not None and decision.relation is Relation.NOT_USED
+    key = "told.role_unused" if unused and decision and decision.suggested else "told.role"
+    return voice.several(f"{key}_ai" if voice.artificial_intelligence else key)
 
 
 def translation_banner(catalog: Catalog, language: Language) -> str | None:
@@ -212,18 +222,14 @@ def translation_banner(catalog: Catalog, language: Language) -> str | None:
     return catalog.sentence("told.reviewed" if reviewed else "told.unreviewed")
 
 
-def _decided(
-    decision: HumanDecision | None, suggestion: str | None, voice: Voice
-) -> tuple[str, ...]:
+def _decided(decision: HumanDecision | None, voice: Voice) -> tuple[str, ...]:
     if decision is None:
         return ()
     function, office = voice.wording["contact|function"], voice.wording["contact|office"]
     who = isolate(voice.say("told.comma").join((function, office)))
     said = [voice.say("told.decided_by", who)]
-    if suggestion is not None:
-        if decision.relation is Relation.NOT_USED:
-            said.append(voice.say("told.unused"))
-        elif decision.outcome != suggestion:
+    if decision.suggested is not None and decision.relation is not Relation.NOT_USED:
+        if decision.outcome != decision.suggested:
             said.append(voice.say("told.differs"))
         elif decision.relation is Relation.AGREE_OTHER_REASONS:
             said.append(voice.say("told.same_other"))
@@ -304,6 +310,7 @@ def _row(row: ShownRow, voice: Voice) -> RowText:
         value=written,
         missing=row.value.missing is not None,
         effect=effect,
-        bar=sign * row.parts,
+        # a bar for hardly any influence would look like one for little
+        bar=0 if row.strength is Strength.HARDLY else sign * row.parts,
         shown=row.told,
     )

@@ -15,6 +15,7 @@ from explainer.core.forms import view_form, withheld_form
 from explainer.errors import LanguageNotOffered, NotExplainable
 from explainer.text.languages import Language, language
 from service.actions import (
+    NOT_FOR_SUPERVISION,
     SentDecision,
     Shown,
     decide,
@@ -204,6 +205,7 @@ def records(
 ) -> RecordsOut:
     """Override records, newest first. No parameter narrows them to a member of staff, and the
     case number is none either: it would stand in an address."""
+    code = None if code in NOT_FOR_SUPERVISION else code
     wanted = RecordFilter(period=period, unit=unit, relation=relation, code=code)
     listed = list_records(wanted, page, actor, tools_of(request))
     return RecordsOut(
@@ -221,7 +223,7 @@ def records(
                 outcome=one.row.outcome,
                 relation=one.row.relation,
                 direction=one.row.direction,
-                codes=list(one.row.codes),
+                codes=[code for code in one.row.codes if code not in NOT_FOR_SUPERVISION],
                 entry=one.seq,
             )
             for one in listed.rows

@@ -37,7 +37,7 @@ def application(request: Request) -> Response:
         "post": tuple(wording["contact|address"].splitlines()),
     }
     german_href = None if language.is_source else f"{request.url.path}?lang=de"
-    if opened.decision is None:
+    if opened.decided is None:
         # nothing about the program before a person has decided: it could look like a decision
         return page(
             request,
@@ -50,7 +50,7 @@ def application(request: Request) -> Response:
             german_href=german_href,
         )
     shown = show(session.case_id, Audience.APPLICANT, language, session.actor, tools)
-    row = opened.decision.row
+    row = opened.decided.row
     return page(
         request,
         "public/applicant.html",
@@ -60,6 +60,7 @@ def application(request: Request) -> Response:
         decision={
             "outcome": wording[f"outcome|{row.outcome}|decided"],
             "day": day(at(row.decided_on).date(), language.locale),
+            "interim": row.outcome in package.manifest.interim,
             "reasons": (),
             "lang": language.tag,
             "dir": language.dir,

@@ -12,15 +12,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from explainer.core.case import Feature, Value
 from explainer.core.decision import ReasonCode, Relation
 from explainer.core.disclosure import Audience
 from explainer.errors import DecisionFaulty, ExplainerError, IdempotencyConflict, SuggestionOutdated
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
-from explainer.text.sentences import provenance_parts, value_or_missing
-from explainer.text.values import clean, day, moment
-from service.actions import OpenCase, SentDecision, decide, opened_decision, queue, show
+from explainer.text.sentences import Voice, provenance_parts, value_or_missing
+from explainer.text.values import clean, day, moment, value_in_words
+from service.actions import OpenCase, SentDecision, decide, queue, show
 from service.permissions import Action
 from service.store.records import DECIDED, OPEN, PAGE_SIZE
 from service.web.pages import language_for, page
@@ -174,11 +175,12 @@ def _case_page(
         form=form or {"outcome": "", "relation": "", "codes": (), "facts": (), "note": ""},
         hidden_fields=(("shown", str(shown.receipt.seq)),),
         idempotency_key=secrets.token_urlsafe(24),
-        decided=_decided(request, opened, language),
+        decided=_decided(opened, language),
+        saved=bool(opened.decided) and "saved" in request.query_params,
     )
 
 
-def _data_rows(opened: OpenCase, voice: Any) -> list[DataRow]:
+def _data_rows(opened: OpenCase, voice: Voice) -> list[DataRow]:
     """The data in the order of the application, never by influence."""
     rows = []
     for feature in opened.package.catalogue:
@@ -188,7 +190,8 @@ def _data_rows(opened: OpenCase, voice: Any) -> list[DataRow]:
             DataRow(
                 voice.wording.label(feature.name),
                 voice.wording.texts.get(f"feature|{feature.name}|help", ""),
-                value_or_missing(feature.name, value, voice, staff=True),
+                value_or_missing(feature.name, value, voice, staff=True)
+                + _used(feature, value, voice),
                 value.missing is not None,
                 source,
                 as_of,
@@ -198,14 +201,19 @@ def _data_rows(opened: OpenCase, voice: Any) -> list[DataRow]:
     return rows
 
 
-def _decided(request: Request, opened: OpenCase, language: Language) -> dict[str, Any] | None:
-    if opened.decision is None:
+def _used(feature: Feature, value: Value, voice: Voice) -> str:
+    """What the program put in the place of a missing value; "" where nothing was missing."""
+    if value.missing is None or feature.stand_in is None:
+        return ""
+    words = value_in_words(feature, feature.stand_in, voice.wording, voice.catalog)
+    return " " + voice.say("staff.told.used", words)
+
+
+def _decided(opened: OpenCase, language: Language) -> dict[str, Any] | None:
+    if opened.decided is None:
         return None
-    tools = tools_of(request)
-    entry = opened_decision(opened, session_of(request).actor, tools)
+    entry, payload, row = opened.decided.entry, opened.decided.payload, opened.decided.row
     wording = opened.package.wording(language)
-    row = opened.decision.row
-    payload = entry.payload or {}
     checklist = wording.part("checklist")
     facts = payload.get("facts_considered", [])
     return {
@@ -264,7 +272,7 @@ def decision(
         # no field is at fault, and a decided case has none: the link leads to the heading
         errors = (("entscheidung", words.sentence(f"staff.error.{fault.code}")),)
         return _case_page(request, case_id, form=_form(sent), errors=errors, status=409)
-    return RedirectResponse(f"/cases/{case_id}", 303)
+    return RedirectResponse(f"/cases/{case_id}?saved=1", 303)
 
 
 def _form(sent: SentDecision) -> dict[str, Any]:
@@ -282,6 +290,7 @@ def _words(request: Request, field: str, fault: ExplainerError) -> str:
     key = fault.code
     if key == "decision.incomplete":
         key = f"decision.incomplete.{field}"
-    elif key == "decision.grounds_missing" and field == "note":
-        key = "decision.note_missing"
+    elif key in ("decision.grounds_missing", "decision.contradicts"):
+        # several situations share a code; each has words of its own
+        key = f"{key}.{fault.where}"
     return words.sentence(f"staff.error.{key}")

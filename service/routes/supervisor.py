@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from explainer.core.disclosure import Audience, Told
-from explainer.errors import DecisionFaulty, IdempotencyConflict
+from explainer.errors import DecisionFaulty
 from explainer.ledger.verify import Result
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.values import clean, day, moment
 from service.actions import (
+    NOT_FOR_SUPERVISION,
     PURPOSES,
     Inspected,
     list_records,
@@ -46,7 +46,7 @@ def search_records(
     request: Request,
     form_token: Annotated[str, Form()] = "",
     case_number: Annotated[str, Form(max_length=64)] = "",
-    period: Annotated[str, Form(max_length=7)] = "",
+    period: Annotated[str, Form(max_length=40)] = "",
     unit: Annotated[str, Form(max_length=64)] = "",
     relation: Annotated[str, Form(max_length=64)] = "",
     code: Annotated[str, Form(max_length=8)] = "",
@@ -76,7 +76,7 @@ def _records_page(request: Request, wanted: dict[str, str], number: int) -> Resp
         period=(wanted["period"] or None) if not errors else None,
         unit=wanted["unit"] or None,
         relation=wanted["relation"] or None,
-        code=wanted["code"] or None,
+        code=wanted["code"] if wanted["code"] not in ("", *NOT_FOR_SUPERVISION) else None,
     )
     listed = list_records(narrowed, number, session_of(request).actor, tools)
     units = {
@@ -95,7 +95,10 @@ def _records_page(request: Request, wanted: dict[str, str], number: int) -> Resp
         filter=wanted,
         units=list(units.items()),
         relations=RELATIONS,
-        code_groups=CODE_GROUPS,
+        code_groups=[
+            (letter, [code for code in codes if code not in NOT_FOR_SUPERVISION])
+            for letter, codes in CODE_GROUPS
+        ],
         filtered=any(wanted.values()),
         page={"number": number, "count": max(1, -(-listed.total // PAGE_SIZE))},
     )
@@ -110,7 +113,7 @@ def _row(
         "benefit": _labels(request, one, language)["benefit"],
         "unit": units.get(one.row.unit, one.row.unit),
         "relation": one.row.relation,
-        "codes": one.row.codes,
+        "codes": [code for code in one.row.codes if code not in NOT_FOR_SUPERVISION],
         "href": f"/records/{one.row.record_id}",
     }
 
@@ -161,7 +164,6 @@ def _purpose_page(
         record={"case_number": record.case_ref, "open_href": f"/records/{record_id}"},
         purposes=PURPOSES,
         form=form,
-        idempotency_key=secrets.token_urlsafe(24),
     )
 
 
@@ -170,7 +172,6 @@ def record(
     request: Request,
     record_id: str,
     form_token: Annotated[str, Form()] = "",
-    idempotency_key: Annotated[str, Form(max_length=128)] = "",
     purpose: Annotated[str, Form(max_length=64)] = "",
     purpose_text: Annotated[str, Form()] = "",
 ) -> Response:
@@ -184,17 +185,13 @@ def record(
             record_id,
             purpose,
             reason,
-            idempotency_key or secrets.token_urlsafe(24),
             session_of(request).actor,
             tools_of(request),
         )
-    except (DecisionFaulty, IdempotencyConflict) as fault:
-        fields = (
-            [field for field, _ in fault.faults]
-            if isinstance(fault, DecisionFaulty)
-            else ["purpose"]
+    except DecisionFaulty as faulty:
+        errors = tuple(
+            (field, words.sentence(f"staff.error.{field}")) for field, _ in faulty.faults
         )
-        errors = tuple((field, words.sentence(f"staff.error.{field}")) for field in fields)
         form = {"purpose": purpose, "purpose_text": reason}
         return _purpose_page(request, record_id, form, errors, 422)
     return page(
@@ -229,11 +226,12 @@ def _opened(
         "suggestion": labels["suggestion"] if row.suggested else "",
         "outcome": labels["outcome"],
         "relation": row.relation,
-        "codes": row.codes,
+        "codes": [code for code in row.codes if code not in NOT_FOR_SUPERVISION],
         "facts": tuple(checklist.get(str(f), str(f)) for f in facts)
         if isinstance(facts, list)
         else (),
-        "note": payload.get("free_text", ""),
+        # a note beside such a ground would tell what the ground must not
+        "note": "" if NOT_FOR_SUPERVISION & set(row.codes) else payload.get("free_text", ""),
         "purpose": purpose,
         "purpose_text": text,
         "model": f"{payload.get('model_id', '')} {payload.get('model_version', '')}".strip(),
@@ -297,6 +295,7 @@ def _verdict(results: list[Result], checked_at: str) -> dict[str, Any]:
         "entries": sum(one.size for one in results),
         "erased": sum(one.counts.get("ERASED", 0) for one in results),
         "checked_at": checked_at,
+        "log": "" if bad is None else bad.log,
         "first_bad": None if bad is None or bad.first_bad is None else bad.first_bad.seq,
         "problem": "" if bad is None else _problem(bad),
         "checkpoints": [

@@ -45,8 +45,12 @@ class Guarded:
             await self._app(scope, receive, send)
             return
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
@@ -61,15 +65,17 @@ class Guarded:
             return
         try:
             await self._app(scope, _limited(receive, _limit(scope)), send_with_headers)
-        except Exception:
-            # answered and logged already, without what it may quote; a server that saw it would
-            # print it whole
-            log.debug("ended with an error")
+        except Exception as fault:
+            # logged already, without what it may quote; a server that saw it would print it whole
+            log.error("ended with an error", kind=type(fault).__name__)
+            if not started:
+                # not even the error page could be made
+                last = PlainTextResponse("Es ist ein Fehler aufgetreten. Something failed.", 500)
+                await last(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if host not in self._hosts:
+        if _host(headers.get("host", "")) not in self._hosts:
             # a name that was pointed at this machine by somebody else (DNS rebinding)
             return PlainTextResponse("This address is not served here.", 421)
         if scope["method"] not in SAFE:
@@ -87,7 +93,16 @@ def _same_site(headers: Headers) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+    return origin is not None and origin.partition("://")[2] == headers.get("host")
+
+
+def _host(header: str) -> str:
+    """The name in a Host header, "" where it is no plain name with a port."""
+    try:
+        parts = urlsplit(f"//{header}")
+        return "" if parts.username is not None or parts.path else parts.hostname or ""
+    except ValueError:
+        return ""
 
 
 def _limit(scope: Scope) -> int:

@@ -80,7 +80,10 @@ def page(
             form_token=form_token(request),
             path=path,
             errors=list(errors),
-            banner=translation_banner(catalog(language), language),
+            # a page that carries a told document has that document's own
+            banner=None
+            if context.get("told_html")
+            else translation_banner(catalog(language), language),
             **context,
         )
     )

@@ -76,7 +76,7 @@ class Service:
         whole = ["-m", "service.start", "serve"]
         return subprocess.Popen(
             [sys.executable, *(whole if self.whole else [str(INCUBATOR)])],
-            cwd=INCUBATOR.parents[2],
+            cwd=self.data.parent,
             env={
                 **environment,
                 "WARUM_DEMO": "1",

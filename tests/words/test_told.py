@@ -159,7 +159,7 @@ def test_how_a_person_decided_is_said_beside_the_suggestion(
     voice = demo.voice(language(tag), staff=False)
     suggested = found[0].suggestion
     (other,) = set(demo.manifest.outcomes) - {suggested}
-    decision = HumanDecision(suggested if outcome == "same" else other, relation)
+    decision = HumanDecision(suggested if outcome == "same" else other, relation, suggested)
     body = tell(found[0], APPLICANT, language(tag), demo, form="text", decision=decision).body
     text = body.decode()
     assert [each for each in SAID if voice.say(each) in text] == ([key] if key else [])

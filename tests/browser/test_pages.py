@@ -1,0 +1,196 @@
+"""Each page × offered language × light and dark × wide and narrow: what a program can check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from walking import WALKS, Stop, be, open_first_case
+from windows import OpenPage
+
+pytestmark = pytest.mark.browser
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OPTIONS = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+GUISES = [("light", 1280), ("dark", 1280), ("dark", 320), ("light", 320)]
+
+OVERFLOW = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize(("pages", "tag", "walk"), WALKS, ids=[f"{w[0]}-{w[1]}" for w in WALKS])
+def test_every_page_in_every_guise(
+    open_page: OpenPage, pages: str, tag: str, walk: Callable[[Page, str], Iterator[Stop]]
+) -> None:
+    page, axe, seen, faults = open_page(), Axe(), [], []
+    for stop in walk(page, tag):
+        assert page.locator("html").get_attribute("lang") == tag
+        for scheme, width in GUISES:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            where = f"{stop.name}, {tag}, {scheme}, {width}"
+            faults += [f"{where}: {fault}" for fault in axe_faults(axe, page)]
+            if page.evaluate(OVERFLOW):
+                faults.append(f"{where}: wider than the window")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        seen.append(stop.name)
+    assert len(seen) == len(set(seen)) == (14 if pages == "staff" else 5)
+    assert faults == []
+
+
+def axe_faults(axe: Axe, page: Page) -> list[str]:
+    response: dict[str, Any] = axe.run(page, options=OPTIONS).response
+    return [
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for rule in response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def test_axe_finds_something_where_there_is_something(open_page: OpenPage) -> None:
+    """A check that cannot fail proves nothing."""
+    page = open_page()
+    page.goto("/")
+    page.evaluate("() => document.querySelector('h1').replaceWith(document.createElement('img'))")
+    found = axe_faults(Axe(), page)
+    assert any(fault.startswith("image-alt") for fault in found)
+    assert any(fault.startswith("page-has-heading-one") for fault in found)
+
+
+# Everything that has sides, read twice: as it is, and with the direction of writing turned. What
+# was left must be right. axe does not look at this.
+MIRROR = """() => {
+  const root = document.documentElement, before = root.dir;
+  const own = element => !element.closest('svg') && element.closest('[dir]') === root;
+  const all = [...document.body.querySelectorAll('*')].filter(own);
+  const sides = (s, side) => ['padding', 'margin'].map(n => s[n + side])
+    .concat(s['border' + side + 'Width'], s[side.toLowerCase()]).join();
+  const snap = () => all.flatMap(element => [null, '::before', '::after'].map(part => {
+    const s = getComputedStyle(element, part);
+    if (part && s.content === 'none') return null;
+    return [sides(s, 'Left'), sides(s, 'Right'), s.textAlign];
+  }));
+  root.dir = 'ltr'; const a = snap();
+  root.dir = 'rtl'; const b = snap();
+  root.dir = before;
+  const wrong = [];
+  a.forEach((x, at) => {
+    const y = b[at];
+    if (x === null || y === null) return;
+    const fixed = ['left', 'right'].includes(x[2]) && x[2] === y[2];
+    if (x[0] !== y[1] || x[1] !== y[0] || fixed) {
+      const element = all[Math.floor(at / 3)];
+      wrong.push(`${element.tagName}.${element.className} ${x} | ${y}`);
+    }
+  });
+  return [all.length, wrong];
+}"""
+
+
+def test_right_to_left_is_a_mirror(open_page: OpenPage) -> None:
+    page = open_page()
+    for walk, tag in ((WALKS[4][2], "ar"), (WALKS[0][2], "de")):
+        for stop in walk(page, tag):
+            for width in (1280, 320):
+                page.set_viewport_size({"width": width, "height": 900})
+                count, wrong = page.evaluate(MIRROR)
+                assert count > 30
+                assert wrong == [], f"{stop.name}, {width}"
+            page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_bars_turn_with_the_direction_of_writing(open_page: OpenPage) -> None:
+    page = open_page()
+    be(page, "caseworker")
+    open_first_case(page)
+    page.locator("details summary").first.click()
+    transform = "() => getComputedStyle(document.querySelector('svg.xb')).transform"
+    assert page.evaluate(transform) == "none"
+    page.evaluate("() => { document.documentElement.dir = 'rtl' }")
+    told = "() => { document.querySelector('.w-told').dir = 'rtl' }"
+    page.evaluate(told)
+    assert page.evaluate(transform) == "matrix(-1, 0, 0, 1, 0, 0)"
+
+
+def fonts_of(page: Page, selector: str) -> dict[str, bool]:
+    """Fonts that really drew the text of an element, and whether each is one of ours."""
+    session = page.context.new_cdp_session(page)
+    session.send("DOM.enable")
+    session.send("CSS.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    node = session.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+    used = session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+    return {font["familyName"]: font["isCustomFont"] for font in used}
+
+
+@pytest.mark.parametrize(
+    ("tag", "family"), [("ar", "Noto Sans Arabic"), ("de", "Fira Sans"), ("en", "Fira Sans")]
+)
+def test_the_font_that_is_meant_is_the_font_that_draws(
+    open_page: OpenPage, tag: str, family: str
+) -> None:
+    page = open_page()
+    be(page, "applicant", tag)
+    page.evaluate("() => document.fonts.ready")
+    for selector in ("h1", ".w-outcome", ".w-reason__text", ".w-suggestion"):
+        used = fonts_of(page, selector)
+        assert any(name.startswith(family) for name in used), (selector, used)
+        assert all(used.values()), f"{selector}: a font of this machine drew some of it: {used}"
+
+
+def test_print_shows_what_is_folded_and_no_form(open_page: OpenPage) -> None:
+    page = open_page()
+    be(page, "caseworker")
+    open_first_case(page)
+    visible = """() => {
+      const table = document.querySelector('table.xb-table'), row = table.rows[3];
+      return table.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})
+        && row.getBoundingClientRect().height > 5;
+    }"""
+    assert not page.evaluate(visible), "folded on the screen"
+    page.emulate_media(media="print")
+    assert page.evaluate(visible), "a print that leaves out the table would say less"
+    for part in ("main form", ".w-demo", ".w-languages", ".w-skip"):
+        assert not page.locator(part).first.is_visible(), f"{part} is printed"
+    assert page.locator(".w-suggestion").is_visible()
+    # for and against differ also without colour: filled, and outlined
+    fills = page.evaluate(
+        """() => ['.xb-pro', '.xb-con'].map(part => {
+             const bar = document.querySelector(part);
+             return bar === null ? part : getComputedStyle(bar).fill;
+           })"""
+    )
+    assert fills[0] != fills[1]
+
+
+def test_everything_is_large_enough_to_hit(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 320, "height": 900})
+    be(page, "caseworker")
+    open_first_case(page)
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('input:not([type=hidden]), button, select, summary')]
+             .map(e => [e.name || e.tagName, e.getBoundingClientRect()])
+             .filter(([, box]) => box.width && (box.width < 24 || box.height < 24))
+             .map(([name, box]) => `${name} ${box.width}×${box.height}`)"""
+    )
+    assert small == []
+
+
+def test_wider_spaced_text_still_fits(open_page: OpenPage) -> None:
+    """WCAG 1.4.12: a reader's own spacing must not push anything out of the window."""
+    page = open_page(viewport={"width": 320, "height": 900}, bypass_csp=True)
+    spacing = (
+        "* { line-height: 1.5 !important; letter-spacing: .12em !important; "
+        "word-spacing: .16em !important } p { margin-block-end: 2em !important }"
+    )
+    be(page, "caseworker")
+    for path in ("/cases", None, "/verify"):
+        if path is None:
+            page.goto("/cases")
+            page.locator(".w-list__link").first.click()
+        else:
+            page.goto(path)
+        page.add_style_tag(content=spacing)
+        assert not page.evaluate(OVERFLOW), path
