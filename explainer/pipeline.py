@@ -15,7 +15,7 @@ from explainer.core.explanation import Explanation, choose_reasons
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage
-from explainer.text.checker import check_agrees
+from explainer.text.checker import check_agrees, check_complete
 from explainer.text.languages import Language
 from explainer.text.render import render_html, render_text
 from explainer.text.sentences import (
@@ -76,6 +76,7 @@ def tell(
     sentences: Sentences = to_sentences(view, voice, decision)
     told: Told = RENDER[form](sentences, language)
     check_agrees(told, view, voice)
+    check_complete(told, sentences)
     return told
 
 

@@ -1,8 +1,10 @@
 """Reads a rendered text back and compares it with the numbers; fails closed.
 
-The final bytes are read, not the sentences they were made from: what is found there (feature,
-direction, order, strength, value) is recovered by matching every sentence of the package, with
-its slot as a wildcard. A text that says more, less or anything else is not shown.
+Twice, in two ways. `check_agrees` reads the final bytes and recovers feature, direction, order,
+strength and value of every reason by matching each sentence of the package, with its slot as a
+wildcard; these are compared with the view. `check_complete` goes through the whole text, the
+folded table and its bars included: nothing may be missing, and between the sentences nothing may
+stand but the headings.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from html.parser import HTMLParser
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
 from explainer.core.explanation import Opening, Rest, Strength
 from explainer.errors import TextDisagrees
-from explainer.text.sentences import Voice
+from explainer.text.sentences import Sentences, Voice
 from explainer.text.values import (
     FIRST_STRONG_ISOLATE,
     LEFT_TO_RIGHT_ISOLATE,
@@ -30,6 +32,10 @@ LONGEST = 200
 """Characters of the longest value that is looked for in a sentence."""
 
 _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
+_DRAWN = ("svg", "span")
+"""What may be hidden from reading aloud: drawings, whose words stand beside them."""
+_BARS = {"xb-pro": 1, "xb-con": -1}
+_BETWEEN = re.compile(r"[\s\-–:().·]*")
 _MARKS = str.maketrans("", "", FIRST_STRONG_ISOLATE + LEFT_TO_RIGHT_ISOLATE + POP_ISOLATE)
 
 
@@ -44,26 +50,35 @@ class _Read:
 
 
 class _Text(HTMLParser):
-    """The words of an HTML fragment. The folded table is not prose and is left out."""
+    """The words of an HTML fragment, those of the folded table apart, and its bars."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.words: list[str] = []
-        self._folded = 0
+        self.folded: list[str] = []
+        self.bars: list[int] = []
+        self._depth = 0
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._folded += tag == "details"
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if {"hidden", "style"} & set(given) or ("aria-hidden" in given and tag not in _DRAWN):
+            raise _disagrees("words that are hidden")
+        self._depth += tag == "details"
+        if tag == "rect" and given.get("class") in _BARS:
+            self.bars.append(_BARS[str(given["class"])] * int(given.get("width") or 0))
         if tag != "bdi":
-            self.words.append("\n")
+            self._add("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        self._folded -= tag == "details"
+        self._depth -= tag == "details"
         if tag != "bdi":
-            self.words.append("\n")
+            self._add("\n")
 
     def handle_data(self, data: str) -> None:
-        if not self._folded:
-            self.words.append(data)
+        self._add(data)
+
+    def _add(self, words: str) -> None:
+        (self.folded if self._depth else self.words).append(words)
 
 
 def check_agrees(told: Told, view: View, voice: Voice) -> None:
@@ -98,13 +113,69 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
             raise _disagrees(f"a reason of kind {key} is missing or was added")
 
 
+def check_complete(told: Told, sentences: Sentences) -> None:
+    """Raise TextDisagrees unless `told` says every sentence, in order, and nothing else."""
+    body = told.body.decode()
+    table = ""
+    if told.media_type.startswith("text/html"):
+        parser = _parsed(body)
+        body, table = "".join(parser.words), "".join(parser.folded)
+        if parser.bars != [row.bar for row in sentences.rows if row.bar]:
+            raise _disagrees("another bar in the table")
+    frame = [*sentences.heading.values(), *sentences.frame.values()]
+    frame = sorted({*frame, *(word.upper() for word in frame)}, key=len, reverse=True)
+    prose = list(_prose(sentences))
+    rows = [text for row in sentences.rows for text in (row.label, row.value, row.effect)]
+    if told.media_type.startswith("text/html"):
+        _nothing_else(_squeeze(body), [*prose, *sentences.correct, *sentences.contact], frame)
+        _nothing_else(_squeeze(table), rows, frame)
+    else:
+        said = [*prose, *rows, *sentences.correct, *sentences.contact]
+        _nothing_else(_squeeze(body), said, frame)
+
+
+def _prose(s: Sentences) -> Iterator[str]:
+    """Every sentence in the order in which it is read."""
+    yield from filter(None, (s.banner, *s.role, *s.decided, s.suggestion, *s.warnings))
+    yield from filter(None, (s.comparison, s.withheld, *s.opening))
+    for reason in (*s.towards, *s.away, *s.unclear):
+        yield from filter(None, (reason.label, reason.text, reason.strength, reason.parts))
+        yield from reason.notes
+        yield from filter(None, (reason.provenance,))
+    yield from filter(None, (s.rest, *s.limits))
+
+
+def _nothing_else(text: str, said: list[str], frame: list[str]) -> None:
+    at = 0
+    for sentence in map(_squeeze, said):
+        found = text.find(sentence, at)
+        if found < 0:
+            raise _disagrees("a sentence is missing or stands elsewhere")
+        _only_frame(text[at:found], frame)
+        at = found + len(sentence)
+    _only_frame(text[at:], frame)
+
+
+def _only_frame(between: str, frame: list[str]) -> None:
+    """Nothing but headings and the marks around them."""
+    for words in frame:
+        between = between.replace(_squeeze(words), " ")
+    if not _BETWEEN.fullmatch(between):
+        raise _disagrees("words that nobody wrote")
+
+
+def _parsed(body: str) -> _Text:
+    parser = _Text()
+    parser.feed(body)
+    parser.close()
+    return parser
+
+
 def _plain(told: Told) -> str:
+    """The prose, without the folded table."""
     body = told.body.decode()
     if told.media_type.startswith("text/html"):
-        parser = _Text()
-        parser.feed(body)
-        parser.close()
-        body = "".join(parser.words)
+        body = "".join(_parsed(body).words)
     return _squeeze(body)
 
 

@@ -23,6 +23,20 @@ _WITHHELD = {
 }
 """What is said by code; of everything else, that a check failed."""
 
+FRAME = (
+    "quoted",
+    "not_shown",
+    "table",
+    "caption",
+    "information",
+    "value",
+    "effect",
+    "towards",
+    "away",
+    "above",
+)
+"""Words around the sentences a caseworker reads; an applicant's document needs headings only."""
+
 HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
 
 
@@ -88,6 +102,7 @@ class Sentences:
     dir: str
     banner: str | None
     heading: Mapping[str, str]
+    frame: Mapping[str, str]
     role: tuple[str, ...]
     decided: tuple[str, ...]
     suggestion: str
@@ -128,6 +143,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         dir=voice.language.dir,
         banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
+        frame={key: voice.say(f"staff.frame.{key}") for key in FRAME} if staff else {},
         role=_role(voice, decision),
         decided=_decided(decision, voice),
         suggestion=voice.wording[f"outcome|{view.suggestion}|{suggested}"],
@@ -162,6 +178,7 @@ def withheld_sentences(
         dir=voice.language.dir,
         banner=translation_banner(voice.catalog, voice.language),
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
+        frame={key: voice.say(f"staff.frame.{key}") for key in FRAME} if staff else {},
         # where no suggestion was delivered, the program did not help
         role=_role(voice, decision) if key in ("withheld_all", "pending") else (),
         decided=_decided(decision, voice),

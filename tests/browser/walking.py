@@ -13,17 +13,20 @@ SAVE = {"de": "Entscheidung speichern", "en": "Save decision"}
 def be(page: Page, person: str, tag: str = "de") -> None:
     """Choose a person on the bar of the demonstration."""
     page.goto(f"/?lang={tag}")
-    page.locator(f".w-demo button[value={person}]").click()
+    with page.expect_navigation():
+        page.locator(f".w-demo button[value={person}]").click()
 
 
 def open_first_case(page: Page) -> None:
     page.goto("/cases")
-    page.locator(".w-list__link").first.click()
+    with page.expect_navigation():
+        page.locator(".w-list__link").first.click()
 
 
 def submit(page: Page) -> None:
     """Press the one button of the form that changes something."""
-    page.locator(".w-form button[type=submit]").click()
+    with page.expect_navigation():
+        page.locator(".w-form button[type=submit]").click()
 
 
 def suggested(page: Page) -> str:
