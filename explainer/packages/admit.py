@@ -24,7 +24,7 @@ from explainer.errors import (
     WordingIncomplete,
 )
 from explainer.families.attribute import raw_row
-from explainer.packages.package import ModelPackage, open_package
+from explainer.packages.package import ModelPackage, open_package, survey
 from explainer.text.languages import language
 
 FEWEST_GOLDEN = 50
@@ -49,7 +49,12 @@ def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
 
     Raises PackageFaulty with every fault found.
     """
-    package = open_package(folder)
+    try:
+        package = open_package(folder)
+    except PackageFaulty as first:
+        # opening stops where nothing may be trusted any more; a person mends all faults at once
+        found = {str(fault): fault for fault in (*first.faults, *survey(folder))}
+        raise PackageFaulty(first.where, found.values()) from None
     faults: list[PackageError] = []
     cases = _golden_cases(package)
     if len(package.golden) < FEWEST_GOLDEN:

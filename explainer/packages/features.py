@@ -51,7 +51,12 @@ def read_features(parsed: Mapping[str, Any]) -> FeatureCatalogue:
 def _feature(table: Table) -> Feature:
     name = table.text("name", "Small letters, digits and _.", IDENTIFIER)
     kind = Kind(table.choice("kind", tuple(Kind)))
-    feature_class = FeatureClass(table.choice("class", tuple(FeatureClass)))
+    feature_class = FeatureClass(
+        # neutral first: a class that is not understood must not ask for a norm as well
+        table.choice(
+            "class", tuple(sorted(FeatureClass, key=lambda c: c is not FeatureClass.NEUTRAL))
+        )
+    )
     if feature_class is FeatureClass.PROTECTED_NOT_ALLOWED:
         table.fault(
             "A protected characteristic may not be an input.",

@@ -185,14 +185,18 @@ def read_manifest(data: bytes) -> Manifest:
 
 def _manifest(top: Table, digest: str) -> Manifest:
     head = {
-        "id": top.text("id", "Small letters, digits and _.", IDENTIFIER),
+        "id": top.text("id", "Write it in small letters, digits and _.", IDENTIFIER),
         "version": top.text("version", 'Give, say, "1.0.0".'),
         "owner": top.text("owner", "Say which office answers for the package."),
         "created": top.take("created", date, "Give a date such as 2026-03-01."),
         "licence": top.text("licence", "Say under which terms it may be used."),
         "purpose": top.text("purpose", "Say in a sentence what the model is for."),
-        "benefit_type": top.text("benefit_type", "Small letters, digits and _.", IDENTIFIER),
-        "unit": top.text("unit", "The unit that decides by default.", IDENTIFIER),
+        "benefit_type": top.text(
+            "benefit_type", "Write it in small letters, digits and _.", IDENTIFIER
+        ),
+        "unit": top.text(
+            "unit", "Name the unit that decides, in small letters, digits and _.", IDENTIFIER
+        ),
         "artificial_intelligence": top.take("artificial_intelligence", bool, "Say true or false."),
     }
     model = top.table("model")

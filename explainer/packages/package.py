@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -194,6 +194,57 @@ def open_package(folder: Path) -> ModelPackage:
     return ModelPackage(manifest, catalogue, model, wordings, golden, texts)
 
 
+def survey(folder: Path) -> list[PackageError]:
+    """Every fault that can be found without trusting the digests, for people who prepare one.
+
+    Manifest, texts, comparison group and recorded cases are read as they lie there; the model
+    itself is parsed only once its bytes are the ones the manifest names.
+    """
+    faults: list[PackageError] = []
+    data: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            data[path.relative_to(folder).as_posix()] = read_once(path)
+    manifest: Manifest | None = None
+    try:
+        manifest = read_manifest(data.get("manifest.toml", b""))
+        read_files(folder)
+    except PackageFaulty as several:
+        faults += several.faults
+    files = PackageFiles(folder, manifest, data) if manifest is not None else None
+    parsed: dict[str, dict[str, Any]] = {}
+    for name in ("features.toml", "wording.toml"):
+        try:
+            parsed[name] = parse_toml(data.get(name, b""), name)
+        except PackageError as fault:
+            faults.append(fault)
+    try:
+        catalogue = read_features(parsed.get("features.toml", {}))
+    except PackageFaulty as several:
+        faults += several.faults
+        try:
+            source = source_wording(parsed.get("features.toml", {}), parsed.get("wording.toml", {}))
+            check_texts(source, "features.toml and wording.toml")
+        except PackageError as fault:
+            faults.append(fault)
+        return faults
+    checks: list[Callable[[], object]] = [lambda: read_golden(data.get("golden/cases.jsonl", b""))]
+    if files is not None:
+        background = data.get(files.manifest.background_file, b"")
+        checks.append(lambda: read_background(background, catalogue))
+        if len(parsed) == 2:
+            features, agency = parsed["features.toml"], parsed["wording.toml"]
+            _wordings(files, catalogue, features, agency, faults)
+    for one in checks:
+        try:
+            one()
+        except PackageFaulty as several:
+            faults += several.faults
+        except PackageError as fault:
+            faults.append(fault)
+    return faults
+
+
 def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
     """The recorded cases of golden/cases.jsonl. Raises ManifestInvalid with the line."""
     found = []
@@ -313,7 +364,9 @@ def _wordings(
     if missing:
         faults.append(
             ManifestInvalid(
-                f"{len(missing)} German texts are missing: {', '.join(missing)}.",
+                f"{len(missing)} German texts are missing:"
+                + "".join(f"\n      {key}" for key in missing)
+                + "\n     ",
                 "features.toml and wording.toml",
                 "Write each as a label or as a whole sentence.",
             )

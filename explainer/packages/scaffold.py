@@ -115,6 +115,7 @@ def new_package(folder: Path, artefact: Path) -> list[str]:
         (draft / "wording.toml").write_text(_wording(), "utf-8")
         (draft / "background.csv").write_text(",".join(i.name for i in inputs) + "\n", "utf-8")
         (draft / "golden" / "cases.jsonl").write_text("", "utf-8")
+        (draft / "golden" / "README.md").write_text(_golden(inputs), "utf-8")
         (draft / "CARD.md").write_text(_card(identifier), "utf-8")
         seal(draft)
         if folder.exists():
@@ -253,6 +254,31 @@ def _wording() -> str:
         '[comparison]\napplicant = ""\nstaff = ""\n\n'
         f"{outcomes}\n[contact]\n{contact}\n"
     )
+
+
+def _golden(inputs: list[InputColumn]) -> str:
+    values = ", ".join(f'"{column.name}": …' for column in inputs)
+    return f"""\
+# Recorded cases
+
+At least 50 lines in `cases.jsonl`, one case a line, with the numbers the bare pipeline gives in the
+environment where it was trained:
+
+    {{"case": {{"ref": "A-1", "values": {{{values}}}}}, "margin": 0.25, "probability": 0.56}}
+
+In the training environment, with `frame` a DataFrame of cases that were not trained on:
+
+    import json
+    margins = pipeline.decision_function(frame)
+    probabilities = pipeline.predict_proba(frame)[:, 1]
+    with open("cases.jsonl", "w") as file:
+        for number, (row, m, p) in enumerate(zip(frame.to_dict("records"), margins, probabilities)):
+            line = {{"case": {{"ref": f"A-{{number}}", "values": row}}}}
+            line |= {{"margin": float(m), "probability": float(p)}}
+            print(json.dumps(line), file=file)
+
+A missing value is `{{"missing": "not_given"}}`, never NaN.
+"""
 
 
 def _card(identifier: str) -> str:

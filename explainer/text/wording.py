@@ -137,12 +137,17 @@ def translated_wording(language: Language, source: Mapping[str, str], po: bytes)
         texts[key] = text
     if faults:
         raise WordingIncomplete(
-            f"{len(faults)} texts cannot be used: {'; '.join(faults)}.",
+            f"{len(faults)} texts cannot be used:{_each(faults)}",
             where,
             "Translate each, with the same slots, and remove fuzzy marks.",
         )
     check_texts(texts, where)
     return Wording(language, texts)
+
+
+def _each(faults: Iterable[str]) -> str:
+    """One fault a line: there may be hundreds."""
+    return "".join(f"\n      {fault}." for fault in faults) + "\n     "
 
 
 def needed_keys(catalogue: FeatureCatalogue, outcomes: Iterable[str]) -> Iterable[tuple[str, bool]]:
@@ -185,7 +190,7 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
             faults.append(f"{key} has its slot elsewhere than after a colon")
     if faults:
         raise WordingIncomplete(
-            f"{len(faults)} texts cannot be used: {'; '.join(faults)}.",
+            f"{len(faults)} texts cannot be used:{_each(faults)}",
             where,
             "Only {value} may stand in a reason, once, after a colon; no markup anywhere.",
         )
