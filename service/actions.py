@@ -48,6 +48,7 @@ from service.permissions import (
     Action,
     check_may,
     check_may_see,
+    check_may_see_any,
     no_such_case,
 )
 from service.store import records
@@ -163,6 +164,8 @@ def open_case(case_id: str, audience: Audience, actor: Actor, tools: Tools) -> O
 
 
 def _open(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: Tools) -> OpenCase:
+    # before the look-up: the answer to a role that sees no case may not tell which cases there are
+    check_may_see_any(actor, audience)
     file = records.get_case(tx, case_id)
     if file is None:
         # the same refusal as for a case that is not theirs

@@ -83,7 +83,7 @@ def view_form(view: View, told: Told) -> dict[str, Any]:
         "case": {"ref": view.case_ref},
         "suggestion": {"outcome": view.suggestion},
         "opening": view.opening.value,
-        "reasons": [_shown(reason) for reason in view.reasons],
+        "reasons": [_shown(reason, staff=view.table is not None) for reason in view.reasons],
         "remainder": view.rest.value,
         "limits": [limit.value for limit in view.limits],
         "text": told.body.decode(),
@@ -130,7 +130,7 @@ def _finding(finding: Finding, explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _shown(reason: ShownReason) -> dict[str, Any]:
+def _shown(reason: ShownReason, *, staff: bool) -> dict[str, Any]:
     form: dict[str, Any] = {
         "rank": reason.rank,
         "pointing": reason.pointing.value,
@@ -142,7 +142,9 @@ def _shown(reason: ShownReason) -> dict[str, Any]:
     if reason.stand_in is not None:
         form["stand_in"] = reason.stand_in
     if reason.parts is not None:
-        form |= {"parts_of_100": reason.parts, "decisive": reason.decisive}
+        form["parts_of_100"] = reason.parts
+    if staff:
+        form["decisive"] = reason.decisive
         if reason.proxy_for is not None:
             form["proxy_for"] = reason.proxy_for
     return form

@@ -88,7 +88,9 @@ def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, b
 
 
 def text_name(case: Case, audience: Audience, tag: str) -> str:
-    return f"{quote(case.ref, safe='')}.{audience}.{tag}.txt"
+    # a manifest names no file with two dots in a row
+    ref = quote(case.ref, safe="").replace("..", "%2E%2E")
+    return f"{ref}.{audience}.{tag}.txt"
 
 
 def _tags(package: ModelPackage, audience: Audience) -> list[str]:

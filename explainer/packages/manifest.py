@@ -19,7 +19,7 @@ from explainer.families.limits import LimitRules
 
 PROTOCOL = 1
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
-FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*(/[A-Za-z0-9_][A-Za-z0-9_.%-]*)*")
 
 
 @dataclass(frozen=True, slots=True)

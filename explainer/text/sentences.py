@@ -127,7 +127,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     own = "staff" if staff else "told"
     by_pointing: dict[Pointing, list[ReasonText]] = {pointing: [] for pointing in Pointing}
     for reason in view.reasons:
-        by_pointing[reason.pointing].append(_reason(reason, voice))
+        by_pointing[reason.pointing].append(_reason(reason, voice, staff=staff))
     # what makes this suggestion unreliable stands beside it, not at the end
     warnings = [voice.say(f"told.limit.{one}") for one in view.limits if one is not Limit.STALE]
     limits = []
@@ -260,7 +260,7 @@ def _contact(voice: Voice) -> tuple[str, ...]:
     return (*lines, *voice.wording["contact|address"].splitlines())
 
 
-def _reason(reason: ShownReason, voice: Voice) -> ReasonText:
+def _reason(reason: ShownReason, voice: Voice, *, staff: bool) -> ReasonText:
     strength = voice.say(f"told.strength.{reason.strength}")
     if reason.withheld or reason.feature is None or reason.value is None:
         return ReasonText("", voice.say("told.withheld_one"), "", strength, "", "", ())
@@ -283,11 +283,11 @@ def _reason(reason: ShownReason, voice: Voice) -> ReasonText:
         parts=parts,
         # where there is no value, there is nothing that came from somewhere
         provenance="" if missing else provenance(reason.value, voice),
-        notes=_notes(reason, voice),
+        notes=_notes(reason, voice, staff=staff),
     )
 
 
-def _notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
+def _notes(reason: ShownReason, voice: Voice, *, staff: bool) -> tuple[str, ...]:
     notes = []
     if reason.feature is not None and reason.value is not None and reason.value.missing is not None:
         feature = voice.catalogue[reason.feature]
@@ -298,7 +298,7 @@ def _notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
             stand_in = value_in_words(feature, reason.stand_in, voice.wording, voice.catalog)
             notes.append(voice.say("told.stand_in", isolate(stand_in)))
         supply = voice.wording.supply(reason.feature)
-        if supply and reason.parts is None:
+        if supply and not staff:
             notes.append(supply)
     if reason.leading:
         notes.append(voice.say("told.leading"))

@@ -25,11 +25,13 @@ def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> d
     say where a text belongs, and are the message contexts of the translations.
     Raises WordingIncomplete for numbers, lists and the like where a text belongs.
     """
+    rows = features.get("feature")
+    known = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     wrong = [
         f"{feature.get('name')}.{part}.{key}"
-        for feature in features.get("feature", ())
+        for feature in known
         for part in ("choice_labels", *_REASON_TABLES)
-        for key, text in feature.get(part, {}).items()
+        for key, text in _table(feature, part).items()
         if not isinstance(text, str)
     ]
     wrong += _not_texts(wording, "")
@@ -40,15 +42,15 @@ def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> d
             "Put each into quotation marks.",
         )
     texts: dict[str, str] = {}
-    for feature in features.get("feature", ()):
+    for feature in known:
         at = f"feature|{feature.get('name')}"
         for plain in ("label", "help", "supply"):
             if isinstance(feature.get(plain), str):
                 texts[f"{at}|{plain}"] = feature[plain]
-        for choice, label in feature.get("choice_labels", {}).items():
+        for choice, label in _table(feature, "choice_labels").items():
             texts[f"{at}|choice|{choice}"] = label
         for table, suffix in _REASON_TABLES.items():
-            for outcome, sentence in feature.get(table, {}).items():
+            for outcome, sentence in _table(feature, table).items():
                 texts[f"{at}|reason|{outcome}{suffix}"] = sentence
     renamed = {"source_labels": "source", "proxy_labels": "proxy"}
     for part, table in wording.items():
@@ -59,6 +61,12 @@ def source_wording(features: Mapping[str, Any], wording: Mapping[str, Any]) -> d
             for key, text in flat.items()
         }
     return texts
+
+
+def _table(feature: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """A table of a feature; that it is none was said where features.toml is read."""
+    table = feature.get(part, {})
+    return table if isinstance(table, Mapping) else {}
 
 
 def _not_texts(table: Mapping[str, Any], above: str) -> Iterator[str]:

@@ -149,7 +149,9 @@ def test_print_shows_what_is_folded_and_no_form(open_page: OpenPage) -> None:
     page.emulate_media(media="print")
     expect(table).to_be_visible()  # a print that leaves it out would say less
     assert table.locator("tbody tr").last.bounding_box()["height"] > 5
-    for part in ("main form", ".w-demo", ".w-languages", ".w-skip"):
+    # what it is stays on the paper: a demonstration
+    assert page.locator(".w-demo__text").is_visible()
+    for part in ("main form", ".w-demo__form", ".w-languages", ".w-skip"):
         assert not page.locator(part).first.is_visible(), f"{part} is printed"
     assert page.locator(".w-suggestion").is_visible()
     # for and against differ also without colour: filled, and outlined

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from offices import CASES, Office, demo_settings, open_office
+from offices import CASES, Office, demo_settings, elsewhere, open_office
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
@@ -53,7 +53,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel) 
     folder = tmp_path_factory.mktemp("standing")
     small = write_package(folder / "small_benefit", small_model)
     settings = demo_settings(folder / "data", find_package("unemployment_benefit"), small)
-    office = open_office(settings, 40)
+    office = elsewhere(open_office(settings, 40))
     office.decided(0)
     yield office
     office.tools.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -124,3 +124,16 @@ def open_office(settings: Settings, count: int) -> Office:
         for golden in package.golden[:count]
     )
     return Office(tools, cases)
+
+
+def elsewhere(office: Office) -> Office:
+    """The same office, the cases of its small package in another unit.
+
+    The demonstration has one unit for all; that there are others is written into the database.
+    """
+    office.sql("UPDATE case_file SET unit = 'test_office' WHERE package_id = 'small_benefit'")
+    cases = tuple(
+        replace(case, unit="test_office") if case.package_id == "small_benefit" else case
+        for case in office.cases
+    )
+    return Office(office.tools, cases)

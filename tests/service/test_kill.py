@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -212,15 +213,9 @@ def check_ledger(service: Service, acknowledged: dict[str, dict[str, Any]]) -> N
 
 
 @pytest.fixture
-def demo_office_package(tmp_path: Path, small_model: Any) -> Path:
-    """The small package, in the unit of the demonstration's caseworker: it starts faster."""
-    from trained import write_package
-
-    return write_package(
-        tmp_path / "small_benefit",
-        small_model,
-        manifest=lambda text: text.replace('unit = "test_office"', 'unit = "demo_office"'),
-    )
+def package(make_package: Callable[[], Path]) -> Path:
+    """The small package: it is admitted faster than that of the demonstration."""
+    return make_package()
 
 
 def kill_side_by_side(services: list[Service], kills: int, seed: int) -> None:
@@ -237,24 +232,18 @@ def kill_side_by_side(services: list[Service], kills: int, seed: int) -> None:
         check_ledger(service, acknowledged)
 
 
-def test_ten_times_killed_between_click_and_answer(
-    tmp_path: Path, demo_office_package: Path
-) -> None:
-    services = [Service(tmp_path / f"data-{at}", demo_office_package) for at in range(2)]
+def test_ten_times_killed_between_click_and_answer(tmp_path: Path, package: Path) -> None:
+    services = [Service(tmp_path / f"data-{at}", package) for at in range(2)]
     kill_side_by_side(services, kills=5, seed=1)
 
 
-def test_killed_as_a_person_starts_it(tmp_path: Path, demo_office_package: Path) -> None:
-    service = Service(tmp_path / "data", demo_office_package, whole=True)
+def test_killed_as_a_person_starts_it(tmp_path: Path, package: Path) -> None:
+    service = Service(tmp_path / "data", package, whole=True)
     kill_side_by_side([service], kills=1, seed=3)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10, 20, 2))
-def test_often_killed_between_click_and_answer(
-    tmp_path: Path, demo_office_package: Path, seed: int
-) -> None:
-    services = [
-        Service(tmp_path / f"data-{at}", demo_office_package, whole=True) for at in range(2)
-    ]
+def test_often_killed_between_click_and_answer(tmp_path: Path, package: Path, seed: int) -> None:
+    services = [Service(tmp_path / f"data-{at}", package, whole=True) for at in range(2)]
     kill_side_by_side(services, kills=8, seed=seed)

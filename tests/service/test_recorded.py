@@ -12,8 +12,13 @@ from sqlalchemy import event
 from trained import write_package
 from visiting import Answer, check_problem
 
+from explainer.core.decision import Actor, Role
+from explainer.core.disclosure import Audience
+from explainer.errors import SuggestionOutdated
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.sealing import told_commitment
+from explainer.text.languages import languages
+from service.actions import SentDecision, decide, show
 
 KEY = "a-random-key-of-a-request"
 
@@ -249,7 +254,7 @@ def test_a_decision_is_one_record_one_entry_and_a_receipt(standing: Office) -> N
             "note": "Gespräch am Montag",
         },
     )
-    assert (answer.status, answer.headers["location"]) == (303, f"/cases/{case.id}")
+    assert (answer.status, answer.headers["location"]) == (303, f"/cases/{case.id}?saved=1")
     (entry,) = office.decisions(case)
     assert entry.payload["human_outcome"] == other
     assert entry.payload["recommendation_class"] == suggested
@@ -302,7 +307,7 @@ def test_the_same_form_twice_is_one_decision(standing: Office) -> None:
     }
     for _ in range(3):
         answer = visitor.post(action, fields)
-        assert (answer.status, answer.headers["location"]) == (303, f"/cases/{case.id}")
+        assert (answer.status, answer.headers["location"]) == (303, f"/cases/{case.id}?saved=1")
     assert len(office.decisions(case)) == 1
     answer = visitor.post(action, {**fields, "outcome": "check_more_closely"})
     assert answer.status == 409
@@ -498,7 +503,9 @@ def test_what_was_shown_must_belong_to_this_case(standing: Office) -> None:
     visitor.get(f"/cases/{case.id}")
     suggested, _ = suggestion(office)
     of_other = visitor.get(f"/cases/{other.id}").hidden(f"/cases/{other.id}/decision")["shown"]
-    of_applicant = office.machine("system").get(f"/cases/{case.id}/explanation").json()["entry"]
+    applicant = office.visitor("applicant", office.cases[0].id)
+    applicant.get("/application")
+    of_applicant = office.size() - 1
     admission = office.entries(EntryKind.MODEL)[0].leaf.seq
     form = {"outcome": suggested, "relation": "agree", "codes": ["A1"]}
     path = f"/cases/{case.id}/decisions"
@@ -524,16 +531,7 @@ def test_what_another_package_said_is_outdated(make_office, tmp_path, small_mode
         manifest=lambda text: text.replace('version = "1.0.0"', 'version = "1.1.0"'),
     )
     before = make_office(first, cases=1)
-    machine = before.machine("caseworker")
-    # the demonstration's caseworker is of another unit: this one is shown by an action
-    from explainer.core.decision import Actor, Role
-    from explainer.core.disclosure import Audience
-    from explainer.errors import SuggestionOutdated
-    from explainer.text.languages import languages
-    from service.actions import SentDecision, decide, show
-
-    assert machine.get(f"/cases/{before.cases[0].id}/explanation").status in (403, 404)
-    actor = Actor("somebody", Role.CASEWORKER, unit="test_office")
+    actor = Actor("somebody", Role.CASEWORKER, unit="demo_office")
     german = languages()["de"]
     shown = show(before.cases[0].id, Audience.CASEWORKER, german, actor, before.tools)
     before.tools.close()

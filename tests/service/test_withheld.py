@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import skops.io
 from conftest import MakeOffice
-from offices import Office
+from offices import Office, decide_by_form
 from trained import write_package
 
 from explainer.errors import TextDisagrees
@@ -21,17 +21,12 @@ from service.demo import SYSTEM
 from service.findings import Findings
 from service.store.records import CaseFile
 
-UNIT = ('unit = "test_office"', 'unit = "demo_office"')
 FAILED = "Eine Prüfung ist fehlgeschlagen."
-
-
-def in_demo_unit(text: str) -> str:
-    return text.replace(*UNIT)
 
 
 @pytest.fixture
 def small_office(make_office: MakeOffice, make_package: Any) -> Office:
-    return make_office(make_package(manifest=in_demo_unit))
+    return make_office(make_package())
 
 
 def with_package(office: Office, package: Any, **changes: Any) -> Office:
@@ -132,9 +127,7 @@ def test_a_case_outside_of_what_the_model_knows(standing: Office) -> None:
 def test_a_model_that_fails(small_office: Office, tmp_path: Path, small_model: Any) -> None:
     """The model answers otherwise than when it was admitted: a broken tree, a broken library."""
     package = next(iter(small_office.tools.packages.values()))
-    broken = admit(
-        write_package(tmp_path / "broken" / "small_benefit", small_model, manifest=in_demo_unit)
-    )
+    broken = admit(write_package(tmp_path / "broken" / "small_benefit", small_model))
     booster = broken.explained.model
     # the fitted object is reached through what the package holds, however it holds it
     for name in dir(booster):
@@ -167,7 +160,7 @@ def test_a_text_that_says_another_thing(small_office: Office) -> None:
 
 
 def test_an_explanation_that_is_not_ready(make_office: MakeOffice, make_package: Any) -> None:
-    office = make_office(make_package(manifest=in_demo_unit), deadline=0.0)
+    office = make_office(make_package(), deadline=0.0)
     says = "Die Erklärung ist noch nicht fertig. Sie können ohne sie entscheiden."
     visitor, case = office.visitor("caseworker"), office.cases[0]
     page = visitor.get(f"/cases/{case.id}")
@@ -187,7 +180,7 @@ def test_an_explanation_that_is_not_ready(make_office: MakeOffice, make_package:
 def test_a_late_explanation_is_there_later(make_office: MakeOffice, make_package: Any) -> None:
     import time
 
-    office = make_office(make_package(manifest=in_demo_unit), deadline=0.0)
+    office = make_office(make_package(), deadline=0.0)
     visitor = office.visitor("caseworker")
     path = f"/cases/{office.cases[0].id}"
     assert not visitor.get(path).all("p", class_="w-suggestion")
@@ -199,23 +192,34 @@ def test_a_late_explanation_is_there_later(make_office: MakeOffice, make_package
     assert page.all("p", class_="w-suggestion")
 
 
-def test_a_package_that_is_gone_leaves_its_cases_readable_as_a_list(
+def test_a_package_that_is_gone_leaves_its_cases_decidable(
     make_office: MakeOffice, make_package: Any
 ) -> None:
-    """The queue and the records stay; the case itself answers with words, not with a crash."""
-    first = make_office(make_package(manifest=in_demo_unit), cases=2)
-    case = first.decided(0)
+    """A package taken out of force lends its words; it explains nothing any more."""
+    first = make_office(make_package(), cases=2)
+    decided = first.decided(0)
     first.tools.close()
     other = make_package(
         "other_benefit",
-        manifest=lambda text: in_demo_unit(text).replace('id = "small', 'id = "other'),
+        manifest=lambda text: text.replace('id = "small', 'id = "other'),
     )
     office = make_office(other, cases=0)
+    assert "T-001" in office.visitor("caseworker").get("/cases").text
+    case, before = first.cases[1], office.size()
     visitor = office.visitor("caseworker")
-    assert "T-001" in visitor.get("/cases").text
-    assert case.case_ref in office.visitor("supervisor").get("/records").text
-    assert visitor.get(f"/cases/{first.cases[1].id}").status == 503
-    assert office.visitor().get("/").status == 200
+    page = visitor.get(f"/cases/{case.id}")
+    assert page.status == 200
+    assert not page.all("p", class_="w-suggestion")
+    (entry,) = office.entries(since=before)
+    assert entry.payload["recommendation_class"] is None
+    assert entry.payload["withheld"]
+    action = f"/cases/{case.id}/decision"
+    form = {**page.hidden(action), "outcome": "can_be_granted", "codes": ["M6"]}
+    assert visitor.post(action, {**form, "relation": "not_used"}).status == 303
+    # what was decided under it is still told with it
+    told = office.visitor("applicant", decided.id).get("/application")
+    assert told.all("p", class_="w-suggestion")
+    assert decided.case_ref in office.visitor("supervisor").get("/records").text
 
 
 def test_the_api_says_that_it_is_withheld_and_nothing_more(small_office: Office) -> None:
@@ -223,6 +227,7 @@ def test_the_api_says_that_it_is_withheld_and_nothing_more(small_office: Office)
     case = submit(
         {**golden.case, "ref": "T-other", "reported": {"margin": 99.0}}, SYSTEM, small_office.tools
     )
+    decide_by_form(small_office.visitor("caseworker"), case.id)
     for role, audience in (("caseworker", "caseworker"), ("system", "applicant")):
         answer = small_office.machine(role).get(f"/cases/{case.id}/explanation?audience={audience}")
         assert answer.status == 200

@@ -26,6 +26,8 @@ class Row:
     unstable: tuple[str, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
+    turns: bool = True
+    """Whether the same holds with every sign turned."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,12 @@ RULES = (
                 facts={"base": 5.0, "share_above": 0.5},
             ),
             Row({"A": 3.0, "B": -2.0}, "mixed", facts={"share_above": 0.9}),
+            Row(
+                {"A": 3.0, "B": -3.0},
+                "mixed",
+                "Together they point nowhere.",
+                facts={"base": 5.0, "share_above": 0.9},
+            ),
             Row({"A": 3.0, "B": -1.0}, "mixed", "Exactly 0.25.", facts=FAR),
             Row({"A": 751.0, "B": -249.0}, "clear", "Just below.", facts=FAR),
             Row({"A": 3.0, "B": -1.0}, "clear", "No clear direction.", ("B",), FAR),
@@ -255,12 +263,25 @@ RULES = (
         "What decided",
         "Caseworkers are told where a single reason carries the case over the line: it points "
         "towards the suggestion, its direction is clear, and without its movement the case would "
-        "lie on the line or beyond it. Applicants are not told, because they would read it as a "
+        "lie on the other side. A score exactly on the line belongs to the upper side. Applicants are not told, because they would read it as a "
         "promise.",
         "decided",
         (
             Row({"A": 2.0, "B": 1.0}, "A", facts={"base": -1.5}),
-            Row({"A": 2.0, "B": 1.0}, "A", "Exactly to the line.", facts={"base": -1.0}),
+            Row(
+                {"A": 2.0, "B": 1.0},
+                "",
+                "It would lie on the line, which belongs to this side.",
+                facts={"base": -1.0},
+                turns=False,
+            ),
+            Row(
+                {"A": -2.0, "B": -1.0},
+                "A",
+                "It would lie on the line, which belongs to the other side.",
+                facts={"base": 1.0},
+                turns=False,
+            ),
             Row({"A": 2.0, "B": 1.0}, "", facts={"base": -0.5}),
             Row({"A": 2.0, "B": 2.0}, "A B", "Each of two.", facts={"base": -3.0}),
             Row({"A": 2.0, "B": -1.0}, "A", "Never one that points away.", facts={"base": -0.5}),

@@ -11,7 +11,16 @@ from factories import VALUES, catalogue, choice, feature, raw_case
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explainer.core.case import Case, FeatureCatalogue, Kind, Missing, Source, Value, read_case
+from explainer.core.case import (
+    SOURCE_LABEL,
+    Case,
+    FeatureCatalogue,
+    Kind,
+    Missing,
+    Source,
+    Value,
+    read_case,
+)
 from explainer.errors import CaseError, CaseFaulty
 
 CANARY = "Kanarienvogel"
@@ -99,6 +108,24 @@ ONE_FAULT = [
     (
         "source too long",
         raw_case(age={"value": 33, "source": {"type": "t", "label": CANARY * 20}}),
+        MALFORMED,
+        "age.source",
+    ),
+    (
+        "source that is a sentence",
+        raw_case(age={"value": 33, "source": {"type": "t", "label": f"{CANARY}. Ihr Alter"}}),
+        MALFORMED,
+        "age.source",
+    ),
+    (
+        "source that steers the page",
+        raw_case(age={"value": 33, "source": {"type": "t", "label": f"{CANARY}\u202e"}}),
+        MALFORMED,
+        "age.source",
+    ),
+    (
+        "type with half a character",
+        raw_case(age={"value": 33, "source": {"type": "\ud800", "label": "x"}}),
         MALFORMED,
         "age.source",
     ),
@@ -241,12 +268,13 @@ def values_of(each) -> st.SearchStrategy:
         plain = st.integers(int(each.hard[0]), int(each.hard[1]))
     else:
         plain = st.floats(each.hard[0], each.hard[1]) | st.integers(0, 1000)
-    label = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+    label = st.from_regex(SOURCE_LABEL, fullmatch=True)
+    kind = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
     extras = st.fixed_dictionaries(
         {},
         optional={
             "as_of": st.dates().map(date.isoformat),
-            "source": st.fixed_dictionaries({"type": label.map(lambda t: t[:60]), "label": label}),
+            "source": st.fixed_dictionaries({"type": kind, "label": label}),
         },
     )
     given = st.tuples(plain, extras).map(lambda both: {"value": both[0], **both[1]})

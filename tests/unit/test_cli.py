@@ -208,7 +208,7 @@ def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file, folder)
 
 def test_a_line_end_inside_a_text_does_not_cut_a_case(run, case_file, folder):
     labelled = json.loads(json.dumps(SMALL))
-    labelled["values"]["age"]["source"]["label"] = "a\u2028b\u0085c\u000bd".replace("\u000b", "")
+    labelled["values"]["age"]["source"]["type"] = "a\u2028b\u0085c"
     data = lines(labelled, MANY[1])
     code, out, _ = run("explain", folder, case_file(data, "cases.jsonl"))
     assert code == cli.DONE

@@ -145,10 +145,11 @@ DECISIONS = [
     ("same", Relation.PARTLY, "told.partly"),
     ("other", Relation.DEVIATE, "told.differs"),
     ("other", Relation.PARTLY, "told.differs"),
-    ("same", Relation.NOT_USED, "told.unused"),
-    ("other", Relation.NOT_USED, "told.unused"),
+    # that it was not used is said where the program's part is told
+    ("same", Relation.NOT_USED, None),
+    ("other", Relation.NOT_USED, None),
 ]
-SAID = ("told.same_other", "told.partly", "told.differs", "told.unused")
+SAID = ("told.same_other", "told.partly", "told.differs")
 
 
 @pytest.mark.parametrize("tag", OFFERED)
@@ -164,6 +165,21 @@ def test_how_a_person_decided_is_said_beside_the_suggestion(
     text = body.decode()
     assert [each for each in SAID if voice.say(each) in text] == ([key] if key else [])
     assert voice.wording["contact|office"] in text
+    unused = voice.say("told.role_unused_ai")
+    assert (unused in text) is (relation is Relation.NOT_USED)
+
+
+def test_a_suggestion_the_person_never_saw_is_not_what_they_departed_from(demo, found):
+    suggested = found[0].suggestion
+    (other,) = set(demo.manifest.outcomes) - {suggested}
+    voice = demo.voice(language("de"), staff=False)
+    for shown, key in ((None, None), (suggested, "told.differs"), (other, None)):
+        decision = HumanDecision(
+            other, Relation.PARTLY if shown == suggested else Relation.DEVIATE, shown
+        )
+        body = tell(found[0], APPLICANT, language("de"), demo, form="text", decision=decision).body
+        said = [each for each in SAID if voice.say(each) in body.decode()]
+        assert said == ([key] if key else [])
 
 
 def test_without_a_decision_nobody_is_said_to_have_decided(demo, found):
