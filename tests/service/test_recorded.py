@@ -518,9 +518,26 @@ def test_what_was_shown_must_belong_to_this_case(standing: Office) -> None:
     for shown in (of_other, "x", "-1", "1; DROP TABLE entry", "٣", " " + fields["shown"]):
         assert visitor.post(action, {**fields, **form, "shown": shown}).status == 409
     # who was shown nothing cannot say that they followed it
-    assert visitor.post(action, {**fields, **form, "shown": ""}).status == 422
+    unseen = f"/cases/{office.fresh().id}/decisions"
+    answer = machine.post(unseen, {**form}, key=f"{key} unseen")
+    assert check_problem(answer, 422, "decision.faulty")["faults"][0]["where"]
     assert not office.decisions(case)
     assert visitor.post(action, {**fields, **form}).status == 303
+
+
+def test_who_saw_a_suggestion_cannot_unsee_it(standing: Office) -> None:
+    """Left out of the request, what was shown last still stands in the record."""
+    case, visitor = standing.fresh(), standing.visitor("caseworker")
+    visitor.get(f"/cases/{case.id}")
+    seen = standing.size() - 1
+    suggested, other = suggestion(standing)
+    form = {"outcome": other, "relation": "deviate", "codes": ["E6"]}
+    answer = standing.machine("caseworker").post(f"/cases/{case.id}/decisions", form, key=KEY + "s")
+    assert answer.status == 201
+    (entry,) = standing.decisions(case)
+    assert entry.payload["recommendation_class"] == suggested
+    shown = standing.entries(since=seen)[0].payload["told"]
+    assert entry.payload["explanation_doc_hash"] == hashlib.sha256(shown.encode()).hexdigest()
 
 
 def test_what_another_package_said_is_outdated(make_office, tmp_path, small_model) -> None:

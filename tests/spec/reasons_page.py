@@ -263,8 +263,8 @@ RULES = (
         "What decided",
         "Caseworkers are told where a single reason carries the case over the line: it points "
         "towards the suggestion, its direction is clear, and without its movement the case would "
-        "lie on the other side. A score exactly on the line belongs to the upper side. Applicants are not told, because they would read it as a "
-        "promise.",
+        "lie on the other side. A score exactly on the line belongs to the upper side. Applicants "
+        "are not told, because they would read it as a promise.",
         "decided",
         (
             Row({"A": 2.0, "B": 1.0}, "A", facts={"base": -1.5}),

@@ -401,7 +401,7 @@ def test_new_seal_and_golden_go_hand_in_hand(run, make_package, tmp_path, small_
     assert code == cli.DONE
     assert "4 features" in out
     code, out, _ = run("package", "seal", tmp_path / "fresh")
-    assert (code, out.split()[0]) == (cli.DONE, "6")
+    assert (code, out.split()[0]) == (cli.DONE, "7")
 
     folder = make_package(
         manifest=lambda t: t.replace('"de", "en"', '"de"'), files={"locales/en/wording.po": None}

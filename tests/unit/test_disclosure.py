@@ -78,12 +78,13 @@ def shown_to(audience: Audience, found=None) -> dict:
     return view_form(view, told(audience))
 
 
-def rich():
+def rich(**facts):
     """Everything an explanation can hold: each direction, missing, proxy, third person."""
     found = explanation(
         {"income": 2.0, "age": -1.9, "partner_income": 1.2, "savings": 1.4, "tenancy": 0.1},
         unstable=["age"],
         limits=frozenset(Limit),
+        **facts,
     )
     proxy = replace(
         found.reasons[0].finding.feature,

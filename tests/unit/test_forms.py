@@ -15,6 +15,7 @@ from test_disclosure import rich, shown_to, told
 
 from explainer.core.case import read_case
 from explainer.core.disclosure import Audience, disclose
+from explainer.core.explanation import Opening
 from explainer.core.forms import EXPLANATION, VIEW, explanation_form, view_form, withheld_form
 from explainer.errors import CaseFaulty, DoesNotAddUp, ModelFailed, OutsideExperience
 from explainer.pipeline import explain, tell, tell_withheld
@@ -106,6 +107,18 @@ def test_every_view_is_of_its_form(name, audience, request):
 @pytest.mark.parametrize("audience", Audience)
 def test_every_shape_of_a_view_is_of_its_form(audience):
     validator("view-1").validate(as_sent(shown_to(audience)))
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_where_all_movements_are_almost_nothing_no_share_is_told(audience):
+    found = rich(scale=1000.0, base=5000.0)
+    assert found.opening is Opening.FLAT
+    form = as_sent(shown_to(audience, found))
+    validator("view-1").validate(form)
+    assert not any("parts_of_100" in reason for reason in form["reasons"])
+    if audience is Audience.CASEWORKER:
+        assert form["reasons"][0]["proxy_for"] == "sex"
+        assert all("decisive" in reason for reason in form["reasons"])
 
 
 @pytest.mark.parametrize("fault", [DoesNotAddUp, ModelFailed, OutsideExperience])

@@ -186,6 +186,14 @@ MANIFESTS = {
         "favours",
     ),
     "discretion": (changed('"bound"', '"discretion"'), "decision_type"),
+    "an interim outcome that is none": (
+        changed("threshold", 'interim = ["wait"]\nthreshold'),
+        "interim",
+    ),
+    "interim outcomes that are no list": (
+        changed("threshold", 'interim = "can_be_granted"\nthreshold'),
+        "interim",
+    ),
     "another space": (changed('"log-odds"', '"probability"'), "space"),
     "classes the other way round": (changed('["no", "yes"]', '["yes", "no"]'), "classes"),
     "three classes": (changed('["no", "yes"]', '["no", "maybe", "yes"]'), "classes"),
@@ -550,6 +558,70 @@ def test_recorded_texts_are_compared_word_for_word(make_package, small_model):
     assert "T-999" in found[1][1]
 
 
+REFS = ["A/1", "UB-1/2026/7", "a..b", "a.b_c-d"]
+
+
+@pytest.mark.parametrize("ref", REFS)
+def test_the_text_of_every_case_number_has_a_name_a_manifest_can_name(
+    make_package, small_model, ref
+):
+    lines = golden(small_model).replace(b'"T-000"', json.dumps(ref).encode())
+    folder = make_package(
+        manifest=no_english, files={"golden/cases.jsonl": lines, "locales/en/wording.po": None}
+    )
+    texts = record_texts(open_package(folder), tell_as_text, 1)
+    assert len(texts) == 2
+    for name, text in texts.items():
+        (folder / "golden" / name).write_bytes(text)
+    seal(folder)
+    assert set(admit(folder).recorded_texts) == set(texts)
+
+
+NOT_TABLES = {
+    "choices without labels of their own": (
+        "features.toml",
+        '[feature.choice_labels]\n"yes"',
+        'choice_labels = 5\n[feature.x]\n"yes"',
+    ),
+    "a sentence in the place of sentences": (
+        "features.toml",
+        "[feature.reason]\n",
+        'reason = "x"\n[feature.y]\n',
+    ),
+    "features that are no tables": ("features.toml", "[[feature]]\n", "feature = [5]\n[x]\n"),
+    "words that are no tables": ("wording.toml", "[package]\n", "package = 5\n[x]\n"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TABLES)
+def test_check_names_what_is_no_table_and_goes_on(make_package, name):
+    file, old, new = NOT_TABLES[name]
+    folder = make_package(manifest=no_english)
+    text = (folder / file).read_text("utf-8")
+    assert old in text
+    first, _, rest = text.partition(old)
+    if new.startswith("feature ="):
+        rest = rest.partition("[[feature]]")[0]
+    (folder / file).write_text(first + new + rest, "utf-8")
+    seal(folder)
+    assert faults_of(folder, check_german)
+
+
+def test_check_names_faults_of_all_files_though_the_digests_are_old(make_package):
+    folder = make_package(manifest=no_english, files={"locales/en/wording.po": None})
+    for name, old, new in (
+        ("manifest.toml", 'owner = "Musteramt"', 'owner = ""'),
+        ("features.toml", "[16, 80]", "[80, 16]"),
+        ("wording.toml", "030 23125 123", "<030>"),
+    ):
+        text = (folder / name).read_text("utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new), "utf-8")
+    found = "\n".join(text for _, text in faults_of(folder, check_german))
+    for place in ("manifest.toml, owner", "features.toml, feature age.range", "contact|phone"):
+        assert place in found
+
+
 # -- seal -------------------------------------------------------------------------------------
 
 
@@ -684,6 +756,7 @@ def test_a_skeleton_holds_the_inputs_of_the_model(housing, tmp_path):
         "CARD.md",
         "background.csv",
         "features.toml",
+        "golden/README.md",
         "golden/cases.jsonl",
         "manifest.toml",
         "model.skops",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -15,9 +16,9 @@ from explainer.errors import TextDisagrees
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.manifest import read_manifest
 from explainer.pipeline import RENDER, explain, tell
-from explainer.text.checker import check_agrees
+from explainer.text.checker import check_agrees, check_complete
 from explainer.text.languages import language
-from explainer.text.sentences import Voice, to_sentences
+from explainer.text.sentences import Sentences, Voice, to_sentences
 
 DAY = date(2026, 3, 1)
 OFFERED = read_manifest(
@@ -321,3 +322,62 @@ def test_every_case_told_by_the_pipeline_has_passed_the_checker(name, request):
             for audience in Audience:
                 if audience is Audience.APPLICANT or language(tag).staff:
                     assert tell(found, audience, language(tag), package).body
+
+
+# -- the whole text, table and bars included -----------------------------------------------------
+
+
+def complete(told: Told, sentences: Sentences) -> bool:
+    try:
+        check_complete(told, sentences)
+    except TextDisagrees:
+        return False
+    return True
+
+
+def spoken_texts(package, tag, audience, form):
+    voice = voice_of(package, tag, audience)
+    for view in views(package, audience)[:2]:
+        sentences = to_sentences(view, voice)
+        yield sentences, RENDER[form](sentences, voice.language)
+
+
+@pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
+def test_no_sentence_can_be_missing_and_none_can_be_slipped_in(demo, tag, audience, form):
+    made = caught = 0
+    for sentences, told in spoken_texts(demo, tag, audience, form):
+        assert complete(told, sentences)
+        body = told.body.decode()
+        wrong = []
+        for sentence in (*sentences.role, sentences.comparison, sentences.rest, *sentences.limits):
+            assert sentence in body
+            wrong += [
+                body.replace(sentence, ""),
+                body.replace(sentence, sentence + " " + sentence),
+                body.replace(sentence, sentence + " Und noch etwas."),
+                body.replace(sentence, sentence[:-1] + "x."),
+            ]
+        for text in wrong:
+            made += 1
+            caught += not complete(replace(told, body=text.encode()), sentences)
+    assert (caught, made > 10) == (made, True)
+
+
+@pytest.mark.parametrize("tag", [tag for tag in OFFERED if language(tag).staff])
+def test_the_folded_table_and_its_bars_are_read_back_too(demo, tag):
+    for sentences, told in spoken_texts(demo, tag, Audience.CASEWORKER, "html"):
+        body = told.body.decode()
+        bar = re.search('class="xb-(?:pro|con)"[^>]*width="([0-9]+)"', body)
+        wrong = [
+            body.replace(bar.group(), bar.group().replace(f'"{bar[1]}"', '"99"'), 1),
+            body.replace("xb-pro", "xb-swap").replace("xb-con", "xb-pro"),
+            body.replace(sentences.rows[0].value, "99"),
+            body.replace(sentences.rows[-1].effect, sentences.rows[0].effect + " "),
+            body.replace(f">{sentences.rows[1].label}<", ">Sonst etwas<"),
+            body.replace('class="w-rest"', 'class="w-rest" hidden'),
+            body.replace('class="w-rest"', 'class="w-rest" style="display:none"'),
+            body.replace('class="w-rest"', 'class="w-rest" aria-hidden="true"'),
+        ]
+        for text in wrong:
+            assert text != body
+            assert not complete(replace(told, body=text.encode()), sentences)
