@@ -142,6 +142,7 @@ bench: setup ## print the figures of docs/performance.md, measured here
 .PHONY: docs
 docs: setup ## rewrite the pages that are made from code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python tests/spec/write_page.py
 
 .PHONY: catalogs
 catalogs: setup ## carry new German sentences into the catalogs of the other languages

@@ -9,7 +9,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from explainer.core.attribution import DecisionLine
 from explainer.errors import (
@@ -117,9 +116,6 @@ class Decision:
     codes: tuple[ReasonCode, ...]
     checklist: tuple[str, ...]
     note: str
-
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def take_decision(

@@ -73,7 +73,7 @@ class ShownRow:
     stand_in: Scalar | None
     pointing: Pointing | None
     strength: Strength
-    parts: int
+    parts: int | None
     told: bool
 
 
@@ -195,7 +195,7 @@ def _row(finding: Finding, explanation: Explanation) -> ShownRow:
         stand_in=finding.feature.stand_in if finding.value.missing is not None else None,
         pointing=pointing,
         strength=finding.strength,
-        parts=parts_of_100(finding.share),
+        parts=None if _is_flat(explanation) else parts_of_100(finding.share),
         told=told,
     )
 

@@ -174,12 +174,15 @@ def choose_reasons(
     findings = _findings(attribution, case, catalogue, policy)
     ordered = sorted(findings.values(), key=lambda finding: finding.rank)
     shown = _shown(ordered, attribution.side, policy)
+    flat = _is_flat(attribution, policy)
     reasons = tuple(
         Reason(
             finding=finding,
             direction=finding.direction if finding.stable else None,
             # R9: clearly the largest; R10: without it the suggestion would be another
-            leading=finding is ordered[0]
+            # where nothing had a large influence, nothing had the largest
+            leading=not flat
+            and finding is ordered[0]
             and finding.stable
             and finding.share - (ordered[1].share if len(ordered) > 1 else 0) >= 100,
             decisive=finding.stable
@@ -200,6 +203,11 @@ def choose_reasons(
     )
 
 
+def _is_flat(attribution: Attribution, policy: ReasonPolicy) -> bool:
+    """Whether all movement together is so small that shares of it would mislead."""
+    return attribution.movement < policy.nearness * attribution.comparison.scale
+
+
 def _would_cross(phi: float, attribution: Attribution) -> bool:
     """Whether the case would lie on the other side of the line without this contribution."""
     return attribution.line.side(attribution.margin - phi) is not attribution.side
@@ -211,7 +219,7 @@ def _findings(
     """R1: in order of size; equal ones in catalogue order, never at random."""
     position = {feature.name: at for at, feature in enumerate(catalogue)}
     ordered = sorted(attribution.contributions, key=lambda c: (-abs(c.phi), position[c.feature]))
-    flat = attribution.movement < policy.nearness * attribution.comparison.scale
+    flat = _is_flat(attribution, policy)
     findings = {}
     for rank, contribution in enumerate(ordered, start=1):
         share = share_in_thousandths(abs(contribution.phi), attribution.movement)
@@ -285,7 +293,7 @@ def _opening(attribution: Attribution, ordered: list[Finding], policy: ReasonPol
     side = attribution.side
     if abs(attribution.margin - attribution.line.threshold) <= policy.nearness * scale:
         return Opening.CLOSE
-    if attribution.movement < policy.nearness * scale:
+    if _is_flat(attribution, policy):
         return Opening.FLAT
     moved = attribution.margin - attribution.comparison.base
     points_away = moved < 0 if side is Side.ABOVE else moved > 0

@@ -318,8 +318,10 @@ def _row(row: ShownRow, voice: Voice) -> RowText:
         written += " " + voice.say("staff.told.stand_in", stand_in)
     effect = voice.say(f"staff.effect.{row.strength}")
     if row.pointing is not None and row.strength not in (Strength.NONE, Strength.HARDLY):
-        parts = voice.say("staff.told.parts", decimal(row.parts, voice.language.locale))
-        effect = f"{voice.say(f'staff.effect.{row.pointing}')} · {effect} ({parts})"
+        effect = f"{voice.say(f'staff.effect.{row.pointing}')} · {effect}"
+        if row.parts is not None:
+            parts = voice.say("staff.told.parts", decimal(row.parts, voice.language.locale))
+            effect += f" ({parts})"
     # an unclear direction gets no bar: a bar says a side
     sign = {Pointing.TOWARDS: 1, Pointing.AWAY: -1}.get(row.pointing or Pointing.UNCLEAR, 0)
     return RowText(
@@ -328,6 +330,6 @@ def _row(row: ShownRow, voice: Voice) -> RowText:
         missing=row.value.missing is not None,
         effect=effect,
         # a bar for hardly any influence would look like one for little
-        bar=0 if row.strength is Strength.HARDLY else sign * row.parts,
+        bar=0 if row.strength is Strength.HARDLY else sign * (row.parts or 0),
         shown=row.told,
     )

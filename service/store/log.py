@@ -87,21 +87,23 @@ class SqlLog:
     def leaf_hashes(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield the stored leaf hashes of the entries [begin, end)."""
         table = tables.entry
-        yield from self.connection.execute(
+        found = self.connection.execute(
             select(table.c.leaf_hash)
             .where(table.c.log == self.name.value, table.c.seq >= begin, table.c.seq < end)
             .order_by(table.c.seq)
         ).scalars()
+        yield from map(_bytes, found)
 
     def leaves(self) -> Iterator[bytes]:
         """Yield the stored leaf bytes of all entries, in order."""
         table = tables.entry
-        yield from self.connection.execute(
+        found = self.connection.execute(
             select(table.c.leaf)
             .where(table.c.log == self.name.value)
             .order_by(table.c.seq)
             .execution_options(yield_per=1000)
         ).scalars()
+        yield from map(_bytes, found)
 
     def last_checkpoint(self, at_most: int | None = None) -> tuple[Range, bytes] | None:
         """Return the right edge and note of the newest stored checkpoint up to that size."""
@@ -125,8 +127,19 @@ def _record(seq: int, row: Any) -> Record:
     sealed = row.key_id is not None
     return Record(
         seq=seq,
-        leaf=row.leaf,
-        leaf_hash=row.leaf_hash,
-        envelope=Envelope(row.key_id, row.nonce, row.ciphertext) if sealed else None,
-        opening=Opening(row.salt, row.opened) if row.salt is not None else None,
+        leaf=_bytes(row.leaf),
+        leaf_hash=_bytes(row.leaf_hash),
+        envelope=Envelope(row.key_id, _bytes(row.nonce), _bytes(row.ciphertext))
+        if sealed
+        else None,
+        opening=Opening(_bytes(row.salt), _bytes(row.opened)) if row.salt is not None else None,
     )
+
+
+def _bytes(value: Any) -> bytes:
+    """`value`, which in SQLite may be of another type than its column, after somebody changed it."""
+    if not isinstance(value, bytes):
+        raise EntryMalformed(
+            what="What is stored are no bytes.", where="the log", mend="Verify the log."
+        )
+    return value

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -82,7 +83,7 @@ class Guarded:
             if not _same_site(headers) and "authorization" not in headers:
                 return PlainTextResponse("Forms are accepted from our own pages only.", 403)
             length = headers.get("content-length", "0")
-            if not length.isdigit() or int(length) > _limit(scope):
+            if not (length.isascii() and length.isdigit()) or int(length) > _limit(scope):
                 return PlainTextResponse("The request is too large.", 413)
         return None
 
@@ -118,7 +119,8 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            return {"type": "http.disconnect"}
+            # of all errors, the framework lets only its own pass while it reads a body
+            raise HTTPException(413, "The request is too large.")
         return message
 
     return limited

@@ -135,7 +135,7 @@ def test_a_supervisor_opens_a_record_for_a_purpose(open_page: OpenPage) -> None:
 
     page.get_by_role("link", name="Protokoll prüfen").click()
     submit(page)
-    expect(page.locator(".w-verdict__title")).to_contain_text("Das Protokoll stimmt.")
+    expect(page.locator(".w-verdict__title")).to_contain_text("keine Abweichung")
 
 
 def decide_one(page: Page) -> str:

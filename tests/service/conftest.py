@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from offices import CASES, Office, demo_settings, elsewhere, open_office
 from trained import SmallModel, write_package
 
@@ -57,3 +61,18 @@ def standing(tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel) 
     office.decided(0)
     yield office
     office.tools.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """Everything that is logged, down to the last detail."""
+    stream = io.StringIO()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+    )
+    yield stream
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )

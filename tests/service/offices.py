@@ -92,6 +92,14 @@ class Office:
         database.close()
         return rows
 
+    def tamper(self, *statements: str) -> None:
+        """Change what was recorded, as somebody could who may do anything with the file: first
+        the triggers go that keep records from being changed, and afterwards they are back."""
+        triggers = self.sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        drops = [f"DROP TRIGGER {name}" for name, _ in triggers]
+        for statement in (*drops, *statements, *(str(made) for _, made in triggers)):
+            self.sql(statement)
+
     def decided(self, at: int = 0) -> CaseFile:
         """One of the cases, after a caseworker decided it by the form."""
         decide_by_form(self.visitor("caseworker"), self.cases[at].id)
