@@ -343,7 +343,13 @@ def _add_package(commands: Any) -> None:
         ("seal", "write the digest of every file into the manifest", _package_seal),
         ("golden", "record the texts of recorded cases, for people to read", _package_golden),
     ):
-        sub = inner.add_parser(name, help=help_, description=f"{help_.capitalize()}.")
+        sub = inner.add_parser(
+            name,
+            help=help_,
+            description=f"{help_.capitalize()}.",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.add_argument("package", metavar="PACKAGE", help="folder or id of a package")
         if name == "golden":
             sub.add_argument("--count", type=int, default=10, help="how many cases (default: 10)")
@@ -352,6 +358,8 @@ def _add_package(commands: Any) -> None:
         "new",
         help="write a skeleton package around a model",
         description="Write a skeleton package around a model saved with skops.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("folder", metavar="DIR", type=Path, help="a folder that does not exist yet")
     new.add_argument("--artefact", metavar="FILE", type=Path, required=True, help="a skops file")

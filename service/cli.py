@@ -224,6 +224,10 @@ def _verify(options: argparse.Namespace) -> int:
     keys = options.key or [
         path.read_text("ascii").strip() for path in sorted(folder.glob("seals/*/verifier.key"))
     ]
+    if not keys:
+        raise SettingsInvalid(
+            "There is no key to verify with.", str(folder), "Give the one you hold with --key."
+        )
     if not options.key:
         say("note: the keys are those in the folder itself; whoever wrote it chose them.")
     for key in keys:

@@ -137,7 +137,7 @@ def _record(seq: int, row: Any) -> Record:
 
 
 def _bytes(value: Any) -> bytes:
-    """`value`, which in SQLite may be of another type than its column, after somebody changed it."""
+    """`value`; in SQLite it may be of another type than its column, if somebody changed it."""
     if not isinstance(value, bytes):
         raise EntryMalformed(
             what="What is stored are no bytes.", where="the log", mend="Verify the log."

@@ -321,6 +321,12 @@ def test_a_ledger_nobody_touched_is_sound(small_office: Office, person: str) -> 
 
 TAMPERED = {
     "a leaf of the ledger": (
+        "UPDATE entry SET leaf = CAST(replace(CAST(leaf AS TEXT), '2026', '2025') AS BLOB) "
+        "WHERE log = 'ledger' AND seq = 3",
+        3,
+    ),
+    # SQLite takes text where bytes belong
+    "a leaf that is text now": (
         "UPDATE entry SET leaf = replace(leaf, '2026', '2025') WHERE log = 'ledger' AND seq = 3",
         3,
     ),
