@@ -180,7 +180,13 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _add_ledger(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("ledger", help="verify the records", description="The records.")
+    parser = commands.add_parser(
+        "ledger",
+        help="verify the records",
+        description="The records of what was shown and decided, and of who looked them up.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
     verify = inner.add_parser(
         "verify",

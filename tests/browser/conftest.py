@@ -17,7 +17,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from windows import OpenPage
 
 FLAGS = [
@@ -101,13 +101,18 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         if message.type in ("error", "warning") and not itself:
             complaints.append(message.text)
 
+    def failed(request: Request) -> None:
+        # going on to the next page, or closing, ends what the last one still asked for
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"failed: {request.url} ({request.failure})")
+
     def opened(**options: Any) -> Page:
         context = browser.new_context(base_url=address, **{**WHOLE, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", complain)
         page.on("pageerror", lambda fault: complaints.append(str(fault)))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on("requestfailed", failed)
         page.on("request", lambda request: _stays_here(request.url, address, complaints))
         return page
 

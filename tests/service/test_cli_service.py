@@ -66,13 +66,22 @@ def test_the_folder_is_for_nobody_else(
         assert (data / name).stat().st_mode & 0o077 == 0, name
 
 
+@pytest.fixture
+def there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand where the first demonstration was."""
+    monkeypatch.chdir(folder)
+
+
 def test_a_second_demonstration_goes_on(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: subprocess.CompletedProcess[str],
+    folder: Path,
+    there: None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    second = run("demo", "--no-serve", folder=folder)
-    assert second.returncode == 0
+    assert main(["demo", "--no-serve"]) == 0
+    second = capsys.readouterr().out
     numbers = [
-        set(re.findall(r"^-- (UB-\d{4}) ·", one.stdout, re.MULTILINE)) for one in (first, second)
+        set(re.findall(r"^-- (UB-\d{4}) ·", said, re.MULTILINE)) for said in (first.stdout, second)
     ]
     assert numbers[0] != numbers[1], "the next case in the queue"
     with closing(sqlite3.connect(folder / "var/demo/warum.sqlite")) as database:
@@ -81,10 +90,9 @@ def test_a_second_demonstration_goes_on(
 
 
 def test_a_fresh_demonstration_forgets_the_others(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: subprocess.CompletedProcess[str], folder: Path, there: None
 ) -> None:
-    fresh = run("demo", "--no-serve", "--fresh", folder=folder)
-    assert fresh.returncode == 0
+    assert main(["demo", "--no-serve", "--fresh"]) == 0
     with closing(sqlite3.connect(folder / "var/demo/warum.sqlite")) as database:
         assert database.execute("SELECT count(*) FROM decision_record").fetchone() == (1,)
 
@@ -141,9 +149,9 @@ def test_a_ledger_nobody_touched(data: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_it_is_found_without_being_named(
-    first: subprocess.CompletedProcess[str], folder: Path
+    first: subprocess.CompletedProcess[str], there: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("ledger", "verify", folder=folder).returncode == 0
+    assert verify(capsys)[0] == 0
 
 
 def test_an_entry_that_was_changed_is_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,38 +53,49 @@ def without_marks(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_note_that_comes_back(standing: Office, name: str) -> None:
+Refuse = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def refuse(standing: Office) -> Refuse:
+    """A function that sends a decision that cannot be taken; returns the page that comes back."""
     visitor, case = standing.visitor("caseworker"), standing.cases[2]
     action = f"/cases/{case.id}/decision"
+    hidden = visitor.get(f"/cases/{case.id}").hidden(action)
 
-    def refused(note: str) -> Answer:
-        fields = visitor.get(f"/cases/{case.id}").hidden(action)
-        # faulty in the same way: a note that is too long is another fault
-        return visitor.post(action, {**fields, "outcome": "none", "note": note[:480]})
+    def send(**fields: object) -> Answer:
+        answer = visitor.post(action, {**hidden, **fields})
+        assert not standing.decisions(case)
+        return answer
 
-    answer = refused(HOSTILE[name])
+    return send
+
+
+@pytest.fixture(scope="module")
+def harmless(refuse: Refuse) -> dict[str, Answer]:
+    """What comes back where nothing hostile was sent."""
+    choices = dict.fromkeys(("outcome", "relation", "codes", "facts"), HARMLESS)
+    return {"note": refuse(outcome="none", note=HARMLESS), "choices": refuse(**choices)}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_note_that_comes_back(refuse: Refuse, harmless: dict[str, Answer], name: str) -> None:
+    # faulty in the same way: a note that is too long is another fault
+    answer = refuse(outcome="none", note=HOSTILE[name][:480])
     assert answer.status == 422
-    same_structure(answer, refused(HARMLESS))
+    same_structure(answer, harmless["note"])
     without_marks(answer.body)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_field_that_takes_one_of_a_few(standing: Office, name: str) -> None:
-    visitor, case = standing.visitor("caseworker"), standing.cases[2]
-    action = f"/cases/{case.id}/decision"
-
-    def refused(text: str) -> Answer:
-        fields = visitor.get(f"/cases/{case.id}").hidden(action)
-        sent = dict.fromkeys(("outcome", "relation", "codes", "facts"), text[:60])
-        return visitor.post(action, {**fields, **sent})
-
-    same_structure(refused(HOSTILE[name]), refused(HARMLESS))
+def test_a_field_that_takes_one_of_a_few(
+    refuse: Refuse, harmless: dict[str, Answer], name: str
+) -> None:
+    text = HOSTILE[name]
+    choices = dict.fromkeys(("outcome", "relation", "codes", "facts"), text[:60])
+    same_structure(refuse(**choices), harmless["choices"])
     for field in ("shown", "idempotency_key"):
-        fields = visitor.get(f"/cases/{case.id}").hidden(action)
-        answer = visitor.post(action, {**fields, field: HOSTILE[name]})
-        assert answer.status in (409, 422)
-    assert not standing.decisions(case)
+        assert refuse(**{field: text}).status in (409, 422)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -275,8 +286,10 @@ def test_what_was_sent_stands_in_no_log_no_address_and_no_header(
     answers.append(caseworker.post(action, fields))
     answers.append(caseworker.post(action, {**fields, "note": f"{CANARY} anders"}))
     answers.append(caseworker.get(f"/cases/{case_id}"))
-    answers.append(caseworker.get(f"/cases/{CANARY}"))
-    answers.append(caseworker.get("/nowhere", headers={"cookie": f"warum_demo={CANARY}"}))
+    # links of this page lead back to the address that was asked for
+    assert caseworker.get(f"/cases/{CANARY}").status == 404
+    stranger = standing.visitor()
+    answers.append(stranger.get("/nowhere", headers={"cookie": f"warum_demo={CANARY}"}))
     answers.append(caseworker.post("/verify", {"x": CANARY * 10_000}))
     record = next(
         entry.payload["record_id"]
