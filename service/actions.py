@@ -279,7 +279,7 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     entry = _shown_entry(opened, finding, told, actor, now, tools)
     with tools.store.transaction(now) as tx:
         receipt = records.record_shown(tx, case_id, entry)
-    tools.seals.soon(LogName.LEDGER)
+    tools.seals.later(LogName.LEDGER)
     return Shown(opened, told, finding, receipt)
 
 

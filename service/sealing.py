@@ -18,6 +18,8 @@ from service.store.seals import seal
 
 PAUSE = 0.05
 """Seconds between two seals: changes in between share the next one."""
+AT_LATEST = 2.0
+"""Seconds until what is not urgent is sealed; the promise is 60."""
 
 
 class Seals:
@@ -34,6 +36,7 @@ class Seals:
         self._witnesses = witnesses
         self._one = threading.Lock()
         self._wanted: set[LogName] = set()
+        self._urgent = False
         self._changed = threading.Condition()
         self._closing = False
         self.broken: ExplainerError | None = None
@@ -42,10 +45,17 @@ class Seals:
         self._thread.start()
 
     def soon(self, name: LogName) -> None:
-        """Have the head of this log sealed; returns at once."""
+        """Have the head of this log sealed as soon as there is time; returns at once."""
         with self._changed:
             self._wanted.add(name)
+            self._urgent = True
             self._changed.notify()
+
+    def later(self, name: LogName) -> None:
+        """Have it sealed within AT_LATEST, so that people who read do not wait for each other's
+        signatures; returns at once."""
+        with self._changed:
+            self._wanted.add(name)
 
     def now(self) -> None:
         """Seal both heads before returning."""
@@ -62,8 +72,8 @@ class Seals:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._wanted) or self._closing)
-                wanted, self._wanted = self._wanted, set()
+                self._changed.wait_for(lambda: self._urgent or self._closing, AT_LATEST)
+                wanted, self._wanted, self._urgent = self._wanted, set(), False
                 closing = self._closing
             for name in wanted:
                 self._seal(name)

@@ -164,7 +164,9 @@ def _only_frame(between: str, frame: list[str]) -> None:
         raise _disagrees("words that nobody wrote")
 
 
+@lru_cache(maxsize=2)
 def _parsed(body: str) -> _Text:
+    """Read once for both checks."""
     parser = _Text()
     parser.feed(body)
     parser.close()

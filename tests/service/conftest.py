@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
-from offices import CASES, Office, demo_settings, elsewhere, open_office
+from offices import CASES, MakeOffice, Office, demo_settings, elsewhere, open_office
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
 from service.wiring import Tools
-
-MakeOffice = Callable[..., Office]
 
 
 @pytest.fixture

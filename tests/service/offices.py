@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +25,9 @@ from service.wiring import Tools, open_tools
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CASES = 5
+
+
+MakeOffice = Callable[..., "Office"]
 
 
 def demo_settings(data: Path, *models: Path, deadline: float = 20.0) -> Settings:

@@ -10,6 +10,9 @@ from offices import Office
 from visiting import Answer, check_problem
 
 from explainer.core.decision import Role
+from explainer.core.disclosure import Audience
+from explainer.errors import CaseNotFound, NotAllowed
+from service.actions import applicant_of, open_case
 from service.permissions import ALLOWED, Action
 from service.wiring import API_ROLES
 
@@ -229,6 +232,21 @@ def test_an_applicant_sees_their_own_case_only(standing: Office) -> None:
             assert visitor.get(path).status in (403, 404)
         asked = visitor.get(f"/application?case={other.id}&case_id={other.id}")
         assert other.case_ref not in asked.body
+
+
+def test_an_applicant_is_bound_to_one_case_whatever_a_route_asks_for(standing: Office) -> None:
+    own, other = standing.cases[:2]
+    applicant = applicant_of(own.id)
+    assert open_case(own.id, Audience.APPLICANT, applicant, standing.tools).file.id == own.id
+    for case_id, audience in (
+        (other.id, Audience.APPLICANT),
+        ("nowhere", Audience.APPLICANT),
+    ):
+        with pytest.raises(CaseNotFound):
+            open_case(case_id, audience, applicant, standing.tools)
+    for case_id in (own.id, other.id, "nowhere"):
+        with pytest.raises(NotAllowed):
+            open_case(case_id, Audience.CASEWORKER, applicant, standing.tools)
 
 
 def test_a_record_that_is_not_there(standing: Office) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MakeOffice
-from offices import Office, decide_by_form
+from offices import MakeOffice, Office, decide_by_form
 from visiting import Visitor
 
 from explainer.core.decision import ReasonCode, Relation

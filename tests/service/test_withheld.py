@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import skops.io
-from conftest import MakeOffice
-from offices import Office, decide_by_form
+from offices import MakeOffice, Office, decide_by_form
 from trained import write_package
 
 from explainer.errors import TextDisagrees
