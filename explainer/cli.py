@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explainer.core.forms import error_form
 from explainer.errors import (
     CaseFaulty,
     CaseMalformed,
@@ -178,20 +179,6 @@ def _line_answer(
             else fault
         )
         return {"line": number, "error": error_form(fault)}, REFUSED
-
-
-def error_form(fault: ExplainerError) -> dict[str, Any]:
-    """An error as JSON: its code, what happened, where, and how to mend it."""
-    form: dict[str, Any] = {
-        "code": fault.code,
-        "what": fault.what,
-        "where": fault.where,
-        "mend": fault.mend,
-    }
-    inner = [f[1] if isinstance(f, tuple) else f for f in getattr(fault, "faults", ())]
-    if inner:
-        form["faults"] = [error_form(each) for each in inner]
-    return form
 
 
 def answer_to(

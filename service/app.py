@@ -15,13 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
 from service.events import log
 from service.routes import api, applicant, caseworker, demo, health, public, supervisor
 from service.settings import LOOPBACK
 from service.web.guards import Guarded
 from service.web.pages import fault_page, problem_page
-from service.web.problems import BY_STATUS, problem_form, status_of
+from service.web.problems import BY_STATUS, status_of
 from service.wiring import Tools
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -71,7 +72,7 @@ def _on_fault(request: Request, fault: ExplainerError) -> Response:
         "refused", code=fault.code, status=status, route=_template(request), reference=reference
     )
     if _is_api(request):
-        return JSONResponse(problem_form(fault), status)
+        return JSONResponse(error_form(fault), status)
     return fault_page(request, fault, reference if status >= 500 else "")
 
 

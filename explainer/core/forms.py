@@ -159,3 +159,17 @@ def _row(row: ShownRow) -> dict[str, Any]:
         "parts_of_100": row.parts,
         "told": row.told,
     }
+
+
+def error_form(fault: ExplainerError) -> dict[str, Any]:
+    """An error as JSON: its code, what happened, where, and how to mend it."""
+    form: dict[str, Any] = {
+        "code": fault.code,
+        "what": fault.what,
+        "where": fault.where,
+        "mend": fault.mend,
+    }
+    inner = [f[1] if isinstance(f, tuple) else f for f in getattr(fault, "faults", ())]
+    if inner:
+        form["faults"] = [error_form(each) for each in inner]
+    return form

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from explainer.errors import ExplainerError
 
 
@@ -68,17 +66,3 @@ def words_of(fault: ExplainerError) -> str:
     if fault.code in WORDS:
         return f"error.{fault.code}"
     return f"error.{BY_STATUS.get(status_of(fault), 'page.failed')}"
-
-
-def problem_form(fault: ExplainerError) -> dict[str, Any]:
-    """The error for machines: code, what, where, how to mend it, and all inner faults."""
-    form: dict[str, Any] = {
-        "code": fault.code,
-        "what": fault.what,
-        "where": fault.where,
-        "mend": fault.mend,
-    }
-    inner = [one[1] if isinstance(one, tuple) else one for one in getattr(fault, "faults", ())]
-    if inner:
-        form["faults"] = [problem_form(one) for one in inner]
-    return form

@@ -747,7 +747,7 @@ def test_there_is_no_way_back(tmp_path: Path) -> None:
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            with pytest.raises(NotImplementedError):
+            with pytest.raises(StorageFailed):
                 command.downgrade(config, "base")
     finally:
         engine.dispose()

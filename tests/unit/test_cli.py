@@ -19,6 +19,7 @@ from trained import DEMO, golden, write_package
 
 from explainer import cli
 from explainer.core.disclosure import Audience
+from explainer.core.forms import error_form
 from explainer.errors import CaseMalformed, ExplainerError
 from explainer.packages.manifest import read_manifest
 from explainer.packages.package import read_golden
@@ -479,7 +480,7 @@ def test_an_error_as_json_holds_all_it_gathers():
 
     fault = Both("What.", "where", "Mend.")
     fault.faults = (CaseMalformed("A.", "a", "b"), ("field", CaseMalformed("B.", "c", "d")))
-    form = cli.error_form(fault)
+    form = error_form(fault)
     assert [each["what"] for each in form["faults"]] == ["A.", "B."]
     assert form["code"] == "both"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from explainer.errors import StorageFailed
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -134,7 +136,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("A ledger has no way back: restore a backup instead.")
+    raise StorageFailed(
+        "A ledger has no way back to an older form.", "the database", "Restore a backup instead."
+    )
 
 
 def _of_entry(table: str) -> sa.ForeignKeyConstraint:
