@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from offices import Office
-from visiting import ADDRESS, HEADERS, Answer, check_headers
+from visiting import ADDRESS, HEADERS, Answer, Visitor, check_headers
 
 from explainer.errors import SettingsInvalid
 from explainer.packages.bundled import bundled_packages
@@ -95,6 +95,13 @@ def test_everything_the_pages_ask_for_is_there(standing: Office) -> None:
 
 # -- cross-site -------------------------------------------------------------------------------
 
+
+@pytest.fixture(scope="module")
+def caseworker(standing: Office) -> Visitor:
+    """One visit for many tests."""
+    return standing.visitor("caseworker")
+
+
 FORGED: dict[str, dict[str, str]] = {
     "another site": {"sec-fetch-site": "cross-site"},
     "a sister site": {"sec-fetch-site": "same-site"},
@@ -112,8 +119,10 @@ FORGED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", FORGED)
 @pytest.mark.parametrize("path", ["/cases/{}/decision", "/demo/person", "/records", "/verify"])
-def test_a_form_from_elsewhere_is_refused(standing: Office, name: str, path: str) -> None:
-    visitor, case = standing.visitor("caseworker"), standing.cases[1]
+def test_a_form_from_elsewhere_is_refused(
+    standing: Office, caseworker: Visitor, name: str, path: str
+) -> None:
+    visitor, case = caseworker, standing.cases[1]
     before = standing.size()
     fields = {
         "form_token": visitor.form_token(),

@@ -237,6 +237,7 @@ def test_ten_times_killed_between_click_and_answer(tmp_path: Path, package: Path
     kill_side_by_side(services, kills=5, seed=1)
 
 
+@pytest.mark.long
 def test_killed_as_a_person_starts_it(tmp_path: Path, package: Path) -> None:
     service = Service(tmp_path / "data", package, whole=True)
     kill_side_by_side([service], kills=1, seed=3)

@@ -10,7 +10,7 @@ import pytest
 from offices import Office, decide_by_form
 from sqlalchemy import event
 from trained import write_package
-from visiting import Answer, check_problem
+from visiting import Answer, Visitor, check_problem
 
 from explainer.core.decision import Actor, Role
 from explainer.core.disclosure import Audience
@@ -381,6 +381,12 @@ def test_a_second_decision_is_refused_with_the_page(standing: Office) -> None:
     assert office.size() == before + 1
 
 
+@pytest.fixture(scope="module")
+def caseworker(standing: Office) -> Visitor:
+    """One visit for many tests."""
+    return standing.visitor("caseworker")
+
+
 FAULTY = {
     "nothing at all": ({}, {"outcome", "relation", "codes"}),
     "no reason": ({"outcome": "SAME", "relation": "agree"}, {"codes"}),
@@ -439,9 +445,9 @@ FAULTY = {
     [*((name, "de") for name in FAULTY), ("nothing at all", "en"), ("no reason", "en")],
 )
 def test_a_faulty_decision_comes_back_with_what_was_entered(
-    standing: Office, name: str, tag: str
+    standing: Office, caseworker: Visitor, name: str, tag: str
 ) -> None:
-    visitor, case = standing.visitor("caseworker"), standing.cases[2]
+    visitor, case = caseworker, standing.cases[2]
     action = f"/cases/{case.id}/decision"
     page = visitor.get(f"/cases/{case.id}?lang={tag}")
     suggested, other = suggestion(standing)
@@ -474,9 +480,16 @@ def test_a_faulty_decision_comes_back_with_what_was_entered(
     assert [e.leaf.type for e in standing.entries(since=before)] == ["shown"]
     check_told(standing, answer)
     assert int(answer.hidden(action)["shown"]) == before
-    # its links lead to pages that are there, also those of the languages
-    for link in answer.all("a", hreflang="en") + answer.all("a", hreflang="de"):
-        assert visitor.get(link.attrs["href"]).status == 200
+
+
+def test_the_links_of_a_form_that_came_back_lead_somewhere(standing: Office) -> None:
+    visitor, case = standing.visitor("caseworker"), standing.cases[2]
+    answer = visitor.post(f"/cases/{case.id}/decision", {})
+    assert answer.status == 422
+    links = [link.attrs["href"] for link in answer.all("a", class_="w-languages__link")]
+    assert len(links) == 2
+    for href in links:
+        assert visitor.get(href).status == 200
 
 
 def test_a_note_keeps_its_lines_when_it_comes_back(standing: Office) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
-from offices import MakeOffice, Office, decide_by_form
+from offices import MakeOffice, Office, decide_by_form, demo_settings, open_office
+from trained import SmallModel, write_package
 from visiting import Visitor
 
 from explainer.core.decision import ReasonCode, Relation
@@ -298,16 +302,25 @@ def test_a_suspicion_goes_to_the_contact_and_not_to_supervision(
 # -- verification -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_office(make_office: MakeOffice, make_package) -> Office:
-    """Some entries in both logs, sealed."""
-    office = make_office(make_package())
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory, small_model: SmallModel) -> tuple[Path, Path]:
+    """A package, and the folder of an office that has closed: some entries in both logs."""
+    folder = tmp_path_factory.mktemp("closed")
+    package = write_package(folder / "small_benefit", small_model)
+    office = open_office(demo_settings(folder / "data", package), 4)
     for at in range(3):
         office.decided(at)
-    visitor = office.visitor("supervisor")
-    visitor.post(f"/records/{record_of(office, 1)}", PURPOSE)
+    office.visitor("supervisor").post(f"/records/{record_of(office, 1)}", PURPOSE)
     office.tools.seals.now()
-    return office
+    office.tools.close()
+    return package, folder / "data"
+
+
+@pytest.fixture
+def small_office(closed: tuple[Path, Path], tmp_path: Path, make_office: MakeOffice) -> Office:
+    """The same office opened again, to do anything with."""
+    shutil.copytree(closed[1], tmp_path / "data")
+    return make_office(closed[0], cases=4)
 
 
 @pytest.mark.parametrize("person", ["caseworker", "supervisor"])
@@ -391,7 +404,7 @@ def test_a_tail_that_was_cut_is_noticed(small_office: Office) -> None:
 
 
 def test_a_ledger_that_was_changed_is_not_opened_again(
-    small_office: Office, make_office: MakeOffice, tmp_path
+    small_office: Office, make_office: MakeOffice, closed: tuple[Path, Path]
 ) -> None:
     """What was sealed is looked at before anything is served."""
     from explainer.errors import LogBehindWitness, LogForked
@@ -401,4 +414,4 @@ def test_a_ledger_that_was_changed_is_not_opened_again(
     small_office.tamper(*cut(last))
     small_office.tamper("DELETE FROM checkpoint WHERE log = 'ledger'")
     with pytest.raises((LogForked, LogBehindWitness)):
-        make_office(tmp_path / "small_benefit")
+        make_office(closed[0])
