@@ -24,7 +24,8 @@ from explainer.errors import (
     WordingIncomplete,
 )
 from explainer.families.attribute import raw_row
-from explainer.packages.package import ModelPackage, open_package, survey
+from explainer.packages.package import ModelPackage, open_package
+from explainer.packages.survey import survey
 from explainer.text.languages import language
 
 FEWEST_GOLDEN = 50

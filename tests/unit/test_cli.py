@@ -22,7 +22,7 @@ from explainer.core.disclosure import Audience
 from explainer.core.forms import error_form
 from explainer.errors import CaseMalformed, ExplainerError
 from explainer.packages.manifest import read_manifest
-from explainer.packages.package import read_golden
+from explainer.packages.rows import read_golden
 from explainer.text.languages import language
 
 NOTE = "It was not recorded"

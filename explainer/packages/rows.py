@@ -1,0 +1,109 @@
+"""The rows of a package: its comparison group and its recorded cases, checked line by line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explainer.core.case import FeatureCatalogue, Kind, Scalar
+from explainer.errors import (
+    BackgroundInvalid,
+    CaseError,
+    ManifestInvalid,
+    PackageError,
+    PackageFaulty,
+)
+from explainer.families.model import RawRow
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCase:
+    """A recorded case with the numbers the bare pipeline gave in the training environment."""
+
+    case: Mapping[str, Any]
+    margin: float
+    probability: float
+
+
+def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
+    """The recorded cases of golden/cases.jsonl. Raises ManifestInvalid with the line."""
+    found = []
+    # not splitlines(): inside a text JSON allows characters that it takes for line ends
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            found.append(GoldenCase(row["case"], float(row["margin"]), float(row["probability"])))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            raise ManifestInvalid(
+                "The line is not a recorded case.",
+                f"golden/cases.jsonl, line {number}",
+                'Give {"case": {…}, "margin": …, "probability": …} from the training environment.',
+            ) from None
+    return tuple(found)
+
+
+def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
+    """The comparison rows; an empty cell is a missing value.
+
+    Raises PackageFaulty naming the lines where a value does not fit the catalogue.
+    """
+    where = "background.csv"
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
+        names = reader.fieldnames or []
+        lines = list(reader)
+    except csv.Error:
+        raise BackgroundInvalid(
+            "The file is not a table of comma-separated values.", where, "Export it again."
+        ) from None
+    if sorted(names) != sorted(catalogue.names):
+        raise BackgroundInvalid(
+            "Its columns are not the features of the catalogue.",
+            where,
+            f"Give exactly: {', '.join(catalogue.names)}.",
+        )
+    rows: list[RawRow] = []
+    faults: list[PackageError] = []
+    for number, line in enumerate(lines, start=2):
+        row: dict[str, Scalar | None] = {}
+        if None in line:
+            faults.append(
+                BackgroundInvalid(
+                    "The line has more cells than there are columns.",
+                    f"{where}, line {number}",
+                    "Check its commas.",
+                )
+            )
+        for feature in catalogue:
+            try:
+                row[feature.name] = _cell(line[feature.name], feature.name, catalogue)
+            except CaseError as fault:
+                faults.append(
+                    BackgroundInvalid(
+                        fault.what, f"{where}, line {number}, {feature.name}", fault.mend
+                    )
+                )
+        rows.append(row)
+    if faults:
+        raise PackageFaulty(where, faults)
+    return rows
+
+
+def _cell(text: str | None, name: str, catalogue: FeatureCatalogue) -> Scalar | None:
+    feature = catalogue[name]
+    if text is None or text == "":
+        if not feature.optional:
+            return feature.check(None)
+        return None
+    if feature.kind is Kind.CHOICE:
+        return feature.check(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return feature.check(text)
+    return feature.check(number)

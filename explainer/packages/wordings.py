@@ -1,0 +1,71 @@
+"""The agency's texts in every language its package offers: which must be there, and are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import LanguageNotOffered, ManifestInvalid, PackageError, WordingIncomplete
+from explainer.packages.manifest import Manifest
+from explainer.text.languages import language
+from explainer.text.wording import (
+    Wording,
+    check_texts,
+    needed_keys,
+    source_wording,
+    translated_wording,
+)
+
+
+def read_wordings(
+    manifest: Manifest,
+    data: Mapping[str, bytes],
+    catalogue: FeatureCatalogue,
+    features: Mapping[str, Any],
+    agency: Mapping[str, Any],
+    faults: list[PackageError],
+) -> dict[str, Wording]:
+    """The texts of every offered language; what is wrong with them is added to `faults`."""
+    wordings: dict[str, Wording] = {}
+    try:
+        source = source_wording(features, agency)
+    except WordingIncomplete as fault:
+        faults.append(fault)
+        return wordings
+    foreign = sorted(
+        {key.split("|")[1] for key in source if key.startswith("outcome|")} - set(manifest.outcomes)
+    )
+    if foreign:
+        faults.append(
+            ManifestInvalid(
+                f"There are texts for outcomes the manifest does not have: {', '.join(foreign)}.",
+                "wording.toml, outcome",
+                "Remove them, or correct the names in [suggestion].",
+            )
+        )
+    missing = [key for key, _ in needed_keys(catalogue, manifest.outcomes) if key not in source]
+    if missing:
+        faults.append(
+            ManifestInvalid(
+                f"{len(missing)} German texts are missing:"
+                + "".join(f"\n      {key}" for key in missing)
+                + "\n     ",
+                "features.toml and wording.toml",
+                "Write each as a label or as a whole sentence.",
+            )
+        )
+    for tag in manifest.offered:
+        try:
+            spoken = language(tag)
+            if spoken.is_source:
+                check_texts(source, "features.toml and wording.toml")
+                wordings[tag] = Wording(spoken, source)
+                continue
+            name = f"locales/{spoken.folder}/wording.po"
+            wordings[tag] = translated_wording(spoken, source, data.get(name, b""))
+        except LanguageNotOffered as fault:
+            faults.append(ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend))
+        except PackageError as fault:
+            faults.append(fault)
+    return wordings
