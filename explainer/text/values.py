@@ -51,7 +51,7 @@ def _number(value: float, unit: str | None, catalog: Catalog) -> str:
     if unit is None:
         return decimal(value, locale)
     if unit in ("years", "months", "days"):
-        return _duration(value, unit[:-1], locale)
+        return _duration(value, unit, catalog)
     if unit in ("usd", "eur"):
         return _money(value, unit.upper(), locale)
     return catalog.sentence(f"told.unit.{unit}").replace("{value}", decimal(value, locale))
@@ -62,8 +62,22 @@ def decimal(value: float, locale: str) -> str:
     return format_decimal(value, locale=locale, numbering_system="latn")
 
 
+def _duration(value: float, unit: str, catalog: Catalog) -> str:
+    """Years, months or days as CLDR writes them, and never without saying how many."""
+    locale = catalog.language.locale
+    written = _by_cldr(value, unit[:-1], locale)
+    if any(map(str.isdigit, written)) or value == 2:
+        return written  # the Arabic dual says two without a digit
+    if value == 1:
+        # in Arabic CLDR writes "year" for 1 year: right in a sentence, bare where a value is told
+        return catalog.sentence(f"told.one.{unit}")
+    # the plural rules take -1 for 1 and lose its sign as well; the form for 100 has its digits
+    hundred = _by_cldr(100, unit[:-1], locale)
+    return hundred.replace(decimal(100, locale), decimal(value, locale))
+
+
 @lru_cache(maxsize=4096)
-def _duration(value: float, unit: str, locale: str) -> str:
+def _by_cldr(value: float, unit: str, locale: str) -> str:
     name = f"duration-{unit}"
     for length in ("long", "short"):
         # CLDR leaves the long form out where it is the short one; Babel then says "duration-day"

@@ -17,6 +17,7 @@ from explainer.text.wording import Wording
 
 COUNTS = (0, 1, 2, 3, 5, 11, 21, 100, 101, 102)
 TAGS = list(languages())
+DURATIONS = ("years", "months", "days")
 
 # separators of the tables below: a narrow or plain no-break space stands as "_"
 SPACES = re.compile("[\u00a0\u202f]")
@@ -38,8 +39,8 @@ def test_every_unit_in_every_language_is_words_and_latin_digits(tag, unit, count
     assert "duration" not in text
     assert "{" not in text
     assert all(c in "0123456789" for c in text if c.isdigit())
-    # Arabic has words of their own for none, one and two of a unit
-    if not (tag == "ar" and unit in ("years", "months", "days") and count in (0, 1, 2)):
+    # Arabic has words of their own for one and two of a unit
+    if not (tag == "ar" and unit in DURATIONS and count in (1, 2)):
         assert str(count) in re.sub(r"[.,\s]", "", text)
     assert not re.search("[\u200e\u200f\u061c\u202a-\u202e]", text)
 
@@ -50,6 +51,7 @@ GERMAN = [
     (2, "years", "2 Jahre"),
     (101, "months", "101 Monate"),
     (1, "days", "1 Tag"),
+    (-1, "years", "-1 Jahr"),
     (1234, "usd", "1.234,00_$"),
     (5, "eur", "5,00_€"),
     (49, "per_hundred", "49 von 100"),
@@ -67,13 +69,21 @@ ENGLISH = [
     (12345, None, "12,345"),
 ]
 ARABIC = [
-    (1, "years", "سنة"),
+    (0, "years", "0 سنة"),
+    (1, "years", "سنة واحدة"),
+    (1.0, "years", "سنة واحدة"),
     (2, "years", "سنتان"),
     (3, "years", "3 سنوات"),
     (11, "years", "11 سنة"),
     (102, "years", "102 سنة"),
+    (1, "months", "شهر واحد"),
     (2, "months", "شهران"),
+    (1, "days", "يوم واحد"),
+    (2, "days", "يومان"),
     (5, "days", "5 أيام"),
+    (-1, "years", "-1 سنة"),
+    (-2, "days", "-2 يوم"),
+    (1.5, "months", "1.5 شهر"),
     (12345, None, "12,345"),
 ]
 
@@ -88,6 +98,18 @@ ARABIC = [
 )
 def test_values_read_as_people_write_them(tag, value, unit, text):
     assert SPACES.sub("_", said(value, unit, tag)) == text
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("unit", DURATIONS)
+def test_no_two_durations_read_alike_and_none_is_a_bare_unit(tag, unit):
+    values = (-2, -1, 0, 0.5, 1, 1.5, 2, 3, 11, 100)
+    texts = [said(value, unit, tag) for value in values]
+    assert len(set(texts)) == len(values)
+    # the unit as it stands beside a number says nothing by itself
+    assert not set(texts) & {
+        text.lstrip("0123456789 \u00a0") for text in texts if text[0].isdigit()
+    }
 
 
 @pytest.mark.parametrize("tag", TAGS)
