@@ -20,7 +20,7 @@ from explainer.pipeline import explain
 from service.actions import queue
 from service.demo import CASEWORKER, load_cases
 from service.settings import read_settings
-from service.store.records import OPEN
+from service.store.cases import OPEN
 from service.web.people import COOKIE, Session
 from service.wiring import open_tools
 

@@ -10,8 +10,9 @@ from explainer.core.explanation import Explanation
 from explainer.errors import CaseExists
 from explainer.pipeline import explain, tell
 from explainer.text.languages import languages
-from service.actions import SentDecision, decide, queue, show, submit, verify_files
-from service.store.records import OPEN
+from service.actions import SentDecision, decide, queue, show, submit
+from service.store.cases import OPEN
+from service.verification import verify_files
 from service.wiring import DEMO_UNIT, Tools
 
 SYSTEM = Actor("demo-procedure", Role.SYSTEM)

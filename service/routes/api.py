@@ -24,7 +24,7 @@ from service.actions import (
     submit,
 )
 from service.permissions import Action
-from service.store.records import PAGE_SIZE, RecordFilter
+from service.store.cases import PAGE_SIZE, RecordFilter
 from service.web.people import machine, tools_of
 from service.web.problems import IdempotencyKeyMissing
 

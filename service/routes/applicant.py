@@ -8,7 +8,8 @@ from starlette.responses import Response
 from explainer.core.disclosure import Audience
 from explainer.text.render import as_markup
 from explainer.text.values import day
-from service.actions import open_case, show
+from service.actions import show
+from service.open_case import open_case
 from service.permissions import Action
 from service.routes.caseworker import at
 from service.web.pages import language_for, page

@@ -21,9 +21,10 @@ from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.sentences import Voice, provenance_parts, value_or_missing
 from explainer.text.values import clean, day, moment, value_in_words
-from service.actions import OpenCase, SentDecision, decide, queue, show
+from service.actions import SentDecision, decide, queue, show
+from service.open_case import OpenCase
 from service.permissions import Action
-from service.store.records import DECIDED, OPEN, PAGE_SIZE
+from service.store.cases import DECIDED, OPEN, PAGE_SIZE
 from service.web.pages import language_for, page
 from service.web.people import check_form_token, session_of, tools_of, visitor
 

@@ -22,11 +22,11 @@ from service.actions import (
     list_records,
     open_record,
     record_to_open,
-    verify,
 )
 from service.permissions import Action
 from service.routes.caseworker import CODE_GROUPS, RELATIONS, ReceiptWords, at
-from service.store.records import PAGE_SIZE, ListedRecord, RecordFilter
+from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
+from service.verification import verify
 from service.web.pages import language_for, page
 from service.web.people import check_form_token, session_of, tools_of, visitor
 

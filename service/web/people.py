@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from explainer.core.decision import Actor, Role
 from explainer.errors import NotAllowed
-from service.actions import applicant_of
 from service.permissions import Action, check_may
 from service.web.problems import FormExpired
 from service.wiring import DEMO_UNIT, Tools, same
@@ -47,6 +46,11 @@ class Session:
         text = "|".join((self.sid, self.person, self.case_id))
         data = base64.urlsafe_b64encode(text.encode()).decode()
         return f"{data}.{_mac(secret, 'session', data)}"
+
+
+def applicant_of(case_id: str) -> Actor:
+    """The person whose case this is."""
+    return Actor(f"applicant-{case_id}", Role.APPLICANT, case_id=case_id)
 
 
 def new_session() -> Session:

@@ -16,7 +16,7 @@ from explainer.ledger.entries import Entry, EntryKind, minute
 from explainer.ledger.log import Head, LogName, Record
 from explainer.ledger.sealing import generate_resolver, seal_actor
 from explainer.ledger.tree import Range, leaf_hash
-from service.store import erasure, records, seals
+from service.store import cases, erasure, records, seals
 from service.store.database import Store
 
 NOON = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
@@ -131,12 +131,12 @@ class Installation:
 
 def case(store: Store, case_ref: str, *, unit: str = "unit-1", now: datetime = NOON) -> str:
     """Submit a case and return its id."""
-    case_id = records.new_id()
-    file = records.CaseFile(
+    case_id = cases.new_id()
+    file = cases.CaseFile(
         case_id, case_ref, "housing", "d" * 64, unit, '{"rent":"410.00"}', minute(now)
     )
     with store.transaction(now) as tx:
-        records.add_case(tx, file)
+        cases.add_case(tx, file)
     return case_id
 
 
@@ -156,9 +156,9 @@ def decision(case_ref: str, *, subject: str = "anna.berg", key: str | None = Non
     return Entry(EntryKind.DECISION, payload, case_ref=case_ref, idempotency_key=key)
 
 
-def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> records.DecisionRow:
+def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> cases.DecisionRow:
     values: dict[str, object] = {
-        "record_id": records.new_id(),
+        "record_id": cases.new_id(),
         "case_id": case_id,
         "unit": unit,
         "benefit_type": "housing",
@@ -171,7 +171,7 @@ def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> records.Dec
         "codes": ("D1",),
         **changes,
     }
-    return records.DecisionRow(**values)  # type: ignore[arg-type]
+    return cases.DecisionRow(**values)  # type: ignore[arg-type]
 
 
 def build(folder: Path, cases: int = 3, *, erase: bool = True) -> Installation:

@@ -20,7 +20,8 @@ from service.app import create_app
 from service.demo import SYSTEM
 from service.settings import Settings
 from service.store import records
-from service.store.records import CaseFile, OpenedEntry
+from service.store.cases import CaseFile
+from service.store.records import OpenedEntry
 from service.wiring import Tools, open_tools
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from offices import Office
 from visiting import Answer, Visitor
 
 from service.events import log
-from service.store.records import CaseFile
+from service.store.cases import CaseFile
 
 HARMLESS = "Ein Satz"
 HOSTILE: dict[str, str] = {

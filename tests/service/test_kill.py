@@ -26,7 +26,7 @@ import pytest
 from offices import demo_settings, open_office
 
 from explainer.ledger.entries import EntryKind
-from service.actions import verify_files
+from service.verification import verify_files
 from service.wiring import demo_token
 
 INCUBATOR = Path(__file__).with_name("incubator.py")

@@ -12,8 +12,9 @@ from visiting import Answer, check_problem
 from explainer.core.decision import Role
 from explainer.core.disclosure import Audience
 from explainer.errors import CaseNotFound, NotAllowed
-from service.actions import applicant_of, open_case
+from service.open_case import open_case
 from service.permissions import ALLOWED, Action
+from service.web.people import applicant_of
 from service.wiring import API_ROLES
 
 PERSONS = ("", "caseworker", "supervisor", "applicant")

@@ -14,7 +14,7 @@ from explainer.core.decision import ReasonCode, Relation
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.actions import PURPOSES
-from service.store.records import RecordFilter
+from service.store.cases import RecordFilter
 from service.store.tables import metadata
 
 SOUND = "Die Prüfung hat keine Abweichung gefunden."

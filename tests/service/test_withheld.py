@@ -18,7 +18,7 @@ from explainer.packages.admit import admit
 from service.actions import submit
 from service.demo import SYSTEM
 from service.findings import Findings
-from service.store.records import CaseFile
+from service.store.cases import CaseFile
 
 FAILED = "Eine Prüfung ist fehlgeschlagen."
 

@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "ledger"))
 from ledgers import NOON, TENANT, decision, row
 
 from service.store import records
+from service.store.cases import new_id
 from service.store.database import Store
 
 
@@ -28,7 +29,7 @@ def write(folder: Path, case_id: str, case_ref: str, entries: int) -> None:
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     store = Store.open(folder, tenant=TENANT, busy_seconds=60)
     for _ in range(entries) if entries else count():
-        key = records.new_id()
+        key = new_id()
         with store.transaction(NOON) as tx:
             entry = decision(case_ref, key=key)
             receipt = records.add_decision(tx, row(case_id), entry, body=b"form")

@@ -1,0 +1,209 @@
+"""What an entry holds: the snapshot of what was shown, a decision, the opening of a record.
+
+These payloads are what a court or an auditor reads years later. Their form is a contract.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+
+from explainer.core.decision import Actor, Decision
+from explainer.core.disclosure import Told
+from explainer.core.explanation import Explanation
+from explainer.errors import NotExplainable
+from explainer.families.attribute import SEED
+from explainer.ledger.entries import Entry, EntryKind, Json, minute
+from explainer.ledger.sealing import seal_actor
+from service.open_case import OpenCase
+from service.store.cases import DecisionRow, ListedRecord, new_id
+from service.store.records import OpenedEntry
+from service.wiring import Tools
+
+TEMPLATES = "1"
+"""Version of the document templates, recorded with everything that is shown."""
+
+
+def shown_entry(
+    opened: OpenCase,
+    finding: Explanation | NotExplainable,
+    told: Told,
+    actor: Actor,
+    now: datetime,
+    tools: Tools,
+) -> Entry:
+    """The snapshot a court needs: values as given, numbers, and the very bytes."""
+    payload: dict[str, Json] = {
+        "record_id": new_id(),
+        "created_at": minute(now),
+        "case_ref": opened.file.case_ref,
+        "unit_id": opened.file.unit,
+        "audience": told.audience.value,
+        "language": told.language,
+        "media_type": told.media_type,
+        "told": told.body.decode(),
+        "role": actor.role.value,
+        "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
+        "model_id": opened.package.manifest.id,
+        "model_version": opened.package.manifest.version,
+        "explainer_version": _version("warum"),
+        "template_version": TEMPLATES,
+        "values": opened.file.values_json,
+        "environment": _environment(),
+        "retention_class": opened.package.manifest.retention_class,
+    }
+    if isinstance(finding, Explanation):
+        payload |= _numbers(finding)
+    else:
+        payload |= {"recommendation_class": None, "withheld": finding.code}
+    return Entry(
+        EntryKind.SHOWN,
+        payload,
+        case_ref=opened.file.case_ref,
+        model=opened.package.identity.digest,
+        explainer=tools.explainer_digest,
+        told=told.digest,
+    )
+
+
+def _numbers(finding: Explanation) -> dict[str, Json]:
+    """Numbers as the exact text of their bits: an entry holds no floats."""
+    return {
+        "recommendation_class": finding.suggestion,
+        "score_band": _band(finding),
+        "limits_flags": sorted(limit.value for limit in finding.limits),
+        "margin": finding.margin.hex(),
+        "probability": finding.probability.hex(),
+        "threshold": finding.line.threshold.hex(),
+        "baseline": finding.comparison.base.hex(),
+        "background": finding.comparison.digest,
+        "method": finding.method,
+        "seed": SEED,
+        "case_digest": finding.case_digest,
+        "contributions": {f.feature.name: f.phi.hex() for f in finding.findings},
+        "reasons": [reason.finding.feature.name for reason in finding.reasons],
+    }
+
+
+def _band(finding: Explanation) -> int:
+    """1 to 5 by distance from the line in fifths of the margin scale; 3 lies around the line."""
+    distance = (finding.margin - finding.line.threshold) / finding.comparison.scale
+    return 1 + sum(distance >= edge for edge in (-0.5, -0.1, 0.1, 0.5))
+
+
+@cache
+def _version(distribution: str) -> str:
+    return version(distribution)
+
+
+@cache
+def _environment() -> Mapping[str, Json]:
+    """What is needed to recompute; the packages that shape the numbers."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: _version(name) for name in ("numpy", "scikit-learn", "skops")},
+    }
+
+
+def decision_row(opened: OpenCase, decision: Decision, now: datetime) -> DecisionRow:
+    at = minute(now)
+    return DecisionRow(
+        record_id=new_id(),
+        case_id=opened.file.id,
+        unit=opened.file.unit,
+        benefit_type=opened.package.manifest.benefit_type,
+        period=at[:7],
+        decided_on=at,
+        suggested=decision.suggested,
+        outcome=decision.outcome,
+        relation=decision.relation.value,
+        direction=decision.effect.value,
+        codes=tuple(code.value for code in decision.codes),
+    )
+
+
+def decision_entry(
+    opened: OpenCase,
+    decision: Decision,
+    row: DecisionRow,
+    seen: OpenedEntry | None,
+    actor: Actor,
+    now: datetime,
+    idempotency_key: str,
+    tools: Tools,
+) -> Entry:
+    """The same fields for agreement and deviation, with other values."""
+    manifest = opened.package.manifest
+    shown = None if seen is None else seen.payload
+    payload: dict[str, Json] = {
+        "record_id": row.record_id,
+        "case_ref": opened.file.case_ref,
+        "created_at": row.decided_on,
+        "unit_id": row.unit,
+        "benefit_type": row.benefit_type,
+        "decision_type": manifest.decision_type,
+        "model_id": manifest.id,
+        "model_version": manifest.version,
+        "explainer_version": _version("warum"),
+        "template_version": TEMPLATES,
+        "recommendation_class": decision.suggested,
+        "score_band": None if shown is None else shown.get("score_band"),
+        "limits_flags": [] if shown is None else shown.get("limits_flags", []),
+        "initial_assessment": None,
+        "recommendation_shown_at": None if shown is None else shown["created_at"],
+        "explanation_doc_hash": None if shown is None else _told_hash(shown),
+        "explanation_entry": None if seen is None else seen.leaf.seq,
+        "withheld": None if shown is None else shown.get("withheld"),
+        "human_outcome": decision.outcome,
+        "relation": decision.relation.value,
+        "direction": decision.effect.value,
+        "reason_codes": list(row.codes),
+        "facts_considered": list(decision.checklist),
+        "free_text": decision.note,
+        "evidence_refs": [],
+        "legal_basis_ref": None,
+        "hearing_ref": None,
+        "instruction_ref": None,
+        "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
+        "role": actor.role.value,
+        "second_person": None,
+        "retention_class": manifest.retention_class,
+        "erase_after": None,
+    }
+    return Entry(
+        EntryKind.DECISION,
+        payload,
+        case_ref=opened.file.case_ref,
+        model=opened.package.identity.digest,
+        explainer=tools.explainer_digest,
+        idempotency_key=idempotency_key,
+    )
+
+
+def _told_hash(shown: Mapping[str, Json]) -> str:
+    return hashlib.sha256(str(shown["told"]).encode()).hexdigest()
+
+
+def access_entry(
+    listed: ListedRecord, purpose: str, text: str, actor: Actor, now: datetime, tools: Tools
+) -> Entry:
+    """Who opened which record, and what for."""
+    return Entry(
+        EntryKind.ACCESS,
+        {
+            "created_at": minute(now),
+            "record_id": listed.row.record_id,
+            "case_ref": listed.case_ref,
+            "unit_id": listed.row.unit,
+            "purpose": purpose,
+            "purpose_text": text,
+            "role": actor.role.value,
+            "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
+        },
+        case_ref=listed.case_ref,
+    )

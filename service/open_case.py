@@ -1,0 +1,131 @@
+"""A case as somebody opens it: theirs to see, with its package and what was decided about it.
+
+What is told of a decision comes from its sealed entry; tables that say anything else are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explainer.core.case import Case, read_case
+from explainer.core.decision import Actor
+from explainer.core.disclosure import Audience
+from explainer.errors import CaseFaulty, ModelFailed, RecordsDisagree
+from explainer.ledger.entries import Json
+from explainer.ledger.log import LogName
+from explainer.packages.package import ModelPackage
+from service.permissions import check_may_see, check_may_see_any, no_such_case
+from service.store.cases import (
+    CaseFile,
+    DecisionRow,
+    ListedRecord,
+    agrees_with,
+    get_case,
+    latest_decision,
+)
+from service.store.database import Reading
+from service.store.records import OpenedEntry, entry_of_case, open_entry
+from service.wiring import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The newest decision of a case, as its sealed entry says it."""
+
+    row: DecisionRow
+    entry: OpenedEntry
+    payload: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A case with its package, and the newest decision if there is one.
+
+    `speaks` says whether this package may explain the case: it is in force, or it is the very
+    one the case was decided under. Otherwise it only lends its words, so that the case can be
+    read and decided.
+    """
+
+    file: CaseFile
+    case: Case
+    package: ModelPackage
+    speaks: bool
+    decided: Decided | None
+
+
+def open_case(case_id: str, audience: Audience, actor: Actor, tools: Tools) -> OpenCase:
+    """The case, if it is theirs. Raises CaseNotFound, also where it may not be seen."""
+    tools.check_intact()
+    with tools.store.reading() as tx:
+        return open_in(tx, case_id, audience, actor, tools)
+
+
+def open_in(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: Tools) -> OpenCase:
+    """`open_case` within a transaction, for whoever goes on to write in it."""
+    # before the look-up: the answer to a role that sees no case may not tell which cases there are
+    check_may_see_any(actor, audience)
+    file = get_case(tx, case_id)
+    if file is None:
+        # the same refusal as for a case that is not theirs
+        raise no_such_case()
+    check_may_see(actor, file.id, file.unit, audience)
+    decided = sealed_decision(tx, file)
+    package, speaks = _package_of(file, decided, tools)
+    case = read_case(json.loads(file.values_json), package.catalogue)
+    return OpenCase(file, case, package, speaks, decided)
+
+
+def sealed_decision(tx: Reading, file: CaseFile) -> Decided | None:
+    """The newest decision from its sealed entry. Raises RecordsDisagree where the tables say
+    anything else: what people are told comes from what was sealed."""
+    listed = latest_decision(tx, file.id)
+    if listed is None:
+        return None
+    entry = open_entry(tx, LogName.LEDGER, listed.seq)
+    payload = agreed_payload(listed, entry)
+    seen = seen_for(tx, file.id, payload)
+    if seen is not None and seen.payload is not None and seen.payload["values"] != file.values_json:
+        raise _disagree(listed.seq)
+    return Decided(listed.row, entry, payload)
+
+
+def agreed_payload(listed: ListedRecord, entry: OpenedEntry) -> Mapping[str, Json]:
+    """What was sealed of a decision. Raises RecordsDisagree unless the tables say the same."""
+    if entry.payload is None or not agrees_with(listed.row, entry.payload):
+        raise _disagree(listed.seq)
+    return entry.payload
+
+
+def seen_for(tx: Reading, case_id: str, payload: Mapping[str, Json]) -> OpenedEntry | None:
+    """What the caseworker had before them for the decision of this payload; None if nothing."""
+    return entry_of_case(tx, case_id, str(payload.get("explanation_entry")))
+
+
+def _disagree(seq: int) -> RecordsDisagree:
+    return RecordsDisagree(
+        "The tables say something else than what was sealed.",
+        f"entry {seq}",
+        "Have the database examined; `warum ledger verify` checks the sealed records.",
+    )
+
+
+def _package_of(file: CaseFile, decided: Decided | None, tools: Tools) -> tuple[ModelPackage, bool]:
+    if decided is not None and decided.entry.leaf.model is not None:
+        try:
+            return tools.exactly(decided.entry.leaf.model), True
+        except ModelFailed:
+            # never explained with another one; the decision itself can still be told
+            return tools.packages.get(file.package_id) or tools.shelf.last_of(
+                file.package_id
+            ), False
+    in_force = tools.packages.get(file.package_id)
+    if in_force is not None:
+        try:
+            read_case(json.loads(file.values_json), in_force.catalogue)
+        except CaseFaulty:
+            # submitted for an older package with other features
+            return tools.exactly(file.package_digest), False
+        return in_force, True
+    return tools.shelf.last_of(file.package_id), False

@@ -1,0 +1,222 @@
+"""Cases and their decisions as rows: what can be looked up, listed and narrowed.
+
+A row says of a decision only what may be looked up; what vouches for it is its sealed entry.
+Submitting a case is no event of the ledger: nothing was shown or decided yet.
+Nothing here filters, sorts or groups by the person who acted; there is no column to do it by.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from explainer.errors import CaseExists
+from explainer.ledger.entries import Json
+from service.store import tables
+from service.store.database import Reading, Transaction
+
+PAGE_SIZE = 50
+OPEN, DECIDED = "open", "decided"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A case as submitted. It has no field for staff.
+
+    Attributes
+    ----------
+    id : opaque and random, fit for an address; `case_ref` never is
+    package_digest : of the package in force when the case was submitted
+    values_json : the case as submitted, as JSON text
+    submitted_at : to the minute, as `explainer.ledger.entries.minute` writes it
+    state : "open" or "decided"
+    """
+
+    id: str
+    case_ref: str
+    package_id: str
+    package_digest: str
+    unit: str
+    values_json: str
+    submitted_at: str
+    state: str = OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What a decision's payload says that may be looked up: no person, no free text.
+
+    Attributes
+    ----------
+    period : YYYY-MM
+    decided_on : to the minute
+    suggested : the outcome the program suggested, None where it suggested nothing
+    """
+
+    record_id: str
+    case_id: str
+    unit: str
+    benefit_type: str
+    period: str
+    decided_on: str
+    suggested: str | None
+    outcome: str
+    relation: str
+    direction: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A decision as a list shows it, with its case number and its place in the ledger."""
+
+    row: DecisionRow
+    case_ref: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """All there is to narrow a list by. A person is not among it, on purpose."""
+
+    case_ref: str | None = None
+    period: str | None = None
+    unit: str | None = None
+    relation: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and how many rows there are in all. Pages count from 1."""
+
+    rows: tuple[T, ...]
+    total: int
+    number: int
+    size: int = PAGE_SIZE
+
+
+def new_id() -> str:
+    """Return an opaque random id of 128 bits, for cases and records."""
+    return secrets.token_urlsafe(16)
+
+
+# -- cases --------------------------------------------------------------------------------------
+
+
+def add_case(tx: Transaction, case: CaseFile) -> None:
+    """Store a submitted case; a case number is taken only once."""
+    if find_case_by_ref(tx, case.case_ref) is not None:
+        raise CaseExists(
+            what="A case with this number was submitted before.",
+            where="the case number",
+            mend="Open the case that is there.",
+        )
+    tx.connection.execute(tables.case_file.insert().values(**asdict(case)))
+
+
+def get_case(tx: Reading, case_id: str) -> CaseFile | None:
+    """Return the case with this opaque id."""
+    table = tables.case_file
+    row = tx.connection.execute(select(table).where(table.c.id == case_id)).one_or_none()
+    return None if row is None else CaseFile(**row._mapping)
+
+
+def find_case_by_ref(tx: Reading, case_ref: str) -> CaseFile | None:
+    """Return the case with this case number."""
+    table = tables.case_file
+    row = tx.connection.execute(select(table).where(table.c.case_ref == case_ref)).one_or_none()
+    return None if row is None else CaseFile(**row._mapping)
+
+
+def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[CaseFile]:
+    """Return the cases of a unit in one state, longest waiting first."""
+    table = tables.case_file
+    query = select(table).where(table.c.unit == unit, table.c.state == state)
+    rows, total = _page(tx, query, [table.c.submitted_at, table.c.case_ref], page)
+    return Page(tuple(CaseFile(**row._mapping) for row in rows), total, page)
+
+
+# -- decisions ----------------------------------------------------------------------------------
+
+
+def list_records(tx: Reading, wanted: RecordFilter, page: int = 1) -> Page[ListedRecord]:
+    """Return decisions, latest first, by the order of the ledger."""
+    table, case = tables.decision_record, tables.case_file
+    query = _records()
+    if wanted.case_ref is not None:
+        query = query.where(case.c.case_ref == wanted.case_ref)
+    if wanted.period is not None:
+        query = query.where(table.c.period == wanted.period)
+    if wanted.unit is not None:
+        query = query.where(table.c.unit == wanted.unit)
+    if wanted.relation is not None:
+        query = query.where(table.c.relation == wanted.relation)
+    if wanted.code is not None:
+        query = query.where(table.c.codes.contains(json.dumps(wanted.code), autoescape=True))
+    rows, total = _page(tx, query, [table.c.seq.desc()], page)
+    return Page(tuple(map(_listed, rows)), total, page)
+
+
+def find_record(tx: Reading, record_id: str) -> ListedRecord | None:
+    """Return the decision of this record."""
+    row = tx.connection.execute(
+        _records().where(tables.decision_record.c.record_id == record_id)
+    ).one_or_none()
+    return None if row is None else _listed(row)
+
+
+def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
+    """Return the newest decision in a case."""
+    table = tables.decision_record
+    row = tx.connection.execute(
+        _records().where(table.c.case_id == case_id).order_by(table.c.seq.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else _listed(row)
+
+
+def agrees_with(row: DecisionRow, payload: Mapping[str, Json]) -> bool:
+    """Whether the tables say of a decision what its sealed payload says."""
+    return (
+        payload.get("record_id") == row.record_id
+        and payload.get("unit_id") == row.unit
+        and payload.get("benefit_type") == row.benefit_type
+        and payload.get("recommendation_class") == row.suggested
+        and payload.get("human_outcome") == row.outcome
+        and payload.get("relation") == row.relation
+        and payload.get("direction") == row.direction
+        and payload.get("reason_codes") == list(row.codes)
+        and payload.get("created_at") == row.decided_on
+    )
+
+
+def _records() -> Select[Any]:
+    table, case = tables.decision_record, tables.case_file
+    return select(table, case.c.case_ref).join(case, case.c.id == table.c.case_id)
+
+
+def _listed(row: Row[Any]) -> ListedRecord:
+    columns = dict(row._mapping)
+    del columns["log"]
+    case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
+    columns["codes"] = tuple(json.loads(columns["codes"]))
+    return ListedRecord(DecisionRow(**columns), case_ref, seq)
+
+
+def _page(
+    tx: Reading, query: Select[Any], order: list[ColumnElement[Any]], page: int
+) -> tuple[list[Row[Any]], int]:
+    total = tx.connection.execute(
+        select(func.count()).select_from(query.order_by(None).subquery())
+    ).scalar_one()
+    rows = tx.connection.execute(
+        query.order_by(*order).limit(PAGE_SIZE).offset((max(page, 1) - 1) * PAGE_SIZE)
+    ).all()
+    return list(rows), total
