@@ -148,7 +148,11 @@ RULES = (
             Row({"A": 1.0, "B": 0.0}, "A+", "What moved nothing is never named."),
             Row({"A": 0.0, "B": 0.0}, "", "Nothing moved: no reason."),
             Row({"A": 30, "B": 25, "C": 25, "D": 20}, "A+ B+ C+", "At most three towards it."),
-            Row({"A": 60, "B": -14, "C": -13, "D": -13}, "A+ B- C-", "At most two away from it."),
+            Row(
+                {"A": 40, "B": -15, "C": -15, "D": -15, "E": 15},
+                "A+ B- C- E+",
+                "At most two away from it.",
+            ),
             Row(
                 {"A": 25, "B": 20, "C": 19, "D": 18, "E": -9, "F": 9},
                 "A+ B+ C+ E-",
@@ -212,7 +216,7 @@ RULES = (
         "opening",
         (
             Row({"A": 1.0}, "close", facts={"base": -1.05}),
-            Row({"A": 1.0}, "close", "Exactly a tenth of the spread.", facts={"base": -0.9}),
+            Row({"A": 0.1}, "close", "Exactly a tenth of the spread.", facts={"base": 0.0}),
             Row({"A": 1.0}, "clear", "Just beyond.", facts={"base": -0.89}),
             Row({"A": 0.05}, "close", "Close comes before flat.", facts={"base": 0.0}),
             Row({"A": 0.05, "B": 0.04}, "flat", facts=FAR),
@@ -247,7 +251,8 @@ RULES = (
         "R9",
         "The largest",
         "Only one reason may be called the largest, and only where its share is 0.10 ahead of the "
-        "next and its direction is clear.",
+        "next and its direction is clear. Where all movements together are less than a tenth of "
+        "the spread, nothing had a large influence, and nothing is called the largest.",
         "the largest",
         (
             Row({"A": 55.0, "B": 45.0}, "A"),
@@ -256,6 +261,8 @@ RULES = (
             Row({"A": 1.0}, "A", "There is no next."),
             Row({"A": 55.0, "B": 45.0}, "", "No clear direction.", ("A",)),
             Row({"A": 60.0, "B": -40.0}, "A", "The way the next points does not count."),
+            Row({"A": 0.06, "B": 0.03}, "", "All together under a tenth of the spread."),
+            Row({"A": 0.06, "B": 0.04}, "A", "Exactly a tenth: as always."),
         ),
     ),
     Rule(
