@@ -1,5 +1,8 @@
 """What the model was asked: features, values, and a case that cannot exist unless it is valid."""
 
+# One file: what may stand in a case (Feature), that it does (Case) and the only way in (read_case)
+# are one gate, and whoever asks what the product takes from outside reads it from top to bottom.
+
 from __future__ import annotations
 
 import hashlib

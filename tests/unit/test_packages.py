@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from trained import DEMO, MANIFEST, background, golden, small_pipeline
 
-from explainer.cli import tell_as_text
+from explainer.cli.packages import tell_as_text
 from explainer.errors import (
     ArtefactRefused,
     LanguageNotOffered,

@@ -1,43 +1,22 @@
-"""The commands that need no web: explain cases, make and check packages.
-
-Output goes to standard output, everything else to standard error. Heavy libraries are imported
-when a command needs them, so that `--help` answers at once.
-"""
+"""`warum explain`: one case, or a file of cases, explained in words or as JSON."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explainer.cli import DONE, EXIT_CODES, REFUSED, WITHHELD, loaded, progress_bar, report, say
 from explainer.core.forms import error_form
-from explainer.errors import (
-    CaseFaulty,
-    CaseMalformed,
-    ExplainerError,
-    NotExplainable,
-)
+from explainer.errors import CaseFaulty, CaseMalformed, ExplainerError, NotExplainable
 
 if TYPE_CHECKING:
     from explainer.core.case import Case
     from explainer.core.disclosure import Audience
     from explainer.packages.package import ModelPackage
-
-DONE, REFUSED, USAGE, WITHHELD = 0, 1, 2, 3
-
-EXIT_CODES = """\
-exit codes:
-  0  done
-  1  refused: the case, the package or the records have a fault, which is named
-  2  the command was not understood
-  3  the explanation was withheld, and the text says so
-"""
 
 NOT_RECORDED = (
     "note: this output is for people who prepare packages. It was not recorded; "
@@ -45,57 +24,7 @@ NOT_RECORDED = (
 )
 
 
-def add_commands(commands: Any) -> None:
-    """Add the commands of this module to a parser's subcommands."""
-    _add_explain(commands)
-    _add_package(commands)
-
-
-def run(action: Callable[[], int]) -> int:
-    """Run a command; whatever goes wrong becomes sentences on standard error."""
-    try:
-        return action()
-    except ExplainerError as fault:
-        report(fault)
-        return REFUSED
-    except BrokenPipeError:
-        # the reader of a pipe closed it; nobody is left to be told
-        sys.stderr.close()
-        return DONE
-    except KeyboardInterrupt:
-        say("stopped.")
-        return 130
-    except OSError as fault:
-        say(f"error [file] {fault.filename or 'file'}: {fault.strerror or 'cannot be used'}.")
-        return REFUSED
-    except Exception as fault:  # no stack trace ever reaches a person
-        say(f"error [internal] {type(fault).__name__}: this is a fault of Warum; please report it.")
-        return 70
-
-
-def loaded() -> None:
-    """Everything is loaded and stays: from here on, look for garbage again, but not among that."""
-    gc.freeze()
-    gc.enable()
-
-
-def report(fault: ExplainerError) -> None:
-    """An error and, if it gathers several, each of them on a line of its own."""
-    say(f"error [{fault.code}] {fault}")
-    inner = getattr(fault, "faults", ())
-    for each in inner:
-        one = each[1] if isinstance(each, tuple) else each
-        say(f"  - [{one.code}] {one}")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-# -- warum explain ----------------------------------------------------------------------------
-
-
-def _add_explain(commands: Any) -> None:
+def add_explain(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="explain one case, or a file of cases, in words or as JSON",
@@ -303,156 +232,3 @@ def json_of(text: str, where: str) -> Any:
 
 def _today() -> date:
     return datetime.now(UTC).date()  # noqa: TID251 - the clock of the command line
-
-
-# -- warum package ----------------------------------------------------------------------------
-
-
-def _add_package(commands: Any) -> None:
-    parser = commands.add_parser(
-        "package",
-        help="make, seal and check model packages",
-        description="A model package is a folder of data: a model, the words of an agency, a\n"
-        "comparison group and recorded cases, under one digest. It never holds code.",
-        epilog="the way to your own package:\n"
-        "  1. warum package new models/my_benefit --artefact model.skops\n"
-        "  2. fill in manifest.toml, features.toml, wording.toml, background.csv and\n"
-        "     golden/cases.jsonl; `warum package check` names what is left\n"
-        "  3. warum package seal models/my_benefit      (writes the digests)\n"
-        "  4. warum package check models/my_benefit\n"
-        "  5. warum package golden models/my_benefit    (records texts for people to read)\n\n"
-        + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    inner = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, help_, action in (
-        ("check", "name every fault of a package at once", _package_check),
-        ("seal", "write the digest of every file into the manifest", _package_seal),
-        ("golden", "record the texts of recorded cases, for people to read", _package_golden),
-    ):
-        sub = inner.add_parser(
-            name,
-            help=help_,
-            description=f"{help_.capitalize()}.",
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        sub.add_argument("package", metavar="PACKAGE", help="folder or id of a package")
-        if name == "golden":
-            sub.add_argument("--count", type=int, default=10, help="how many cases (default: 10)")
-        sub.set_defaults(action=action)
-    new = inner.add_parser(
-        "new",
-        help="write a skeleton package around a model",
-        description="Write a skeleton package around a model saved with skops.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    new.add_argument("folder", metavar="DIR", type=Path, help="a folder that does not exist yet")
-    new.add_argument("--artefact", metavar="FILE", type=Path, required=True, help="a skops file")
-    new.set_defaults(action=_package_new)
-
-
-def tell_as_text(case: Case, package: ModelPackage, audience: Audience, tag: str) -> bytes:
-    """What recorded texts hold: the told text on the day the package was made."""
-    from explainer.pipeline import explain, tell, tell_withheld
-    from explainer.text.languages import language
-
-    spoken = language(tag)
-    try:
-        explanation = explain(case, package, package.manifest.created)
-    except NotExplainable as fault:
-        return tell_withheld(fault, audience, spoken, package, form="text").body
-    return tell(explanation, audience, spoken, package, form="text").body
-
-
-def _package_check(options: argparse.Namespace) -> int:
-    from explainer.packages.admit import check
-    from explainer.packages.bundled import find_package
-
-    folder = find_package(options.package)
-    with progress_steps() as progress:
-        loaded()
-        package = check(folder, tell_as_text, progress)
-    manifest = package.manifest
-    print(f"{manifest.id} {manifest.version}: no fault found.")
-    print(f"  digest       {manifest.digest}")
-    print(f"  languages    {', '.join(package.wordings)}")
-    print(f"  features     {len(package.catalogue)}, comparison rows {manifest.background_rows}")
-    print(f"  recorded     {len(package.golden)} cases, {len(package.recorded_texts)} texts")
-    print(f"  review       {manifest.review_status}: {manifest.review_note}")
-    if len(package.catalogue) > 14:
-        print("  not checked  brute force and shap: more than 14 features")
-    return DONE
-
-
-def _package_seal(options: argparse.Namespace) -> int:
-    from explainer.packages.bundled import find_package
-    from explainer.packages.scaffold import seal
-
-    folder = find_package(options.package)
-    print(f"{seal(folder)} files sealed in {folder / 'manifest.toml'}.")
-    return DONE
-
-
-def _package_golden(options: argparse.Namespace) -> int:
-    from explainer.packages.admit import record_texts
-    from explainer.packages.bundled import find_package
-    from explainer.packages.package import open_package
-    from explainer.packages.scaffold import replace, seal
-
-    folder = find_package(options.package)
-    package = open_package(folder)
-    texts = record_texts(package, tell_as_text, options.count)
-    for old in (folder / "golden").glob("*.txt"):
-        if old.name not in texts:
-            old.unlink()
-    for name, text in texts.items():
-        replace(folder / "golden" / name, text)
-    seal(folder)
-    print(f"{len(texts)} texts recorded in {folder / 'golden'}. Have people read them.")
-    return DONE
-
-
-def _package_new(options: argparse.Namespace) -> int:
-    from explainer.packages.scaffold import new_package
-
-    names = new_package(options.folder, options.artefact)
-    print(f"A skeleton with {len(names)} features stands in {options.folder}:")
-    for name in names:
-        print(f"  {name}")
-    print("Fill it in; `warum package check` names what is left.")
-    return DONE
-
-
-# -- progress ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error if that is a terminal; else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-@contextmanager
-def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """The same for work of several named stretches."""
-    if not sys.stderr.isatty():
-        yield lambda _title, _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda title, done, total: bar.update(
-            task, description=title, completed=done, total=total
-        )

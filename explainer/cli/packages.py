@@ -1,0 +1,132 @@
+"""`warum package`: make, seal and check model packages, and record their texts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explainer.cli import DONE, EXIT_CODES, loaded, progress_steps
+from explainer.errors import NotExplainable
+
+if TYPE_CHECKING:
+    from explainer.core.case import Case
+    from explainer.core.disclosure import Audience
+    from explainer.packages.package import ModelPackage
+
+
+def add_package(commands: Any) -> None:
+    parser = commands.add_parser(
+        "package",
+        help="make, seal and check model packages",
+        description="A model package is a folder of data: a model, the words of an agency, a\n"
+        "comparison group and recorded cases, under one digest. It never holds code.",
+        epilog="the way to your own package:\n"
+        "  1. warum package new models/my_benefit --artefact model.skops\n"
+        "  2. fill in manifest.toml, features.toml, wording.toml, background.csv and\n"
+        "     golden/cases.jsonl; `warum package check` names what is left\n"
+        "  3. warum package seal models/my_benefit      (writes the digests)\n"
+        "  4. warum package check models/my_benefit\n"
+        "  5. warum package golden models/my_benefit    (records texts for people to read)\n\n"
+        + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, help_, action in (
+        ("check", "name every fault of a package at once", _package_check),
+        ("seal", "write the digest of every file into the manifest", _package_seal),
+        ("golden", "record the texts of recorded cases, for people to read", _package_golden),
+    ):
+        sub = inner.add_parser(
+            name,
+            help=help_,
+            description=f"{help_.capitalize()}.",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument("package", metavar="PACKAGE", help="folder or id of a package")
+        if name == "golden":
+            sub.add_argument("--count", type=int, default=10, help="how many cases (default: 10)")
+        sub.set_defaults(action=action)
+    new = inner.add_parser(
+        "new",
+        help="write a skeleton package around a model",
+        description="Write a skeleton package around a model saved with skops.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    new.add_argument("folder", metavar="DIR", type=Path, help="a folder that does not exist yet")
+    new.add_argument("--artefact", metavar="FILE", type=Path, required=True, help="a skops file")
+    new.set_defaults(action=_package_new)
+
+
+def tell_as_text(case: Case, package: ModelPackage, audience: Audience, tag: str) -> bytes:
+    """What recorded texts hold: the told text on the day the package was made."""
+    from explainer.pipeline import explain, tell, tell_withheld
+    from explainer.text.languages import language
+
+    spoken = language(tag)
+    try:
+        explanation = explain(case, package, package.manifest.created)
+    except NotExplainable as fault:
+        return tell_withheld(fault, audience, spoken, package, form="text").body
+    return tell(explanation, audience, spoken, package, form="text").body
+
+
+def _package_check(options: argparse.Namespace) -> int:
+    from explainer.packages.admit import check
+    from explainer.packages.bundled import find_package
+
+    folder = find_package(options.package)
+    with progress_steps() as progress:
+        loaded()
+        package = check(folder, tell_as_text, progress)
+    manifest = package.manifest
+    print(f"{manifest.id} {manifest.version}: no fault found.")
+    print(f"  digest       {manifest.digest}")
+    print(f"  languages    {', '.join(package.wordings)}")
+    print(f"  features     {len(package.catalogue)}, comparison rows {manifest.background_rows}")
+    print(f"  recorded     {len(package.golden)} cases, {len(package.recorded_texts)} texts")
+    print(f"  review       {manifest.review_status}: {manifest.review_note}")
+    if len(package.catalogue) > 14:
+        print("  not checked  brute force and shap: more than 14 features")
+    return DONE
+
+
+def _package_seal(options: argparse.Namespace) -> int:
+    from explainer.packages.bundled import find_package
+    from explainer.packages.scaffold import seal
+
+    folder = find_package(options.package)
+    print(f"{seal(folder)} files sealed in {folder / 'manifest.toml'}.")
+    return DONE
+
+
+def _package_golden(options: argparse.Namespace) -> int:
+    from explainer.packages.admit import record_texts
+    from explainer.packages.bundled import find_package
+    from explainer.packages.package import open_package
+    from explainer.packages.scaffold import replace, seal
+
+    folder = find_package(options.package)
+    package = open_package(folder)
+    texts = record_texts(package, tell_as_text, options.count)
+    for old in (folder / "golden").glob("*.txt"):
+        if old.name not in texts:
+            old.unlink()
+    for name, text in texts.items():
+        replace(folder / "golden" / name, text)
+    seal(folder)
+    print(f"{len(texts)} texts recorded in {folder / 'golden'}. Have people read them.")
+    return DONE
+
+
+def _package_new(options: argparse.Namespace) -> int:
+    from explainer.packages.scaffold import new_package
+
+    names = new_package(options.folder, options.artefact)
+    print(f"A skeleton with {len(names)} features stands in {options.folder}:")
+    for name in names:
+        print(f"  {name}")
+    print("Fill it in; `warum package check` names what is left.")
+    return DONE
