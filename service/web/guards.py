@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from explainer.core.forms import error_form
+from explainer.errors import ExplainerError
 from service.events import log
+from service.web.pages import refusal_page
+from service.web.problems import FormFromElsewhere, RequestTooLarge, status_of
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORM_LIMIT = 64 * 1024
@@ -60,11 +66,18 @@ class Guarded:
                 headers["cache-control"] = "max-age=3600" if static else "no-store"
             await send(message)
 
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await refusal(scope, receive, send_with_headers)
+        if _host(Headers(scope=scope).get("host", "")) not in self._hosts:
+            # a name that was pointed at this machine by somebody else (DNS rebinding): under it
+            # there is no page of ours, and no link to one
+            words = "Diese Adresse gibt es hier nicht. This address is not served here."
+            await PlainTextResponse(words, 421)(scope, receive, send_with_headers)
             return
         try:
+            fault = _fault(scope)
+            if fault is not None:
+                refusal = await run_in_threadpool(_refusal, Request(scope), fault)
+                await refusal(scope, receive, send_with_headers)
+                return
             await self._app(scope, _limited(receive, _limit(scope)), send_with_headers)
         except Exception as fault:
             # logged already, without what it may quote; a server that saw it would print it whole
@@ -74,18 +87,26 @@ class Guarded:
                 last = PlainTextResponse("Es ist ein Fehler aufgetreten. Something failed.", 500)
                 await last(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        headers = Headers(scope=scope)
-        if _host(headers.get("host", "")) not in self._hosts:
-            # a name that was pointed at this machine by somebody else (DNS rebinding)
-            return PlainTextResponse("This address is not served here.", 421)
-        if scope["method"] not in SAFE:
-            if not _same_site(headers) and "authorization" not in headers:
-                return PlainTextResponse("Forms are accepted from our own pages only.", 403)
-            length = headers.get("content-length", "0")
-            if not (length.isascii() and length.isdigit()) or int(length) > _limit(scope):
-                return PlainTextResponse("The request is too large.", 413)
+
+def _fault(scope: Scope) -> ExplainerError | None:
+    """Why this request goes no further, None where nothing is wrong with it."""
+    if scope["method"] in SAFE:
         return None
+    headers = Headers(scope=scope)
+    if not _same_site(headers) and "authorization" not in headers:
+        return FormFromElsewhere(
+            "Forms are accepted from our own pages only.", "the request", "Use the form there."
+        )
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()) or int(length) > _limit(scope):
+        return RequestTooLarge("The request is too large.", "the request", "Shorten it.")
+    return None
+
+
+def _refusal(request: Request, fault: ExplainerError) -> Response:
+    if _is_api(request.scope):
+        return JSONResponse(error_form(fault), status_of(fault))
+    return refusal_page(request, fault)
 
 
 def _same_site(headers: Headers) -> bool:
@@ -106,8 +127,13 @@ def _host(header: str) -> str:
         return ""
 
 
+def _is_api(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/api/")
+
+
 def _limit(scope: Scope) -> int:
-    return API_LIMIT if scope["path"].startswith("/api/") else FORM_LIMIT
+    return API_LIMIT if _is_api(scope) else FORM_LIMIT
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from explainer.errors import ExplainerError
 from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
-from explainer.text.languages import Language
+from explainer.text.languages import Language, languages
 from explainer.text.render import environment
 from explainer.text.sentences import translation_banner
 from service.web.language_choice import COOKIE, choose_language
@@ -36,8 +36,12 @@ class LanguageLink:
 
 def language_for(request: Request, *, staff: bool, package: ModelPackage | None = None) -> Language:
     """The language of this page, of those whole for the site and for the package."""
+    return _chosen(request, tools_of(request).languages_of(package, staff=staff))
+
+
+def _chosen(request: Request, offered: Sequence[Language]) -> Language:
     return choose_language(
-        tools_of(request).languages_of(package, staff=staff),
+        offered,
         asked=request.query_params.get("lang"),
         kept=request.cookies.get(COOKIE),
         accepted=request.headers.get("accept-language"),
@@ -62,11 +66,39 @@ def page(
     form that comes back has none of its own.
     """
     tools = tools_of(request)
-    path = here or request.url.path
     session = session_of(request)
+    response = _framed(
+        template,
+        language,
+        tools.languages_of(package, staff=staff),
+        here or request.url.path,
+        status,
+        staff=staff,
+        person=session.person or None,
+        demo=tools.settings.demo,
+        form_token=form_token(request),
+        errors=list(errors),
+        **context,
+    )
+    keep_session(response, session, tools.secret)
+    if request.query_params.get("lang", "").lower() == language.tag:
+        response.set_cookie(COOKIE, language.tag, max_age=31536000, samesite="lax", httponly=True)
+    return response
+
+
+def _framed(
+    template: str,
+    language: Language,
+    offered: Sequence[Language],
+    path: str,
+    status: int,
+    *,
+    staff: bool,
+    **context: Any,
+) -> Response:
     links = [
         LanguageLink(one.tag, one.autonym, one.dir, f"{path}?lang={one.tag}", one == language)
-        for one in tools.languages_of(package, staff=staff)
+        for one in offered
     ]
     body = (
         environment(language, staff=staff, extra=TEMPLATES)
@@ -75,11 +107,7 @@ def page(
             lang=language.tag,
             dir=language.dir,
             languages=links,
-            person=session.person or None,
-            demo=tools.settings.demo,
-            form_token=form_token(request),
             path=path,
-            errors=list(errors),
             # a page that carries a told document has that document's own
             banner=None
             if context.get("told_html")
@@ -87,13 +115,9 @@ def page(
             **context,
         )
     )
-    response = HTMLResponse(
+    return HTMLResponse(
         body, status, {"content-language": language.tag, "vary": "Cookie, Accept-Language"}
     )
-    keep_session(response, session, tools.secret)
-    if request.query_params.get("lang", "").lower() == language.tag:
-        response.set_cookie(COOKIE, language.tag, max_age=31536000, samesite="lax", httponly=True)
-    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +151,29 @@ def problem_page(
 
 def fault_page(request: Request, fault: ExplainerError, reference: str = "") -> Response:
     return problem_page(request, words_of(fault), status_of(fault), reference)
+
+
+def refusal_page(request: Request, fault: ExplainerError) -> Response:
+    """The error page for a request that is turned away before it is of any visit.
+
+    It makes no visit, and holds no token: another site's form brings no cookie of ours along, and
+    an answer that sets one would put a new visit in the place of the visitor's own.
+    """
+    offered = list(languages().values())
+    language = _chosen(request, offered)
+    words = catalog(language)
+    return _framed(
+        "public/error.html",
+        language,
+        offered,
+        "/",
+        status_of(fault),
+        staff=False,
+        person=None,
+        demo=False,
+        form_token="",
+        errors=[],
+        problem=Problem(words.sentence("error.title"), words.sentence(words_of(fault))),
+        reference="",
+        back_href="/",
+    )

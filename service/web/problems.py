@@ -11,6 +11,18 @@ class FormExpired(ExplainerError):
     code = "form.expired"
 
 
+class FormFromElsewhere(ExplainerError):
+    """A changing request does not come from our own pages, as far as its headers say."""
+
+    code = "request.from_elsewhere"
+
+
+class RequestTooLarge(ExplainerError):
+    """A request is longer than any form of ours, or does not say how long it is."""
+
+    code = "request.too_large"
+
+
 class IdempotencyKeyMissing(ExplainerError):
     """A writing request must carry a random key of its own."""
 
@@ -26,7 +38,9 @@ STATUS: dict[str, int] = {
     "form.expired": 403,
     "language.not_offered": 406,
     "ledger.idempotency_conflict": 409,
+    "request.from_elsewhere": 403,
     "request.idempotency_key_missing": 400,
+    "request.too_large": 413,
     "storage.failed": 503,
 }
 """Codes with a status of their own; the rest by family."""
@@ -39,6 +53,7 @@ WORDS = frozenset(
         "case.not_found",
         "form.expired",
         "language.not_offered",
+        "request.from_elsewhere",
         "storage.failed",
     }
 )

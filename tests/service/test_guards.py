@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 from offices import Office
-from visiting import ADDRESS, HEADERS, Answer, Visitor, check_headers
+from visiting import ADDRESS, HEADERS, Answer, Visitor, check_headers, check_problem
 
 from explainer.errors import SettingsInvalid
 from explainer.packages.bundled import bundled_packages
+from explainer.text.catalogs import catalog
+from explainer.text.languages import languages
 from service.doctor import examine
 from service.settings import SETTINGS, check_may_serve, read_settings
 
@@ -136,6 +138,45 @@ def test_a_form_from_elsewhere_is_refused(
     check_headers(Answer(response))
     assert standing.size() == before
     assert visitor.get("/cases").status == 200, "still the same person"
+
+
+@pytest.mark.parametrize("tag", languages())
+def test_a_refusal_is_a_page_in_the_language_of_the_visitor(standing: Office, tag: str) -> None:
+    """It is made for nobody's visit: it ends none, begins none, and holds no token of one."""
+    visitor = standing.visitor("caseworker")
+    visit = visitor.http.cookies["warum_demo"]
+    words = catalog(languages()[tag])
+    elsewhere = {"sec-fetch-site": "cross-site", "accept-language": tag}
+    for cookies in ({}, {"cookie": f"warum_lang={tag}", "accept-language": "de"}):
+        answer = visitor.post("/verify", {}, headers=elsewhere | cookies)
+        assert answer.status == 403
+        assert answer.is_page
+        assert answer.one("html").attrs["lang"] == tag
+        assert words.sentence("error.request.from_elsewhere") in answer.text
+        assert "set-cookie" not in answer.headers
+        assert "form_token" not in answer.body
+    long = visitor.post("/verify", {"x": "x" * 70_000}, headers={"accept-language": tag})
+    assert long.status == 413
+    assert words.sentence("error.page.too_large") in long.text
+    assert "set-cookie" not in long.headers
+    assert visitor.http.cookies["warum_demo"] == visit
+
+
+def test_a_refusal_for_machines_has_the_form_of_all_errors(standing: Office) -> None:
+    machine = standing.machine("system")
+    nobody = standing.machine(None)
+    large = machine.post("/cases", {"x": "x" * 1_100_000})
+    check_problem(large, 413, "request.too_large")
+    forged = nobody.post("/cases", {}, headers={"sec-fetch-site": "cross-site"})
+    check_problem(forged, 403, "request.from_elsewhere")
+
+
+def test_a_name_that_is_not_served_is_said_in_two_languages_and_without_a_page(
+    standing: Office,
+) -> None:
+    answer = standing.visitor().get("/", headers={"host": "elsewhere.example"})
+    assert answer.body == "Diese Adresse gibt es hier nicht. This address is not served here."
+    assert not answer.is_page
 
 
 @pytest.mark.parametrize(
