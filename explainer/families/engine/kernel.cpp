@@ -1,0 +1,1133 @@
+// Exact interventional Shapley values of tree ensembles; what exact.py explains, in C++17.
+//
+// The caller (kernel.py) hands over arrays that forest.Trees has checked: every child exists, every
+// node is reached once, every column and every place in a table exists. Nothing is checked again.
+//
+// This file includes itself once per instruction set. All variants run the same additions in the
+// same order (no fused multiply-add, no reordering: compile with -ffp-contract=off and never with
+// -ffast-math), so that a value does not depend on the machine's vectors.
+
+#ifndef WARUM_BODY
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#define WARUM_INLINE static inline __attribute__((always_inline))
+
+namespace {
+
+constexpr int LANES = 16;   // cases looked at together
+constexpr int WORDS = 8;    // 64 comparison rows each: a block of rows in the walk
+constexpr int BLOCK = 64 * WORDS;
+constexpr int FEW = 12;     // rows still alive at a leaf that are counted one by one
+constexpr int ROW = 4;      // rows of tables are filled up to a multiple of this
+
+// One test of a tree: left where low <= code <= low + span, or where the table says so.
+struct Test {
+  int32_t column, low;
+  uint32_t span;
+  int64_t lut;  // -1: a test of numbers
+};
+
+// Part of a pattern: registers are bits, one per player on the path that fails.
+struct Step {
+  Test test;
+  int32_t from;         // -1: set bit `shift` of `left` where the test goes left
+  int32_t left, right;  // registers of the children, which get `from` and the bit of who fails
+  uint32_t shift;
+};
+
+// A subtree whose leaves share one table: a row per pattern, a column per player.
+struct Group {
+  uint64_t table;  // first double
+  uint32_t stride, width, bits;
+  uint32_t player;  // first of `width` entries in `players`
+};
+
+// Trees whose tables fit the cache together.
+struct Tile {
+  uint32_t step, steps, group, groups, registers;
+};
+
+// A leaf while its table is made.
+struct Edge {
+  uint32_t bit, wants, slot;
+};
+struct Ending {
+  uint32_t group;
+  double value;
+  uint32_t path, slots;         // players on the path to the group, and to the leaf
+  uint32_t edge, edges;         // tests inside the group
+  uint32_t column;              // first of slots - path entries in `columns`
+};
+
+// A node of the walk; a leaf has column -1.
+struct Node {
+  Test test;
+  int32_t left, right;  // -1: nothing to look for there
+  int32_t slot, player, slots;
+  int32_t fresh;
+  double value;
+};
+
+struct Tables {
+  std::vector<Step> steps;
+  std::vector<Group> groups;
+  std::vector<Tile> tiles;
+  std::vector<int32_t> players;
+  double* table = nullptr;
+  uint64_t size = 0;
+  ~Tables() { std::free(table); }
+};
+
+struct Block {
+  std::vector<uint64_t> bits;     // WORDS words per distinct test: rows that go left
+  std::vector<int32_t> of_node;   // which of them a node asks
+  uint64_t all[WORDS];
+  std::vector<double> weight;     // of each row, where rows are weighted
+  int32_t rows;
+};
+
+struct Walk {
+  std::vector<Node> nodes;
+  std::vector<int32_t> roots;
+  std::vector<Block> blocks;
+  int32_t depth = 0, slots = 0, planes = 1, width = 1;
+  std::vector<double> of_a, of_b;  // weights by b * width + a
+  double share = 1;                // one over the sum of weights
+  bool weighted = false;
+};
+
+// Where one walk stands; its arrays belong to the thread.
+struct Place {
+  const Walk* walk;
+  const Block* block;
+  const int32_t* codes;
+  const uint8_t* lut;
+  uint64_t* members;  // WORDS words per slot: rows that fail where the case meets
+  uint64_t* frames;   // planes, one set per depth
+  int32_t* player;    // of each slot
+  uint8_t* failed;    // by the case
+  double* values;
+  double* by_row;     // n_players per row of the block, or null
+  int64_t n_players;
+};
+
+struct Engine {
+  int32_t n_columns = 0, n_players = 0;
+  std::vector<uint8_t> lut;
+  Tables tables;
+  Walk walk;
+};
+
+}  // namespace
+
+#define WARUM_BODY
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define WARUM_X86
+#define WARUM_VARIANT vectors_512
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,prefer-vector-width=512")
+#endif
+#include "kernel.cpp"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef WARUM_VARIANT
+#define WARUM_VARIANT vectors_256
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#endif
+#include "kernel.cpp"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef WARUM_VARIANT
+#endif
+#define WARUM_VARIANT vectors_any
+#include "kernel.cpp"
+#undef WARUM_VARIANT
+
+namespace {
+
+int variant() {
+#if defined(WARUM_X86)
+  static const int best = [] {
+    __builtin_cpu_init();
+    int found = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+                        __builtin_cpu_supports("popcnt") ? 1 : 0;
+    if (found && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq"))
+      found = 2;
+    return found;
+  }();
+  static const int asked = [] {
+    const char* given = std::getenv("WARUM_VECTORS");  // to compare variants in tests
+    return given && given[0] >= '0' && given[0] <= '2' && !given[1] ? given[0] - '0' : 2;
+  }();
+  return std::min(best, asked);
+#else
+  return 0;
+#endif
+}
+
+#if defined(WARUM_X86)
+#define WARUM_CALL(name, ...)                                        \
+  (variant() == 2   ? vectors_512::name(__VA_ARGS__)                 \
+   : variant() == 1 ? vectors_256::name(__VA_ARGS__)                 \
+                    : vectors_any::name(__VA_ARGS__))
+#else
+#define WARUM_CALL(name, ...) vectors_any::name(__VA_ARGS__)
+#endif
+
+// -- laying out ---------------------------------------------------------------------------------
+
+struct Given {
+  int64_t n_trees, n_nodes;
+  int32_t n_columns, n_players;
+  const int32_t *roots, *left, *right, *column, *low, *high;
+  const int64_t* lut_at;
+  const int32_t* player;  // of each column
+  const double* value;
+};
+
+Test test_of(const Given& g, int32_t node) {
+  return {g.column[node], g.low[node],
+          static_cast<uint32_t>(g.high[node]) - static_cast<uint32_t>(g.low[node]), g.lut_at[node]};
+}
+
+uint32_t padded(uint32_t width) { return (width + ROW - 1) / ROW * ROW; }
+
+struct Plan {
+  const Given& g;
+  uint32_t most_bits;
+  double spare;  // how much larger a merged table may be than its parts
+  std::vector<int32_t> slots;     // players on the path to a node
+  std::vector<int32_t> slot;      // of the player a node asks
+  std::vector<uint8_t> whole;     // the subtree is one group
+  std::vector<uint8_t> marks;     // tests inside that group
+  std::vector<uint16_t> width;    // its players, the path's included
+  std::vector<int32_t> order;     // nodes, parents first
+  std::vector<int32_t> on_path;   // slot of a player, or -1
+  int32_t deepest_slots = 0, depth = 0;
+
+  Plan(const Given& given, uint32_t bits, double larger)
+      : g(given), most_bits(bits), spare(larger), slots(given.n_nodes), slot(given.n_nodes, -1),
+        whole(given.n_nodes), marks(given.n_nodes), width(given.n_nodes),
+        on_path(given.n_players, -1) {
+    order.reserve(g.n_nodes);
+    for (int64_t t = 0; t < g.n_trees; ++t) visit(g.roots[t], 0, 0);
+    std::vector<int32_t> fresh;
+    for (auto at = order.rbegin(); at != order.rend(); ++at) decide(*at, fresh);
+  }
+
+  void visit(int32_t node, int32_t n_slots, int32_t at) {
+    order.push_back(node);
+    slots[node] = n_slots;
+    deepest_slots = std::max(deepest_slots, n_slots);
+    depth = std::max(depth, at);
+    if (g.left[node] < 0) return;
+    const int32_t player = g.player[g.column[node]];
+    const bool fresh = on_path[player] < 0;
+    if (fresh) on_path[player] = n_slots++;
+    slot[node] = on_path[player];
+    visit(g.left[node], n_slots, at + 1);
+    visit(g.right[node], n_slots, at + 1);
+    if (fresh) on_path[player] = -1;
+  }
+
+  double bytes(int32_t node) const {
+    return 8.0 * padded(width[node]) * static_cast<double>(1ull << (slots[node] + marks[node]));
+  }
+
+  void inner(int32_t node, int32_t root, std::vector<int32_t>& fresh) const {
+    if (g.left[node] < 0) return;
+    if (slot[node] >= slots[root]) {
+      const int32_t player = g.player[g.column[node]];
+      if (std::find(fresh.begin(), fresh.end(), player) == fresh.end()) fresh.push_back(player);
+    }
+    inner(g.left[node], root, fresh);
+    inner(g.right[node], root, fresh);
+  }
+
+  void decide(int32_t node, std::vector<int32_t>& fresh) {
+    const int32_t l = g.left[node], r = g.right[node];
+    if (l < 0) {
+      whole[node] = slots[node] <= static_cast<int32_t>(most_bits);
+      width[node] = static_cast<uint16_t>(slots[node]);
+      return;
+    }
+    if (!whole[l] || !whole[r]) return;
+    const uint32_t inside = 1u + marks[l] + marks[r];
+    if (slots[node] + inside > most_bits) return;
+    fresh.clear();
+    inner(node, node, fresh);
+    marks[node] = static_cast<uint8_t>(inside);
+    width[node] = static_cast<uint16_t>(slots[node] + fresh.size());
+    whole[node] = bytes(node) <= spare * (bytes(l) + bytes(r));
+  }
+
+  uint32_t bits(int32_t node) const { return static_cast<uint32_t>(slots[node]) + marks[node]; }
+};
+
+// The most bits a group may have so that all tables fit.
+int32_t bits_that_fit(const Plan& plan, double most_bytes) {
+  double by_bits[64] = {};
+  std::vector<int32_t> todo(plan.g.roots, plan.g.roots + plan.g.n_trees);
+  while (!todo.empty()) {
+    const int32_t node = todo.back();
+    todo.pop_back();
+    if (plan.whole[node]) {
+      by_bits[plan.bits(node)] += plan.bytes(node);
+    } else if (plan.g.left[node] >= 0) {
+      todo.push_back(plan.g.left[node]);
+      todo.push_back(plan.g.right[node]);
+    }
+  }
+  double sum = 0;
+  for (int32_t bits = 0; bits < 64; ++bits) {
+    sum += by_bits[bits];
+    if (sum > most_bytes) return bits - 1;
+  }
+  return 63;
+}
+
+struct Laying {
+  const Plan& plan;
+  const Given& g;
+  Tables& tables;
+  int32_t fits;
+  uint64_t tile_bytes;
+  std::vector<Ending> endings;
+  std::vector<Edge> edges;
+  std::vector<int32_t> columns;
+  std::vector<int32_t> path;  // player of each slot
+  std::vector<uint8_t> has;   // the subtree holds a table
+  std::vector<uint8_t> walks; // the subtree holds a leaf without one
+  Tile tile{};
+  uint64_t in_tile = 0;
+  uint32_t uppers = 0;
+
+  Laying(const Plan& p, Tables& t, int32_t bits, uint64_t bytes)
+      : plan(p), g(p.g), tables(t), fits(bits), tile_bytes(bytes), has(p.g.n_nodes),
+        walks(p.g.n_nodes) {
+    path.resize(static_cast<size_t>(plan.deepest_slots) + 64);
+    for (auto at = plan.order.rbegin(); at != plan.order.rend(); ++at) {
+      const int32_t node = *at;
+      if (grouped(node)) {
+        has[node] = 1;
+      } else if (g.left[node] < 0) {
+        walks[node] = 1;
+      } else {
+        has[node] = has[g.left[node]] | has[g.right[node]];
+        walks[node] = walks[g.left[node]] | walks[g.right[node]];
+      }
+    }
+    for (int64_t tree = 0; tree < g.n_trees; ++tree) {
+      const int32_t root = g.roots[tree];
+      if (!has[root] || g.left[root] < 0) continue;
+      lay(root, -1);
+      if (in_tile > tile_bytes || uppers + tile.groups > 1024) close();
+    }
+    close();
+  }
+
+  bool grouped(int32_t node) const {
+    return plan.whole[node] && static_cast<int32_t>(plan.bits(node)) <= fits;
+  }
+
+  // Registers: groups of the tile from 0, then -2 - k for the k-th inner node above them; settled
+  // when the tile is closed. Register -1 takes what nobody asks for.
+  int32_t name(int32_t node) {
+    if (!has[node]) return -1;
+    if (grouped(node)) {
+      return static_cast<int32_t>(tile.groups++);
+    }
+    return -2 - static_cast<int32_t>(uppers++);
+  }
+
+  void lay(int32_t node, int32_t as) {
+    if (as == -1) as = name(node);
+    if (grouped(node)) {
+      group(node, as);
+      return;
+    }
+    const int32_t player = g.player[g.column[node]];
+    path[plan.slot[node]] = player;
+    const int32_t l = g.left[node], r = g.right[node];
+    const int32_t to_left = name(l);
+    const size_t step = tables.steps.size();
+    tables.steps.push_back({test_of(g, node), as, to_left, -1,
+                            static_cast<uint32_t>(plan.slot[node])});
+    const int32_t to_right = name(r);
+    tables.steps[step].right = to_right;
+    if (has[l]) lay(l, to_left);
+    path[plan.slot[node]] = player;
+    if (has[r]) lay(r, to_right);
+  }
+
+  void group(int32_t node, int32_t as) {
+    Group made{};
+    made.bits = plan.bits(node);
+    made.width = plan.width[node];
+    made.stride = padded(made.width);
+    made.table = tables.size;
+    made.player = static_cast<uint32_t>(tables.players.size());
+    const uint64_t size = static_cast<uint64_t>(made.stride) << made.bits;
+    tables.size += size;
+    in_tile += size * sizeof(double);
+    for (int32_t s = 0; s < plan.slots[node]; ++s) tables.players.push_back(path[s]);
+    uint32_t bit = static_cast<uint32_t>(plan.slots[node]);
+    std::vector<Edge> taken;
+    std::vector<int32_t> own;
+    pending.push_back(made);
+    inside(node, node, as, bit, taken, own);
+  }
+
+  std::vector<Group> pending;  // groups in the order they were laid, by register below
+  std::vector<int32_t> pending_as;
+
+  void inside(int32_t node, int32_t root, int32_t as, uint32_t& bit, std::vector<Edge>& taken,
+              std::vector<int32_t>& own) {
+    if (node == root) pending_as.push_back(as);
+    if (g.left[node] < 0) {
+      Ending end{};
+      end.group = static_cast<uint32_t>(as);  // register, settled in close()
+      end.value = g.value[node];
+      end.path = static_cast<uint32_t>(plan.slots[root]);
+      end.slots = static_cast<uint32_t>(plan.slots[node]);
+      end.edge = static_cast<uint32_t>(edges.size());
+      end.edges = static_cast<uint32_t>(taken.size());
+      end.column = static_cast<uint32_t>(columns.size());
+      edges.insert(edges.end(), taken.begin(), taken.end());
+      columns.insert(columns.end(), own.begin(), own.end());
+      endings.push_back(end);
+      return;
+    }
+    const uint32_t mine = bit++;
+    tables.steps.push_back({test_of(g, node), -1, as, -1, mine});
+    const int32_t player = g.player[g.column[node]];
+    const bool fresh = plan.slot[node] >= plan.slots[root] &&
+                       plan.slot[node] == plan.slots[node];
+    if (fresh) {
+      // the table's column of a player that joins inside the group
+      auto first = tables.players.begin() + pending.back().player;
+      auto known = std::find(first, tables.players.end(), player);
+      own.push_back(static_cast<int32_t>(known - first));
+      if (known == tables.players.end()) tables.players.push_back(player);
+    }
+    const uint32_t slot = static_cast<uint32_t>(plan.slot[node]);
+    taken.push_back({mine, 1, slot});
+    inside(g.left[node], root, as, bit, taken, own);
+    taken.back().wants = 0;
+    inside(g.right[node], root, as, bit, taken, own);
+    taken.pop_back();
+    if (fresh) own.pop_back();
+  }
+
+  size_t first_ending = 0;
+
+  void close() {
+    if (!tile.groups) return;
+    tile.steps = static_cast<uint32_t>(tables.steps.size()) - tile.step;
+    tile.registers = tile.groups + uppers + 1;
+    const int32_t nobody = static_cast<int32_t>(tile.groups + uppers);
+    auto settled = [&](int32_t as) {
+      return as >= 0 ? as : as == -1 ? nobody : static_cast<int32_t>(tile.groups) - 2 - as;
+    };
+    for (uint32_t s = tile.step; s < tables.steps.size(); ++s) {
+      Step& step = tables.steps[s];
+      const bool marks = step.from == -1;
+      step.from = marks ? -1 : settled(step.from);
+      step.left = settled(step.left);
+      step.right = settled(step.right);
+    }
+    const size_t first = tables.groups.size();
+    tables.groups.resize(first + tile.groups);
+    for (size_t k = 0; k < pending.size(); ++k) tables.groups[first + pending_as[k]] = pending[k];
+    for (size_t e = first_ending; e < endings.size(); ++e)
+      endings[e].group += static_cast<uint32_t>(first);
+    first_ending = endings.size();
+    tables.tiles.push_back(tile);
+    tile = Tile{};
+    tile.step = static_cast<uint32_t>(tables.steps.size());
+    tile.group = static_cast<uint32_t>(tables.groups.size());
+    pending.clear();
+    pending_as.clear();
+    in_tile = 0;
+    uppers = 0;
+  }
+};
+
+// Codes of cases or rows, LANES of them side by side per column; filled up with the last one.
+std::vector<int32_t> side_by_side(const int32_t* codes, int64_t n, int32_t n_columns) {
+  const int64_t packs = (n + LANES - 1) / LANES;
+  std::vector<int32_t> out(static_cast<size_t>(packs) * n_columns * LANES);
+  for (int64_t p = 0; p < packs; ++p)
+    for (int32_t c = 0; c < n_columns; ++c)
+      for (int l = 0; l < LANES; ++l)
+        out[(static_cast<size_t>(p) * n_columns + c) * LANES + l] =
+            codes[std::min<int64_t>(p * LANES + l, n - 1) * n_columns + c];
+  return out;
+}
+
+void fill_tables(Engine& engine, const Laying& laid, const int32_t* rows, int64_t n_rows,
+                 const double* weights, double share, const std::vector<double>& of_a,
+                 const std::vector<double>& of_b, int32_t width) {
+  Tables& tables = engine.tables;
+  if (!tables.size) return;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 64, tables.size * sizeof(double))) throw std::bad_alloc();
+  tables.table = static_cast<double*>(memory);
+  std::memset(tables.table, 0, tables.size * sizeof(double));
+  const auto packs = side_by_side(rows, n_rows, engine.n_columns);
+  std::vector<double> ones;
+  if (!weights) {
+    ones.assign(static_cast<size_t>(n_rows), 1.0);
+    weights = ones.data();
+  }
+  size_t ending = 0;
+  std::vector<uint64_t> start;
+  std::vector<double> counts, leaf_counts(1u << 16), leaf((1u << 12) * 16);
+  std::vector<uint32_t> registers, projected(1u << 16);
+  for (const Tile& tile : tables.tiles) {
+    start.assign(tile.groups, 0);
+    uint64_t sum = 0;
+    for (uint32_t k = 0; k < tile.groups; ++k) {
+      start[k] = sum;
+      sum += 1ull << tables.groups[tile.group + k].bits;
+    }
+    counts.assign(sum, 0.0);
+    registers.assign(static_cast<size_t>(tile.registers) * LANES, 0);
+    WARUM_CALL(count, tables, tile, engine.lut.data(), packs.data(), n_rows, engine.n_columns,
+               weights, registers.data(), start.data(), counts.data());
+    for (; ending < laid.endings.size() &&
+           laid.endings[ending].group < tile.group + tile.groups;
+         ++ending) {
+      const Ending& end = laid.endings[ending];
+      const Group& group = tables.groups[end.group];
+      const size_t cells = (size_t{1} << end.slots) * padded(end.slots);
+      if (leaf.size() < cells) leaf.resize(cells);
+      if (leaf_counts.size() < (size_t{1} << (end.slots + 1)))
+        leaf_counts.resize(size_t{1} << (end.slots + 1));
+      if (projected.size() < (size_t{1} << group.bits)) projected.resize(size_t{1} << group.bits);
+      WARUM_CALL(share_out, end, group, laid.edges.data() + end.edge,
+                 laid.columns.data() + end.column, counts.data() + start[end.group - tile.group],
+                 end.value * share, of_a.data(), of_b.data(), width, leaf_counts.data(),
+                 leaf.data(), projected.data(), tables.table + group.table);
+    }
+  }
+}
+
+// -- laying out the walk ------------------------------------------------------------------------
+
+struct Paving {
+  const Plan& plan;
+  const Given& g;
+  Walk& walk;
+  const std::vector<uint8_t>& wanted;
+
+  int32_t pave(int32_t node, int32_t at) {
+    if (!wanted[node]) return -1;
+    const int32_t me = static_cast<int32_t>(walk.nodes.size());
+    walk.nodes.push_back({});
+    Node made{};
+    made.left = made.right = made.slot = made.player = -1;
+    made.slots = plan.slots[node];
+    walk.slots = std::max(walk.slots, made.slots);
+    walk.depth = std::max(walk.depth, at + 1);
+    if (g.left[node] < 0) {
+      made.test.column = -1;
+      made.value = g.value[node];
+    } else {
+      made.test = test_of(g, node);
+      made.slot = plan.slot[node];
+      made.player = g.player[g.column[node]];
+      made.fresh = made.slot == made.slots;
+      made.left = pave(g.left[node], at + 1);
+      made.right = pave(g.right[node], at + 1);
+    }
+    walk.nodes[me] = made;
+    return me;
+  }
+};
+
+// Which rows go left at each node, once per distinct test.
+void bring_rows(Walk& walk, const uint8_t* lut, const int32_t* rows, int64_t n_rows,
+                int32_t n_columns, const double* weights) {
+  std::vector<std::vector<int32_t>> sorted(static_cast<size_t>(n_columns));
+  std::vector<std::vector<int32_t>> known(static_cast<size_t>(n_columns));
+  for (int64_t first = 0; first < n_rows; first += BLOCK) {
+    walk.blocks.emplace_back();
+    Block& block = walk.blocks.back();
+    block.rows = static_cast<int32_t>(std::min<int64_t>(BLOCK, n_rows - first));
+    for (int w = 0; w < WORDS; ++w) {
+      const int left = block.rows - 64 * w;
+      block.all[w] = left >= 64 ? ~0ull : left > 0 ? (1ull << left) - 1 : 0;
+    }
+    if (weights) block.weight.assign(weights + first, weights + first + block.rows);
+    const int32_t* part = rows + first * n_columns;
+    for (int32_t c = 0; c < n_columns; ++c) {
+      sorted[c].resize(static_cast<size_t>(block.rows));
+      for (int32_t r = 0; r < block.rows; ++r) sorted[c][r] = part[int64_t{r} * n_columns + c];
+      std::sort(sorted[c].begin(), sorted[c].end());
+      known[c].assign(2 * static_cast<size_t>(block.rows) + 2, -1);
+    }
+    std::unordered_map<int64_t, int32_t> sets;
+    block.of_node.assign(walk.nodes.size(), -1);
+    int32_t n_tests = 0;
+    for (size_t k = 0; k < walk.nodes.size(); ++k) {
+      const Test& test = walk.nodes[k].test;
+      if (test.column < 0) continue;
+      int32_t* place;
+      if (test.lut >= 0) {
+        place = &sets.try_emplace(test.lut, -1).first->second;
+      } else {
+        // two tests with as many rows below them and the same way for what is missing are one
+        const auto& codes = sorted[test.column];
+        const int32_t high = test.low + static_cast<int32_t>(test.span);
+        const auto passed = std::upper_bound(codes.begin(), codes.end(), high) - codes.begin();
+        place = &known[test.column][2 * static_cast<size_t>(passed) + (test.low < 0 ? 1 : 0)];
+      }
+      if (*place < 0) {
+        *place = n_tests++;
+        block.bits.resize(static_cast<size_t>(n_tests) * WORDS, 0);
+        uint64_t* bits = block.bits.data() + static_cast<size_t>(*place) * WORDS;
+        for (int32_t r = 0; r < block.rows; ++r) {
+          const int32_t code = part[int64_t{r} * n_columns + test.column];
+          const bool goes = test.lut >= 0 ? lut[test.lut + 1 + code] != 0
+                                          : static_cast<uint32_t>(code) -
+                                                    static_cast<uint32_t>(test.low) <= test.span;
+          bits[r / 64] |= static_cast<uint64_t>(goes) << (r % 64);
+        }
+      }
+      block.of_node[k] = *place;
+    }
+  }
+}
+
+void lay_walk(Walk& walk, const Plan& plan, const std::vector<uint8_t>& wanted,
+              const uint8_t* lut, const int32_t* rows, int64_t n_rows, int32_t n_columns,
+              const double* weights, double share, const std::vector<double>& of_a,
+              const std::vector<double>& of_b) {
+  Paving paving{plan, plan.g, walk, wanted};
+  for (int64_t t = 0; t < plan.g.n_trees; ++t) {
+    const int32_t root = plan.g.roots[t];
+    if (plan.g.left[root] < 0) continue;  // one leaf moves nobody
+    const int32_t laid = paving.pave(root, 0);
+    if (laid >= 0) walk.roots.push_back(laid);
+  }
+  if (walk.roots.empty()) return;
+  walk.of_a = of_a;
+  walk.of_b = of_b;
+  walk.share = share;
+  walk.weighted = weights != nullptr;
+  walk.planes = 1;
+  while ((1 << walk.planes) <= walk.slots) ++walk.planes;
+  bring_rows(walk, lut, rows, n_rows, n_columns, weights);
+}
+
+// Arrays of one thread's walk, and the place that points into them.
+struct Workspace {
+  std::vector<uint64_t> words;
+  std::vector<int32_t> player;
+  std::vector<uint8_t> failed;
+  Place place{};
+  Workspace(const Walk& walk, const uint8_t* lut, int64_t n_players) {
+    const size_t slots = static_cast<size_t>(walk.slots) + 1;
+    words.resize(WORDS * (slots + static_cast<size_t>(walk.depth + 2) * walk.planes));
+    player.resize(slots);
+    failed.resize(slots);
+    place.walk = &walk;
+    place.lut = lut;
+    place.members = words.data();
+    place.frames = words.data() + WORDS * slots;
+    place.player = player.data();
+    place.failed = failed.data();
+    place.n_players = n_players;
+  }
+};
+
+}  // namespace
+
+// -- what kernel.py calls -----------------------------------------------------------------------
+
+extern "C" {
+
+int32_t warum_kernel_abi() { return 1; }
+int32_t warum_kernel_vectors() { return variant(); }
+
+// Codes of prepared values: thresholds passed, or the place of a category.
+// values : (n, n_columns), NaN where missing; how : per column 0 at most, 1 below, 2 one of
+void warum_encode(const double* values, int64_t n, int32_t n_columns, const double* scale,
+                  const int64_t* scale_start, const uint8_t* how, int32_t* codes) {
+  for (int64_t r = 0; r < n; ++r) {
+    for (int32_t c = 0; c < n_columns; ++c) {
+      const double* first = scale + scale_start[c];
+      const double* last = scale + scale_start[c + 1];
+      const double x = values[r * n_columns + c];
+      int32_t code;
+      if (x != x) {
+        code = -1;
+      } else if (how[c] == 2) {
+        const double whole = __builtin_trunc(x);
+        const double* at = std::lower_bound(first, last, whole);
+        code = at != last && *at == whole ? static_cast<int32_t>(at - first) + 1 : 0;
+      } else {
+        code = static_cast<int32_t>(
+            (how[c] ? std::upper_bound(first, last, x) : std::lower_bound(first, last, x)) - first);
+      }
+      codes[r * n_columns + c] = code;
+    }
+  }
+}
+
+// of_a, of_b : (width, width) weights by b * width + a, width = slots on the longest path + 1
+// only_walk : build no tables (the rows are looked at one by one)
+// Returns null where memory is lacking.
+void* warum_build(int64_t n_trees, int64_t n_nodes, int32_t n_columns, int32_t n_players,
+                  const int32_t* roots, const int32_t* left, const int32_t* right,
+                  const int32_t* column, const int32_t* low, const int32_t* high,
+                  const int64_t* lut_at, const uint8_t* lut, int64_t n_lut, const int32_t* player,
+                  const double* value, const int32_t* rows, int64_t n_rows, const double* weights,
+                  double share, const double* of_a, const double* of_b, int32_t width,
+                  int32_t only_walk, int32_t most_bits, double most_bytes, double spare) {
+  try {
+    auto engine = std::make_unique<Engine>();
+    engine->n_columns = n_columns;
+    engine->n_players = n_players;
+    engine->lut.assign(lut, lut + n_lut);
+    const Given given{n_trees, n_nodes, n_columns, n_players, roots, left, right, column, low,
+                      high,    lut_at,  player,    value};
+    const Plan plan(given, static_cast<uint32_t>(only_walk ? 0 : most_bits), spare);
+    const size_t n_weights = static_cast<size_t>(width) * width;
+    const std::vector<double> a(of_a, of_a + n_weights), b(of_b, of_b + n_weights);
+    const int32_t fits = only_walk ? -1 : bits_that_fit(plan, most_bytes);
+    Laying laid(plan, engine->tables, fits, 1u << 20);
+    fill_tables(*engine, laid, rows, n_rows, weights, share, a, b, width);
+    engine->walk.width = width;
+    lay_walk(engine->walk, plan, laid.walks, engine->lut.data(), rows, n_rows, n_columns, weights,
+             share, a, b);
+    return engine.release();
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
+void warum_free(void* engine) { delete static_cast<Engine*>(engine); }
+
+// figures : tables in bytes, groups, leaves that are walked to, nodes of the walk
+void warum_figures(const void* given, int64_t* figures) {
+  const Engine& engine = *static_cast<const Engine*>(given);
+  figures[0] = static_cast<int64_t>(engine.tables.size * sizeof(double));
+  figures[1] = static_cast<int64_t>(engine.tables.groups.size());
+  figures[2] = 0;
+  for (const Node& node : engine.walk.nodes) figures[2] += node.test.column < 0;
+  figures[3] = static_cast<int64_t>(engine.walk.nodes.size());
+}
+
+// codes : (n, n_columns); values : (n, n_players), added to. Returns 0, or 1 without memory.
+int32_t warum_values(const void* given, const int32_t* codes, int64_t n, double* values) {
+  try {
+    const Engine& engine = *static_cast<const Engine*>(given);
+    const Tables& tables = engine.tables;
+    const uint8_t* lut = engine.lut.data();
+    if (n <= 0) return 0;
+    if (!tables.tiles.empty()) {
+      uint32_t most = 0;
+      for (const Tile& tile : tables.tiles) most = std::max(most, tile.registers);
+      std::vector<uint32_t> registers(static_cast<size_t>(most) * LANES);
+      if (n < 4) {
+        for (int64_t k = 0; k < n; ++k)
+          WARUM_CALL(one, tables, lut, codes + k * engine.n_columns, registers.data(),
+                     values + k * engine.n_players);
+      } else {
+        const auto packs = side_by_side(codes, n, engine.n_columns);
+        WARUM_CALL(many, tables, lut, packs.data(), n, engine.n_columns, engine.n_players,
+                   registers.data(), values);
+      }
+    }
+    const Walk& walk = engine.walk;
+    if (walk.roots.empty()) return 0;
+    Workspace work(walk, lut, engine.n_players);
+    std::vector<double> sums(static_cast<size_t>(n) * engine.n_players);
+    for (const int32_t root : walk.roots)
+      for (const Block& block : walk.blocks)
+        for (int64_t k = 0; k < n; ++k) {
+          work.place.block = &block;
+          work.place.codes = codes + k * engine.n_columns;
+          work.place.values = sums.data() + k * engine.n_players;
+          WARUM_CALL(walk_tree, work.place, root);
+        }
+    for (size_t k = 0; k < sums.size(); ++k) values[k] += sums[k] * walk.share;
+    return 0;
+  } catch (const std::exception&) {
+    return 1;
+  }
+}
+
+// values : (n_rows, n_players), one case against each row alone, added to.
+int32_t warum_row_values(const void* given, const int32_t* codes, double* values) {
+  try {
+    const Engine& engine = *static_cast<const Engine*>(given);
+    const Walk& walk = engine.walk;
+    if (walk.roots.empty()) return 0;
+    Workspace work(walk, engine.lut.data(), engine.n_players);
+    work.place.codes = codes;
+    for (const Block& block : walk.blocks) {
+      work.place.block = &block;
+      work.place.by_row = values;
+      for (const int32_t root : walk.roots) WARUM_CALL(walk_tree, work.place, root);
+      values += static_cast<int64_t>(block.rows) * engine.n_players;
+    }
+    return 0;
+  } catch (const std::exception&) {
+    return 1;
+  }
+}
+
+}  // extern "C"
+
+#else  // the body, once per instruction set
+
+namespace {
+namespace WARUM_VARIANT {
+
+WARUM_INLINE bool goes_left(const Test& test, int32_t code, const uint8_t* lut) {
+  return test.lut < 0 ? static_cast<uint32_t>(code) - static_cast<uint32_t>(test.low) <= test.span
+                      : lut[test.lut + 1 + code] != 0;
+}
+
+// -- tables -------------------------------------------------------------------------------------
+
+// Patterns of N cases side by side, for the groups of a tile.
+template <int N>
+WARUM_INLINE void patterns(const Tables& tables, const Tile& tile, const uint8_t* lut,
+                           const int32_t* codes, uint32_t* registers) {
+  __builtin_memset(registers, 0, sizeof(uint32_t) * N * tile.registers);
+  const Step* step = tables.steps.data() + tile.step;
+  const Step* end = step + tile.steps;
+  for (; step != end; ++step) {
+    const int32_t* code = codes + static_cast<int64_t>(step->test.column) * N;
+    uint32_t left[N];
+    if (__builtin_expect(step->test.lut < 0, 1)) {
+      const uint32_t low = static_cast<uint32_t>(step->test.low), span = step->test.span;
+      for (int l = 0; l < N; ++l) left[l] = static_cast<uint32_t>(code[l]) - low <= span;
+    } else {
+      const uint8_t* table = lut + step->test.lut + 1;
+      for (int l = 0; l < N; ++l) left[l] = table[code[l]];
+    }
+    const uint32_t shift = step->shift;
+    uint32_t* to_left = registers + static_cast<int64_t>(step->left) * N;
+    if (step->from < 0) {
+      for (int l = 0; l < N; ++l) to_left[l] |= left[l] << shift;
+    } else {
+      const uint32_t* from = registers + static_cast<int64_t>(step->from) * N;
+      uint32_t* to_right = registers + static_cast<int64_t>(step->right) * N;
+      uint32_t held[N];
+      for (int l = 0; l < N; ++l) held[l] = from[l];
+      for (int l = 0; l < N; ++l) to_left[l] = held[l] | (left[l] ^ 1u) << shift;
+      for (int l = 0; l < N; ++l) to_right[l] = held[l] | left[l] << shift;
+    }
+  }
+}
+
+inline void count(const Tables& tables, const Tile& tile, const uint8_t* lut, const int32_t* packs,
+           int64_t n_rows, int32_t n_columns, const double* weights, uint32_t* registers,
+           const uint64_t* start, double* counts) {
+  for (int64_t first = 0; first < n_rows; first += LANES) {
+    patterns<LANES>(tables, tile, lut, packs + first * n_columns, registers);
+    const int here = static_cast<int>(n_rows - first < LANES ? n_rows - first : LANES);
+    for (uint32_t k = 0; k < tile.groups; ++k)
+      for (int l = 0; l < here; ++l)
+        counts[start[k] + registers[k * LANES + l]] += weights[first + l];
+  }
+}
+
+// One leaf's contributions by the pattern of a case, added to the table of its group.
+inline void share_out(const Ending& end, const Group& group, const Edge* edges, const int32_t* columns,
+               const double* group_counts, double value, const double* of_a, const double* of_b,
+               int32_t width, double* counts, double* leaf, uint32_t* projected, double* table) {
+  const uint32_t slots = end.slots, patterns = 1u << slots, stride = (slots + ROW - 1) / ROW * ROW;
+  const uint32_t own = (1u << end.path) - 1;
+  double* of_failed = counts + patterns;
+  for (uint32_t k = 0; k < 2 * patterns; ++k) counts[k] = 0;
+  for (uint32_t state = 0; state < 1u << group.bits; ++state) {
+    uint32_t at = state & own;
+    for (uint32_t e = 0; e < end.edges; ++e)
+      at |= ((state >> edges[e].bit & 1u) != edges[e].wants ? 1u : 0u) << edges[e].slot;
+    projected[state] = at;
+    counts[at] += group_counts[state];
+  }
+  for (uint32_t k = 0; k < patterns * stride; ++k) leaf[k] = 0;
+  double in_a[64];
+  for (uint32_t fails = 0; fails < patterns; ++fails) {  // of comparison rows
+    const double here = counts[fails];
+    if (here == 0) continue;
+    const int a = __builtin_popcount(fails);
+    for (uint32_t k = 0; k < stride; ++k) in_a[k] = fails >> k & 1u ? here : 0.0;
+    const uint32_t free = patterns - 1 - fails;
+    for (uint32_t met = free;; met = (met - 1) & free) {  // of the case: whom it fails
+      const int b = __builtin_popcount(met);
+      const double up = of_a[b * width + a];
+      double* to = leaf + static_cast<uint64_t>(met) * stride;
+      for (uint32_t k = 0; k < stride; k += ROW)
+        for (int j = 0; j < ROW; ++j) to[k + j] += in_a[k + j] * up;
+      of_failed[met] += here * of_b[b * width + a];
+      if (!met) break;
+    }
+  }
+  for (uint32_t fails = 0; fails < patterns; ++fails)
+    for (uint32_t k = 0; k < slots; ++k) {
+      double& cell = leaf[static_cast<uint64_t>(fails) * stride + k];
+      cell = (fails >> k & 1u ? of_failed[fails] : cell) * value;
+    }
+  for (uint32_t state = 0; state < 1u << group.bits; ++state) {
+    const double* from = leaf + static_cast<uint64_t>(projected[state]) * stride;
+    double* to = table + static_cast<uint64_t>(state) * group.stride;
+    for (uint32_t k = 0; k < end.path; ++k) to[k] += from[k];
+    for (uint32_t k = end.path; k < slots; ++k) to[columns[k - end.path]] += from[k];
+  }
+}
+
+inline void one(const Tables& tables, const uint8_t* lut, const int32_t* codes, uint32_t* registers,
+         double* values) {
+  for (const Tile& tile : tables.tiles) {
+    patterns<1>(tables, tile, lut, codes, registers);
+    const Group* groups = tables.groups.data() + tile.group;
+    for (uint32_t k = 0; k < tile.groups; ++k) {
+      const double* row =
+          tables.table + groups[k].table + static_cast<uint64_t>(registers[k]) * groups[k].stride;
+      __builtin_prefetch(row);
+      if (groups[k].stride > 8) __builtin_prefetch(row + 8);
+    }
+    for (uint32_t k = 0; k < tile.groups; ++k) {
+      const Group& group = groups[k];
+      const double* row =
+          tables.table + group.table + static_cast<uint64_t>(registers[k]) * group.stride;
+      const int32_t* player = tables.players.data() + group.player;
+      for (uint32_t j = 0; j < group.width; ++j) values[player[j]] += row[j];
+    }
+  }
+}
+
+inline void many(const Tables& tables, const uint8_t* lut, const int32_t* packs, int64_t n,
+          int32_t n_columns, int32_t n_players, uint32_t* registers, double* values) {
+  for (const Tile& tile : tables.tiles) {
+    const Group* groups = tables.groups.data() + tile.group;
+    for (int64_t first = 0; first < n; first += LANES) {
+      patterns<LANES>(tables, tile, lut, packs + first * n_columns, registers);
+      const int here = static_cast<int>(n - first < LANES ? n - first : LANES);
+      for (uint32_t k = 0; k < tile.groups; ++k) {
+        const Group& group = groups[k];
+        const double* table = tables.table + group.table;
+        const int32_t* player = tables.players.data() + group.player;
+        const uint32_t* at = registers + static_cast<uint64_t>(k) * LANES;
+        for (int l = 0; l < here; ++l) {
+          const double* row = table + static_cast<uint64_t>(at[l]) * group.stride;
+          double* to = values + (first + l) * n_players;
+          for (uint32_t j = 0; j < group.width; ++j) to[player[j]] += row[j];
+        }
+      }
+    }
+  }
+}
+
+// -- walk ---------------------------------------------------------------------------------------
+
+WARUM_INLINE bool any(const uint64_t* words) {
+  uint64_t sum = 0;
+  for (int w = 0; w < WORDS; ++w) sum |= words[w];
+  return sum != 0;
+}
+
+WARUM_INLINE int population(const uint64_t* words) {
+  int64_t sum = 0;
+  for (int w = 0; w < WORDS; ++w) sum += __builtin_popcountll(words[w]);
+  return static_cast<int>(sum);
+}
+
+// |A| of one row, read from the bit planes.
+WARUM_INLINE int in_a(const uint64_t* planes, int n_planes, int row) {
+  int a = 0;
+  for (int p = 0; p < n_planes; ++p)
+    a |= static_cast<int>(planes[p * WORDS + row / 64] >> (row % 64) & 1u) << p;
+  return a;
+}
+
+// Rows one by one: few are left, or they have weights, or each is asked for itself.
+inline double leaf_by_row(Place& place, const Node& node, const uint64_t* alive,
+                          const uint64_t* planes, int b) {
+  const Walk& walk = *place.walk;
+  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
+  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
+  double up[BLOCK];
+  double down = 0;
+  for (int w = 0; w < WORDS; ++w)
+    for (uint64_t left = alive[w]; left; left &= left - 1) {
+      const int row = 64 * w + __builtin_ctzll(left);
+      const int a = in_a(planes, walk.planes, row);
+      const double value = walk.weighted ? node.value * place.block->weight[row] : node.value;
+      up[row] = value * of_a[a];
+      if (!b) continue;
+      const double lost = value * of_b[a];
+      if (place.by_row) {
+        double* to = place.by_row + static_cast<int64_t>(row) * place.n_players;
+        for (int32_t s = 0; s < node.slots; ++s)
+          if (place.failed[s]) to[place.player[s]] += lost;
+      } else {
+        down += lost;
+      }
+    }
+  for (int32_t s = 0; s < node.slots; ++s) {
+    if (place.failed[s]) continue;
+    const uint64_t* members = place.members + static_cast<int64_t>(s) * WORDS;
+    if (place.by_row) {
+      double* to = place.by_row + place.player[s];
+      for (int w = 0; w < WORDS; ++w)
+        for (uint64_t left = alive[w] & members[w]; left; left &= left - 1) {
+          const int row = 64 * w + __builtin_ctzll(left);
+          to[static_cast<int64_t>(row) * place.n_players] += up[row];
+        }
+    } else {
+      double sum = 0;
+      for (int w = 0; w < WORDS; ++w)
+        for (uint64_t left = alive[w] & members[w]; left; left &= left - 1)
+          sum += up[64 * w + __builtin_ctzll(left)];
+      place.values[place.player[s]] += sum;
+    }
+  }
+  return down;
+}
+
+// Rows by |A|: counts are whole numbers, so that their order does not matter.
+inline double leaf_by_count(Place& place, const Node& node, const uint64_t* alive,
+                            const uint64_t* planes, int b) {
+  const Walk& walk = *place.walk;
+  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
+  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
+  const int most = node.slots - b;
+  double down = 0;
+  double sums[64];
+  for (int32_t s = 0; s < node.slots; ++s) sums[s] = 0;
+  for (int a = b ? 0 : 1; a <= most; ++a) {
+    uint64_t here[WORDS];
+    for (int w = 0; w < WORDS; ++w) here[w] = alive[w];
+    for (int p = 0; p < walk.planes; ++p) {
+      const uint64_t flip = a >> p & 1 ? 0 : ~0ull;
+      for (int w = 0; w < WORDS; ++w) here[w] &= planes[p * WORDS + w] ^ flip;
+    }
+    const int n = population(here);
+    if (!n) continue;
+    down += n * of_b[a];
+    if (!a) continue;
+    for (int32_t s = 0; s < node.slots; ++s) {
+      const uint64_t* members = place.members + static_cast<int64_t>(s) * WORDS;
+      uint64_t both[WORDS];
+      for (int w = 0; w < WORDS; ++w) both[w] = here[w] & members[w];
+      sums[s] += population(both) * of_a[a];
+    }
+  }
+  for (int32_t s = 0; s < node.slots; ++s)
+    if (!place.failed[s]) place.values[place.player[s]] += sums[s] * node.value;
+  return b ? down * node.value : 0;
+}
+
+// Returns what each player the case fails on this path gets from the leaves below.
+// Rows that are alive fail nobody the case fails; `b` players are failed by the case.
+inline double walk_node(Place& place, int32_t at, const uint64_t* alive, const uint64_t* planes, int b,
+                 uint64_t* frame) {
+  const Walk& walk = *place.walk;
+  const Node& node = walk.nodes[at];
+  if (node.test.column < 0) {
+    if (place.by_row || walk.weighted || node.slots > 63 || population(alive) <= FEW)
+      return leaf_by_row(place, node, alive, planes, b);
+    return leaf_by_count(place, node, alive, planes, b);
+  }
+  const bool left = goes_left(node.test, place.codes[node.test.column], place.lut);
+  const int32_t same = left ? node.left : node.right, other = left ? node.right : node.left;
+  const uint64_t* bits =
+      place.block->bits.data() + static_cast<int64_t>(place.block->of_node[at]) * WORDS;
+  const uint64_t flip = left ? 0 : ~0ull;
+  uint64_t with[WORDS], apart[WORDS];  // rows that go where the case goes, and the others
+  for (int w = 0; w < WORDS; ++w) {
+    const uint64_t met = bits[w] ^ flip;
+    with[w] = alive[w] & met;
+    apart[w] = alive[w] & ~met;
+  }
+  double down = 0;
+  if (!node.fresh && place.failed[node.slot]) {
+    // the case has failed this player before: rows must meet whatever is asked of it
+    if (same >= 0 && any(with)) down += walk_node(place, same, with, planes, b, frame);
+    if (other >= 0 && any(apart)) down += walk_node(place, other, apart, planes, b, frame);
+    return down;
+  }
+  uint64_t* members = place.members + static_cast<int64_t>(node.slot) * WORDS;
+  uint64_t before[WORDS];
+  if (node.fresh) {
+    place.player[node.slot] = node.player;
+    for (int w = 0; w < WORDS; ++w) before[w] = 0;
+  } else {
+    for (int w = 0; w < WORDS; ++w) before[w] = members[w];
+    for (int w = 0; w < WORDS; ++w) apart[w] &= ~before[w];
+  }
+  place.failed[node.slot] = 0;
+  const bool some = any(apart);
+  if (same >= 0) {
+    if (some) {
+      // they join A: one more in the bit planes
+      const int n_planes = walk.planes;
+      uint64_t carry[WORDS];
+      for (int w = 0; w < WORDS; ++w) carry[w] = apart[w];
+      for (int p = 0; p < n_planes; ++p)
+        for (int w = 0; w < WORDS; ++w) {
+          const uint64_t old = planes[p * WORDS + w];
+          frame[p * WORDS + w] = old ^ carry[w];
+          carry[w] &= old;
+        }
+      for (int w = 0; w < WORDS; ++w) members[w] = before[w] | apart[w];
+      down += walk_node(place, same, alive, frame, b, frame + n_planes * WORDS);
+    } else {
+      for (int w = 0; w < WORDS; ++w) members[w] = before[w];
+      down += walk_node(place, same, alive, planes, b, frame);
+    }
+  }
+  if (other >= 0 && some) {
+    for (int w = 0; w < WORDS; ++w) members[w] = 0;
+    place.failed[node.slot] = 1;
+    const double lost = walk_node(place, other, apart, planes, b + 1, frame);
+    if (!place.by_row) place.values[node.player] += lost;
+    down += lost;
+    place.failed[node.slot] = 0;
+  }
+  for (int w = 0; w < WORDS; ++w) members[w] = before[w];
+  return down;
+}
+
+inline void walk_tree(Place& place, int32_t root) {
+  uint64_t* planes = place.frames;
+  const int n = place.walk->planes * WORDS;
+  for (int w = 0; w < n; ++w) planes[w] = 0;
+  walk_node(place, root, place.block->all, planes, 0, planes + n);
+}
+
+}  // namespace WARUM_VARIANT
+}  // namespace
+
+#endif
