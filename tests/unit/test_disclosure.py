@@ -21,7 +21,7 @@ from explainer.core.disclosure import (
     disclose,
     parts_of_100,
 )
-from explainer.core.explanation import Limit, Strength
+from explainer.core.explanation import Limit, ReasonPolicy, Strength
 from explainer.core.forms import explanation_form, value_form, view_form
 
 RULES = Disclosure(2026)
@@ -79,12 +79,13 @@ def shown_to(audience: Audience, found=None) -> dict:
 
 
 def rich(**facts):
-    """Everything an explanation can hold: each direction, missing, proxy, third person."""
+    """Everything an explanation can hold: what decided, each direction, missing, proxy, others."""
     found = explanation(
-        {"income": 2.0, "age": -1.9, "partner_income": 1.2, "savings": 1.4, "tenancy": 0.1},
+        {"income": 2.0, "age": -1.9, "partner_income": 1.2, "savings": -1.4, "tenancy": 0.1},
         unstable=["age"],
         limits=frozenset(Limit),
-        **facts,
+        policy=ReasonPolicy(coverage=1000),
+        **{"base": 1.0, **facts},
     )
     proxy = replace(
         found.reasons[0].finding.feature,
@@ -151,6 +152,16 @@ def test_the_applicant_sees_no_more_than_the_caseworker():
         for field in dataclasses.fields(ShownReason):
             value = getattr(mine, field.name)
             assert value in (getattr(theirs, field.name), None, False) or field.name == "withheld"
+
+
+def test_the_rich_explanation_has_what_these_tests_look_for():
+    mine, theirs = disclose(rich(), APPLICANT, RULES), disclose(rich(), CASEWORKER, RULES)
+    assert any(reason.withheld for reason in mine.reasons)
+    assert any(reason.can_be_supplied and reason.stand_in for reason in mine.reasons)
+    assert all(reason.parts for reason in theirs.reasons)
+    assert any(reason.decisive for reason in theirs.reasons)
+    assert any(reason.proxy_for for reason in theirs.reasons)
+    assert {reason.pointing for reason in theirs.reasons} == set(Pointing)
 
 
 def test_what_is_for_staff_is_nothing_to_the_applicant():
@@ -237,6 +248,14 @@ def test_the_table_has_every_feature_in_the_order_of_the_catalogue():
     [(0, 0), (24, 0), (25, 5), (49, 5), (74, 5), (75, 10), (400, 40), (974, 95), (975, 100)],
 )
 def test_parts_of_100_are_rounded_to_five(share, parts):
+    assert parts_of_100(share) == parts
+
+
+@pytest.mark.parametrize(
+    ("share", "parts"), [(124, 10), (149, 10), (150, 15), (374, 35), (399, 35), (400, 40)]
+)
+def test_parts_of_100_never_round_into_the_next_word(share, parts):
+    """15 of 100 is "large" and 40 "very large": the number must not say more than the word."""
     assert parts_of_100(share) == parts
 
 

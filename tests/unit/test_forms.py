@@ -60,7 +60,9 @@ def objects(node, path="$"):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schema_allows_nothing_it_does_not_name_and_describes_all_it_names(name):
-    for path, node in objects(schema(name)):
+    found = list(objects(schema(name)))
+    assert len(found) >= 3
+    for path, node in found:
         assert "additionalProperties" in node, path
         if path != "$.properties.values":  # the features are the package's
             assert node["additionalProperties"] is False, path
@@ -119,6 +121,8 @@ def test_where_all_movements_are_almost_nothing_no_share_is_told(audience):
     if audience is Audience.CASEWORKER:
         assert form["reasons"][0]["proxy_for"] == "sex"
         assert all("decisive" in reason for reason in form["reasons"])
+        assert form["table"]
+        assert [row for row in form["table"] if row["parts_of_100"] is not None] == []
 
 
 @pytest.mark.parametrize("fault", [DoesNotAddUp, ModelFailed, OutsideExperience])
@@ -191,6 +195,7 @@ def test_what_the_schema_of_a_case_refuses_is_refused_by_the_program_too(wrong):
 
 def test_the_recorded_cases_are_of_the_form(demo):
     check = validator("case-1")
+    assert demo.golden
     for golden in demo.golden:
         check.validate(golden.case)
 
