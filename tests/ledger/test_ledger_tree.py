@@ -184,6 +184,32 @@ def test_a_proof_too_short_for_its_tree_is_refused_though_every_hash_in_it_fits(
             tree.verify_consistency(1, one, size, pair, [other])
 
 
+def test_a_proof_too_long_for_its_tree_is_refused_though_every_hash_in_it_fits() -> None:
+    """Who goes on hashing above the root reaches another one, that of a larger tree."""
+    one, other, more = LEAVES[0], LEAVES[1], LEAVES[2]
+    pair = tree.node_hash(one, other)
+    assert not _holds(0, 1, other, [one], pair)
+    assert not _holds(1, 2, other, [one, more], tree.node_hash(more, pair))
+    quad = tree.node_hash(pair, tree.node_hash(more, LEAVES[3]))
+    three = tree.node_hash(pair, more)
+    proof = [more, LEAVES[3], pair]
+    tree.verify_consistency(3, three, 4, quad, proof)
+    above = [tree.node_hash(one, root) for root in (three, quad)]
+    with pytest.raises(ProofInvalid, match="too long"):
+        tree.verify_consistency(3, above[0], 4, above[1], [*proof, one])
+
+
+def test_a_proof_of_another_shape_is_refused_before_it_is_hashed() -> None:
+    longest, root = [bytes(32)] * 63, LEAVES[0]
+    with pytest.raises(ProofInvalid, match="not under this root"):
+        tree.verify_inclusion(0, 2**63, LEAVES[1], longest, root)
+    for proof in ([*longest, bytes(32)], [bytes(31)], [bytes(33)]):
+        with pytest.raises(ProofInvalid, match="short list"):
+            tree.verify_inclusion(0, 2, LEAVES[1], proof, root)
+        with pytest.raises(ProofInvalid, match="short list"):
+            tree.verify_consistency(1, LEAVES[1], 2, root, proof)
+
+
 def test_one_leaf_is_not_proven_at_two_places() -> None:
     for size in range(2, 33):
         root = slow_root(LEAVES[:size])
