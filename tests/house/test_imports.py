@@ -135,14 +135,20 @@ def imported_by(path: Path) -> set[str]:
 )
 def test_only_the_standard_library_and_what_is_named(folder, also):
     place = ROOT / folder
-    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    assert modules
+    for path in modules:
         assert imported_by(path) <= set(sys.stdlib_module_names) | also, path
 
 
 def test_all_imports_are_absolute():
-    for package in ("explainer", "service"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            imported_by(path)
+    read = [
+        path
+        for package in ("explainer", "service")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if imported_by(path)  # which looks at every import
+    ]
+    assert len(read) > 50
 
 
 def test_shap_is_not_loaded_by_what_a_person_waits_for():

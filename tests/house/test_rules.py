@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def modules(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+    found = sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+    assert found, f"there are no modules in {folder}"
+    return found
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
