@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,15 +20,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
+
+from windows import open_chromium
 
 
 @contextmanager
@@ -143,14 +136,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="DIR", help="every page in every guise")
     options = parser.parse_args()
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        print("Chromium is missing; `make browser` installs it.", file=sys.stderr)
-        return 1
     folder = options.all or Path(__file__).parent / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with demo_server() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = open_chromium(playwright)
         take(browser, address, folder, None if options.all else {"case", "applicant-ar"})
         browser.close()
     return 0

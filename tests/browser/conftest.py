@@ -6,7 +6,6 @@ Without Chromium these tests fail: they hold promises, and are never skipped.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,17 +17,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
-from windows import OpenPage
+from windows import OpenPage, open_chromium
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WHOLE = {"viewport": {"width": 1280, "height": 900}, "locale": "de-DE"}
 
 
@@ -79,11 +69,9 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium from the PATH."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Chromium is missing; `make browser` installs it."
+    """One for all tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = open_chromium(playwright)
         yield browser
         browser.close()
 
