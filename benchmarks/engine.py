@@ -33,8 +33,8 @@ def main() -> None:
     cases = [read_case(golden.case, package.catalogue) for golden in package.golden]
     _, booster = load_pipeline((PACKAGE / package.manifest.model_file).read_bytes())
     comparison = explained.comparison_columns
-    columns = explained.model.columns([raw_row(case) for case in cases])
-    margins = explained.model.margins([raw_row(case) for case in cases])
+    columns = explained.model.answer([raw_row(case) for case in cases]).columns
+    margins = explained.model.answer([raw_row(case) for case in cases]).margins
     tree_explainer = shap.TreeExplainer(
         booster,
         # told how many rows to keep: left to itself it takes 100 of them
@@ -76,7 +76,7 @@ def main() -> None:
     medians = {name: row(name, seconds) for name, seconds in spent.items()}
     first, second, _ = medians.values()
     print(f"\nours takes {first / second:.2f} of shap's time")
-    together = explained.model.columns([raw_row(case) for case in cases])
+    together = explained.model.answer([raw_row(case) for case in cases]).columns
     batch = []
     for _ in range(ROUNDS):
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from warum_start import foreign_owners, homes
 
 from explainer.errors import ExplainerError, PackageFaulty
 from explainer.packages.admit import admit
-from explainer.packages.package import packages_in
+from explainer.packages.bundled import packages_in
 from explainer.text.catalogs import catalog
 from explainer.text.languages import languages
 from service.settings import Settings, check_may_serve, read_settings

@@ -10,7 +10,9 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import importlib.util
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 OURS = ("explainer", "service")
@@ -39,6 +41,21 @@ def homes() -> set[Path]:
     return found
 
 
+def prepare_models(arguments: Sequence[str]) -> None:
+    """Begin to load the libraries of the models a command will need, in their own processes.
+
+    They take seconds, and nothing here has to wait for them yet. What is read here is a guess:
+    the manifests are read and checked in earnest later, and a wrong guess costs nothing.
+    """
+    if arguments[:1] not in (["serve"], ["demo"], ["explain"]) or "--help" in arguments:
+        return
+    from explainer.families.nursery import prepare
+    from explainer.packages.bundled import declared_formats, named_places
+
+    for declared in declared_formats(named_places(arguments, os.environ)):
+        prepare(declared)
+
+
 def main() -> int:
     """Check that the names are ours, then run the command line."""
     others = foreign_owners()
@@ -53,6 +70,7 @@ def main() -> int:
     # loading libraries makes very many objects that stay: looking for garbage among them costs a
     # sixth of the start; commands switch it on again once everything is loaded
     gc.disable()
+    prepare_models(sys.argv[1:])
     from service.cli import main as run
 
     return run()

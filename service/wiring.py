@@ -22,7 +22,8 @@ from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import generate_resolver
 from explainer.packages.admit import admit
-from explainer.packages.package import ModelPackage, packages_in
+from explainer.packages.bundled import packages_in
+from explainer.packages.package import ModelPackage
 from explainer.text.languages import Language, languages
 from service.events import log
 from service.findings import Findings

@@ -11,13 +11,14 @@ import hashlib
 import importlib
 import os
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactChanged, ArtefactRefused
 from explainer.families import FORMATS
-from explainer.families.model import Model
+from explainer.families.model import Input, Model, inputs_of
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of the largest file that is read. A proposal; ample for the models seen in agencies."""
@@ -40,7 +41,7 @@ WAY_OUT = (
 
 class _Format(Protocol):
     @staticmethod
-    def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) -> Model: ...
+    def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Model: ...
 
 
 def read_once(path: Path) -> bytes:
@@ -81,10 +82,28 @@ def check_unchanged(name: str, data: bytes, sha256: str, size: int) -> None:
         )
 
 
+OpenModel = Callable[[str, bytes, FeatureCatalogue, str], Model]
+"""How a model is opened: here (`open_model`), or in a process of its own (`apart.open_apart`)."""
+
+
 def open_model(
     declared: str, data: bytes, catalogue: FeatureCatalogue, positive_class: str
 ) -> Model:
-    """Parse a model of the format the manifest declares; the format is never guessed."""
+    """Parse a model of the format the manifest declares, in this process.
+
+    The format is never guessed. Raises ArtefactRefused.
+    """
+    return parse(declared, data, inputs_of(catalogue), positive_class)
+
+
+def parse(declared: str, data: bytes, inputs: Sequence[Input], positive_class: str) -> Model:
+    """The same, given what of the catalogue a model needs to know."""
+    check_declared(declared, data)
+    return library_of(declared).open_model(data, inputs, positive_class)
+
+
+def check_declared(declared: str, data: bytes) -> None:
+    """Raise ArtefactRefused for a format that is not loaded, and for bytes that are a program."""
     if declared in REFUSED_FORMATS:
         raise ArtefactRefused(f"Models of format {declared} are not loaded.", "model", WAY_OUT)
     if declared not in FORMATS:
@@ -92,8 +111,12 @@ def open_model(
             "The format is not known.", "model.format", f"Known are: {', '.join(FORMATS)}."
         )
     refuse_programs(data)
+
+
+def library_of(declared: str) -> _Format:
+    """The module that opens models of this format; loads the library that trained them."""
     module: _Format = importlib.import_module(FORMATS[declared])  # type: ignore[assignment]
-    return module.open_model(data, catalogue, positive_class)
+    return module
 
 
 def refuse_programs(data: bytes) -> None:

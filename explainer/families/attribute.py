@@ -50,8 +50,9 @@ class Explained:
         Raises DoesNotAddUp, ScoreDiffers or ModelFailed: there is no second-best number.
         """
         row = raw_row(case)
-        margin = float(self.model.margins([row])[0])
-        by_row = self._against.row_values(self.model.columns([row])[0])
+        answer = self.model.answer([row])
+        margin = float(answer.margins[0])
+        by_row = self._against.row_values(answer.columns[0])
         phi = by_row.mean(axis=0)
         stable = _stable_signs(by_row, phi)
         return Attribution(
@@ -83,7 +84,8 @@ def explained(
         raise BackgroundInvalid(
             f"The comparison group has {len(rows)} rows.", "background.csv", "Give at least 30."
         )
-    margins = model.margins(rows)
+    answer = model.answer(rows)
+    margins = answer.margins
     low, high = np.quantile(margins, [0.1, 0.9])
     if not high > low:
         raise BackgroundInvalid(
@@ -98,7 +100,7 @@ def explained(
         float(high - low),
         float((margins >= line.threshold).mean()),
     )
-    return Explained(model, catalogue, line, group, model.columns(rows))
+    return Explained(model, catalogue, line, group, answer.columns)
 
 
 def raw_row(case: Case) -> RawRow:

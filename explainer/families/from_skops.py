@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 import skops.io
 
-from explainer.core.case import FeatureCatalogue, Kind
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families.engine.trees import Ensemble, Floats, Leaf, ensemble_of
-from explainer.families.model import RawRow
+from explainer.families.engine.trees import Ensemble, Leaf, ensemble_of
+from explainer.families.model import Answer, Input, RawRow
 from explainer.families.players import column_owners, stand_ins
 
 TRUSTED_AFTER_OUR_CHECK = frozenset(
@@ -33,7 +32,7 @@ LARGEST_UNPACKED = 1024 * 1024 * 1024
 MOST_NODES = 5_000_000
 
 
-def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) -> SkopsModel:
+def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> SkopsModel:
     """Parse `data` and check every index before the model is asked anything.
 
     Raises ArtefactRefused for anything but a Pipeline of a ColumnTransformer and gradient-boosted
@@ -42,7 +41,7 @@ def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) ->
     pipeline = _load(data)
     with _refused_unless_whole():
         transformer, booster = _steps(pipeline)
-        _check_inputs(transformer, catalogue)
+        _check_inputs(transformer, inputs)
         classes = [str(c) for c in booster.classes_]
         if len(classes) != 2 or classes[1] != positive_class:
             raise ArtefactRefused(
@@ -52,14 +51,14 @@ def open_model(data: bytes, catalogue: FeatureCatalogue, positive_class: str) ->
             )
         owners = column_owners(transformer)
         _check_shape(booster, len(owners))
-        player = {feature.name: at for at, feature in enumerate(catalogue)}
+        player = {each.name: at for at, each in enumerate(inputs)}
         leaves: list[Leaf] = []
         for (tree,) in booster.estimators_:
             leaves += _leaves(
                 tree.tree_, [player[owner] for owner in owners], float(booster.learning_rate)
             )
-        ensemble = ensemble_of(leaves, n_players=len(catalogue), single_precision=True)
-        return SkopsModel(pipeline, catalogue, ensemble, stand_ins(transformer))
+        ensemble = ensemble_of(leaves, n_players=len(inputs), single_precision=True)
+        return SkopsModel(pipeline, inputs, ensemble, stand_ins(transformer))
 
 
 def load_pipeline(data: bytes) -> tuple[Any, Any]:
@@ -90,12 +89,12 @@ class SkopsModel:
     def __init__(
         self,
         pipeline: Any,
-        catalogue: FeatureCatalogue,
+        inputs: Sequence[Input],
         ensemble: Ensemble,
         replaced: Mapping[str, float | str],
     ) -> None:
         self._pipeline = pipeline
-        self._catalogue = catalogue
+        self._inputs = inputs
         self._ensemble = ensemble
         self._stand_ins = replaced
 
@@ -107,54 +106,53 @@ class SkopsModel:
     def stand_ins(self) -> Mapping[str, float | str]:
         return self._stand_ins
 
-    def margins(self, rows: Sequence[RawRow]) -> Floats:
-        """The pipeline's own decision function; ndarray of shape (n_rows,), log-odds."""
-        answer: Floats = self._ask(self._pipeline.decision_function, rows)
-        return answer
-
-    def columns(self, rows: Sequence[RawRow]) -> Floats:
-        """The rows after the pipeline's own preparation; ndarray of shape (n_rows, n_columns)."""
-        answer: Floats = self._ask(self._pipeline[0].transform, rows)
-        return answer
-
-    def _ask(self, question: Any, rows: Sequence[RawRow]) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                answer = np.asarray(question(self._frame(rows)), dtype=np.float64)
-        except Exception as fault:
-            # whatever the library raises may quote values of the case; its name is enough
-            raise ModelFailed(
-                f"The model raised {type(fault).__name__}.",
-                "model",
-                "Run `warum package check` on the package.",
-            ) from None
-        if not np.isfinite(answer).all():
+    def answer(self, rows: Sequence[RawRow]) -> Answer:
+        """The pipeline's own decision function, step by step as it does it: first its own
+        preparation, then the booster's own margin."""
+        with _quietly_failing():
+            prepared = self._pipeline[0].transform(self._frame(rows))
+            margins = np.asarray(self._pipeline[-1].decision_function(prepared), dtype=np.float64)
+            if hasattr(prepared, "toarray"):  # mostly zeros: scikit-learn keeps it sparse
+                prepared = prepared.toarray()
+            columns = np.asarray(prepared, dtype=np.float64)
+        if not (np.isfinite(margins).all() and np.isfinite(columns).all()):
             raise ModelFailed(
                 "The model gave a number that is not finite.",
                 "model",
                 "Run `warum package check` on the package.",
             )
-        return answer
+        return Answer(margins, columns)
 
     def _frame(self, rows: Sequence[RawRow]) -> pd.DataFrame:
         """Raw values as the pipeline was trained on: numbers as floats, choices as objects."""
         columns: dict[str, Any] = {}
-        for feature in self._catalogue:
-            given = [row[feature.name] for row in rows]
-            if feature.kind is Kind.CHOICE:
+        for each in self._inputs:
+            given = [row[each.name] for row in rows]
+            if each.choices is not None:
                 array = np.empty(len(rows), dtype=object)
                 array[:] = [np.nan if value is None else value for value in given]
-                columns[feature.name] = array
+                # said openly: pandas would make a text type of its own of it
+                columns[each.name] = pd.Series(array, dtype=object)
             else:
-                columns[feature.name] = np.array(
+                columns[each.name] = np.array(
                     [np.nan if value is None else value for value in given], dtype=np.float64
                 )
-        frame = pd.DataFrame({name: pd.Series(array) for name, array in columns.items()})
-        for feature in self._catalogue:
-            if feature.kind is Kind.CHOICE:
-                frame[feature.name] = frame[feature.name].astype(object)
-        return frame
+        return pd.DataFrame(columns)
+
+
+@contextmanager
+def _quietly_failing() -> Iterator[None]:
+    """Whatever the library raises may quote values of the case; its name is enough."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as fault:
+        raise ModelFailed(
+            f"The model raised {type(fault).__name__}.",
+            "model",
+            "Run `warum package check` on the package.",
+        ) from None
 
 
 def _load(data: bytes) -> Any:
@@ -214,11 +212,12 @@ def _steps(pipeline: Any) -> tuple[Any, Any]:
     return transformer, booster
 
 
-def _check_inputs(transformer: Any, catalogue: FeatureCatalogue) -> None:
-    named = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
-    if set(named) != set(catalogue.names):
-        missing = sorted(set(named) - set(catalogue.names))
-        extra = sorted(set(catalogue.names) - set(named))
+def _check_inputs(transformer: Any, inputs: Sequence[Input]) -> None:
+    named = {str(name) for name in getattr(transformer, "feature_names_in_", ())}
+    ours = {each.name for each in inputs}
+    if named != ours:
+        missing = sorted(named - ours)
+        extra = sorted(ours - named)
         raise ArtefactRefused(
             "Model and feature catalogue name different inputs"
             + (f"; the catalogue lacks {', '.join(missing)}" if missing else "")

@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from explainer.core.case import Scalar
+from explainer.core.case import FeatureCatalogue, Kind, Scalar
 from explainer.families.engine.trees import Ensemble, Floats
 
 RawRow = Mapping[str, Scalar | None]
 """The raw values of one case by feature; None where a value is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One feature as a model takes it: its name, and its choices where it is not a number."""
+
+    name: str
+    choices: tuple[str, ...] | None
+
+
+def inputs_of(catalogue: FeatureCatalogue) -> tuple[Input, ...]:
+    """The features of a catalogue as the inputs of a model; the n-th is the n-th player."""
+    return tuple(
+        Input(
+            feature.name,
+            tuple(map(str, feature.choices)) if feature.kind is Kind.CHOICE else None,
+        )
+        for feature in catalogue
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says about rows.
+
+    Attributes
+    ----------
+    margins : ndarray of shape (n_rows,), raw margin, from the library that trained the model
+    columns : ndarray of shape (n_rows, n_columns), the rows as the model's own columns
+    """
+
+    margins: Floats
+    columns: Floats
+
+
 class Model(Protocol):
     """A model opened from an artefact.
 
-    `margins` must come from the library that trained the model: it is what explanations are
-    checked against. `columns` gives the rows as the model's own columns, on which `ensemble`
-    (our form of it) works.
+    The margins of an answer must come from the library that trained the model: they are what
+    explanations are checked against. `ensemble` (our form of it) works on its columns.
     """
 
     @property
@@ -26,6 +59,4 @@ class Model(Protocol):
     @property
     def stand_ins(self) -> Mapping[str, float | str]: ...
 
-    def margins(self, rows: Sequence[RawRow]) -> Floats: ...
-
-    def columns(self, rows: Sequence[RawRow]) -> Floats: ...
+    def answer(self, rows: Sequence[RawRow]) -> Answer: ...

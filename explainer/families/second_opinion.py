@@ -23,8 +23,8 @@ from explainer.families.model import RawRow
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """Our values for one case against the given comparison rows; shape (n_features,)."""
     model = explained.model
-    columns = model.columns(comparison)
-    return np.asarray(row_values(model.ensemble, model.columns([row])[0], columns).mean(axis=0))
+    columns = model.answer([row, *comparison]).columns
+    return np.asarray(row_values(model.ensemble, columns[0], columns[1:]).mean(axis=0))
 
 
 def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -32,7 +32,7 @@ def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRo
     names = explained.catalogue.names
 
     def margin(rows: list[list[Scalar | None]]) -> Floats:
-        return explained.model.margins([dict(zip(names, r, strict=True)) for r in rows])
+        return explained.model.answer([dict(zip(names, r, strict=True)) for r in rows]).margins
 
     return brute_force(margin, [row[n] for n in names], [[z[n] for n in names] for z in comparison])
 
@@ -52,7 +52,7 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
         codes = _Codes(explained.catalogue, [row, *comparison])
         masker = shap.maskers.Independent(codes.encode(comparison), max_samples=len(comparison))
         explainer = shap.explainers.Exact(
-            lambda rows: explained.model.margins(codes.decode(rows)), masker
+            lambda rows: explained.model.answer(codes.decode(rows)).margins, masker
         )
         answer = explainer(
             codes.encode([row]), max_evals=2 ** len(explained.catalogue), silent=True

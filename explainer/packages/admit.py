@@ -122,7 +122,7 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
     if not cases:
         return
     try:
-        margins = package.explained.model.margins([raw_row(case) for _, case in cases])
+        margins = package.explained.model.answer([raw_row(case) for _, case in cases]).margins
     except NotExplainable as fault:
         yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
         return

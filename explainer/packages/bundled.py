@@ -1,10 +1,14 @@
-"""Where the packages lie that come with Warum."""
+"""Where packages lie: those that come with Warum, and those an agency names."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from explainer.errors import PackageNotFound
+from explainer.families import FORMATS
 
 
 def bundled_packages() -> Path:
@@ -28,3 +32,32 @@ def find_package(name: str) -> Path:
         name,
         f"Name the folder of a package, or one of: {', '.join(known)}.",
     )
+
+
+def packages_in(places: Sequence[Path]) -> list[Path]:
+    """Folders of packages: each place is a package itself or a folder of packages."""
+    found: list[Path] = []
+    for place in places:
+        if (place / "manifest.toml").is_file():
+            found.append(place)
+        elif place.is_dir():
+            found += sorted(p.parent for p in place.glob("*/manifest.toml"))
+    return found
+
+
+def named_places(arguments: Sequence[str], environment: Mapping[str, str]) -> list[Path]:
+    """Where the packages lie that a command line names, as far as can be said before it is read."""
+    if arguments[0] == "explain":
+        given = [a for a in arguments[1:] if not a.startswith("-")]
+        return [place for name in given for place in (Path(name), bundled_packages() / name)]
+    models = environment.get("WARUM_MODELS", "").strip()
+    return [Path(part) for part in models.split(":") if part] or [bundled_packages()]
+
+
+def declared_formats(places: Sequence[Path]) -> set[str]:
+    """The formats the manifests there name; what cannot be read is passed over."""
+    formats: set[str] = set()
+    for folder in packages_in(places):
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+            formats.add(tomllib.loads((folder / "manifest.toml").read_text())["model"]["format"])
+    return formats & FORMATS.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from explainer.errors import (
     PackageFaulty,
     PackageNotFound,
 )
-from explainer.families.artefacts import check_unchanged, open_model, read_once
+from explainer.families.apart import open_apart
+from explainer.families.artefacts import check_unchanged, read_once
 from explainer.families.attribute import Explained, explained
 from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
@@ -201,7 +202,7 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
         faults += getattr(fault, "faults", (fault,))
     model: Model | None = None
     try:
-        model = open_model(
+        model = open_apart(
             manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
         )
         _check_stand_ins(model.stand_ins, catalogue)
@@ -236,14 +237,3 @@ def _check_stand_ins(of_pipeline: Mapping[str, float | str], catalogue: FeatureC
             )
     if faults:
         raise PackageFaulty("features.toml", faults)
-
-
-def packages_in(places: Sequence[Path]) -> list[Path]:
-    """Folders of packages: each place is a package itself or a folder of packages."""
-    found: list[Path] = []
-    for place in places:
-        if (place / "manifest.toml").is_file():
-            found.append(place)
-        elif place.is_dir():
-            found += sorted(p.parent for p in place.glob("*/manifest.toml"))
-    return found

@@ -488,7 +488,7 @@ def test_a_file_taken_apart_and_put_together_unchanged_is_opened(small, small_mo
     model = open_model("skops", tampered(small_model.data, lambda *_: None), small.catalogue, "yes")
     row = {name: None if name in ("tenure", "job_lost_by") else 40 for name in NAMES}
     row["married"] = "yes"
-    assert model.margins([row]).shape == (1,)
+    assert model.answer([row]).margins.shape == (1,)
 
 
 def test_more_nodes_than_there_are_is_cut_to_what_is_there(small, small_model):
@@ -523,4 +523,4 @@ def test_a_booster_that_does_not_fit_its_columns_is_refused(name, number, small,
 def test_a_model_that_raises_only_withholds(small, small_model):
     model = open_model("skops", small_model.data, small.catalogue, "yes")
     with pytest.raises(ModelFailed):
-        model.margins([{"age": "secret", "married": "yes", "tenure": 3, "job_lost_by": "other"}])
+        model.answer([{"age": "secret", "married": "yes", "tenure": 3, "job_lost_by": "other"}])

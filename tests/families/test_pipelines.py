@@ -147,7 +147,7 @@ def test_a_supported_preparation_agrees_with_brute_force_through_the_pipeline(na
     for at in (3, 5, 0, 9):  # rooms missing, heating missing, nothing missing
         mine = ours(answer, raw[at], raw[20:27])
         assert abs(mine - by_brute_force(answer, raw[at], raw[20:27])).max() <= 1e-12
-    assert model.margins(raw) == pytest.approx(pipeline.decision_function(rows()))
+    assert model.answer(raw).margins == pytest.approx(pipeline.decision_function(rows()))
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import skops.io
 from offices import MakeOffice, Office, decide_by_form
-from trained import write_package
 
 from explainer.errors import TextDisagrees
+from explainer.families.apart import open_apart
 from explainer.ledger.entries import EntryKind
-from explainer.packages.admit import admit
 from service.actions import submit
 from service.demo import SYSTEM
 from service.findings import Findings
@@ -123,17 +123,13 @@ def test_a_case_outside_of_what_the_model_knows(standing: Office) -> None:
             assert page.all("p", class_="w-suggestion")
 
 
-def test_a_model_that_fails(small_office: Office, tmp_path: Path, small_model: Any) -> None:
-    """The model answers otherwise than when it was admitted: a broken tree, a broken library."""
+def test_a_model_that_fails(small_office: Office, small_model: Any) -> None:
+    """The process of the model ends in the middle of the day: one explanation is missing."""
     package = next(iter(small_office.tools.packages.values()))
-    broken = admit(write_package(tmp_path / "broken" / "small_benefit", small_model))
-    booster = broken.explained.model
-    # the fitted object is reached through what the package holds, however it holds it
-    for name in dir(booster):
-        inner = getattr(booster, name, None)
-        if hasattr(inner, "named_steps"):
-            inner.named_steps["booster"].init_.class_prior_ = None
-            inner.named_steps["booster"].estimators_ = None
+    model = open_apart("skops", small_model.data, package.catalogue, "yes", pause=600)
+    assert model.process is not None
+    os.kill(model.process, signal.SIGKILL)
+    broken = replace(package, explained=replace(package.explained, model=model))
     office = with_package(small_office, broken)
     check_withheld(office, office.cases[0], "explanation.model_failed", FAILED)
     # it cost one explanation: the same case in an office whose model works is explained

@@ -32,9 +32,9 @@ from explainer.errors import (
     PackageNotFound,
 )
 from explainer.packages.admit import admit, check, record_texts
-from explainer.packages.bundled import find_package
+from explainer.packages.bundled import find_package, packages_in
 from explainer.packages.manifest import read_manifest
-from explainer.packages.package import open_package, packages_in
+from explainer.packages.package import open_package
 from explainer.packages.rows import read_background, read_golden
 from explainer.packages.scaffold import new_package, replace, seal
 from explainer.text.languages import language

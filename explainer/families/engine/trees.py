@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,38 @@ class Ensemble:
     single_precision: bool
     n_players: int
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All but the number of players, by name."""
+        return {
+            **{name: getattr(self, name) for name in _ARRAYS},
+            "single_precision": np.array([self.single_precision]),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], n_players: int) -> Ensemble:
+        """Put together again, and checked. Raises KeyError or ValueError."""
+        for name, kind in _ARRAYS.items():
+            if arrays[name].dtype != kind or arrays[name].ndim != 1:
+                raise ValueError(name)
+        n_leaves, n_slots = len(arrays["value"]), len(arrays["slot_player"])
+        n_conditions = len(arrays["column"])
+        if not (
+            len(arrays["leaf_start"]) == n_leaves
+            and len(arrays["slot_start"]) == n_slots
+            and len(arrays["threshold"]) == len(arrays["goes_left"]) == n_conditions
+            and _within(arrays["leaf_start"], n_slots)
+            and _within(arrays["slot_start"], n_conditions)
+            and _within(arrays["slot_player"], n_players)
+            and bool((arrays["column"] >= 0).all())
+            and bool(np.isfinite(arrays["value"]).all())
+        ):
+            raise ValueError("ensemble")
+        return cls(
+            **{name: arrays[name] for name in _ARRAYS},
+            single_precision=bool(arrays["single_precision"][0]),
+            n_players=n_players,
+        )
+
     def slots_held(self, rows: Floats) -> Bools:
         """Which slots hold for each row; ndarray of shape (n_rows, n_slots)."""
         if self.single_precision:
@@ -54,6 +88,21 @@ class Ensemble:
         """Sum of the leaves each row falls into; ndarray of shape (n_rows,), without constant."""
         held = np.logical_and.reduceat(self.slots_held(rows), self.leaf_start, axis=1)
         return np.asarray((held * self.value).sum(axis=1))
+
+
+_ARRAYS = {
+    "value": np.float64,
+    "leaf_start": np.int64,
+    "slot_player": np.int64,
+    "slot_start": np.int64,
+    "column": np.int64,
+    "threshold": np.float64,
+    "goes_left": np.bool_,
+}
+
+
+def _within(places: NDArray[Any], end: int) -> bool:
+    return bool((places >= 0).all() and (places < end).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,257 @@
+"""A model in a process of its own: what breaks there costs one explanation.
+
+One process per open model (see `worker`), without secrets in its environment, with limits and a
+deadline. If it crashes or hangs it is ended, and started anew when the pause is over; the pauses
+grow. What comes back is checked like anything from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.families.artefacts import check_declared
+from explainer.families.engine.trees import Ensemble
+from explainer.families.frames import Frame, FrameBroken, receive, send
+from explainer.families.model import Answer, Input, RawRow, inputs_of
+from explainer.families.nursery import ProcessFailed, nursery_of
+
+OPENING = 120.0
+"""Seconds for starting a process and opening a model in it."""
+
+ANSWERING = 10.0
+PER_ROW = 0.01
+"""Seconds a request may take: so many, and so many more for each row."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until a process that failed is started anew; doubled each time it fails again."""
+
+
+class _Process:
+    """The process of one model, and the line to it."""
+
+    def __init__(self, declared: str) -> None:
+        self._nursery = nursery_of(declared)
+        begun = self._nursery.begin()
+        self.number, self._line = begun.number, begun.line
+        # a model nobody holds any more needs no process
+        weakref.finalize(self, begun.line.close)
+
+    def ask(self, request: Frame, seconds: float) -> Frame:
+        """The reply; raises ProcessFailed, after which this process is of no use any more."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._line.settimeout(seconds)
+            send(self._line, request)
+            self._line.settimeout(max(0.001, deadline - time.monotonic()))
+            return receive(self._line)
+        except TimeoutError:
+            self.end()
+            raise ProcessFailed(f"It did not answer within {seconds:.0f} seconds.") from None
+        except (FrameBroken, OSError):
+            how = self.end()
+            raise ProcessFailed(
+                f"It was ended by signal {-how}." if how < 0 else "It ended."
+            ) from None
+
+    def end(self) -> int:
+        """End it; how it ended, nought where that is not known."""
+        self._line.close()
+        try:
+            return self._nursery.end(self.number)
+        except ProcessFailed:
+            return 0
+
+
+def open_apart(
+    declared: str,
+    data: bytes,
+    catalogue: FeatureCatalogue,
+    positive_class: str,
+    *,
+    pause: float = SHORTEST_PAUSE,
+) -> ModelApart:
+    """Parse a model in a process of its own. Raises ArtefactRefused as opening it here would.
+
+    `pause` is how long it rests after the first failure, in seconds.
+    """
+    check_declared(declared, data)
+    return ModelApart(_Question(declared, data, inputs_of(catalogue), positive_class), pause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """All that is needed to open the model, the first time and after a crash."""
+
+    declared: str
+    data: bytes
+    inputs: tuple[Input, ...]
+    positive_class: str
+
+    def frame(self) -> Frame:
+        return Frame(
+            {
+                "format": self.declared,
+                "inputs": [[each.name, each.choices] for each in self.inputs],
+                "positive_class": self.positive_class,
+            },
+            data=self.data,
+        )
+
+
+class ModelApart:
+    """A model that answers from its own process."""
+
+    def __init__(self, question: _Question, pause: float) -> None:
+        self._question = question
+        self._first_pause = pause
+        self._lock = threading.Lock()
+        self._process: _Process | None = None
+        self._pause = pause
+        self._not_before = 0.0
+        try:
+            self._process, reply = self._open()
+        except ProcessFailed as fault:
+            raise ArtefactRefused(
+                f"Opening the model broke its process. {fault}",
+                "model",
+                "The file is damaged or was tampered with; save the model again.",
+            ) from None
+        try:
+            self._ensemble = Ensemble.of_arrays(reply.arrays, len(question.inputs))
+            self._stand_ins = _stand_ins(reply.head["stand_ins"])
+        except (KeyError, TypeError, ValueError):
+            raise ArtefactRefused(
+                "The process of the model sent something else than a model.",
+                "model",
+                "The file is damaged or was tampered with; save the model again.",
+            ) from None
+        self._opened = _digest(reply)
+
+    @property
+    def ensemble(self) -> Ensemble:
+        return self._ensemble
+
+    @property
+    def process(self) -> int | None:
+        """The number of its process; None while there is none."""
+        return self._process.number if self._process else None
+
+    @property
+    def stand_ins(self) -> Mapping[str, float | str]:
+        return self._stand_ins
+
+    def answer(self, rows: Sequence[RawRow]) -> Answer:
+        """The model's own margins and columns. Raises ModelFailed where it gives none."""
+        names = [each.name for each in self._question.inputs]
+        request = Frame({"rows": [[row[n] for n in names] for row in rows]})
+        with self._lock:
+            process = self._ready()
+            try:
+                reply = process.ask(request, ANSWERING + PER_ROW * len(rows))
+            except ProcessFailed as fault:
+                raise self._broke(fault) from None
+            self._pause = self._first_pause
+        if "error" in reply.head:
+            said = _plain(reply.head.get("what"))
+            raise ModelFailed(
+                said if reply.head["error"] == ModelFailed.code else f"Its process raised {said}.",
+                "model",
+                "Run `warum package check` on the package.",
+            )
+        margins, columns = reply.arrays.get("margins"), reply.arrays.get("columns")
+        if (
+            margins is None
+            or columns is None
+            or margins.dtype.kind != "f"
+            or columns.dtype.kind != "f"
+            or margins.shape != (len(rows),)
+            or columns.ndim != 2
+            or len(columns) != len(rows)
+        ):
+            raise ModelFailed(
+                "The model gave something else than one number a row.",
+                "model",
+                "Run `warum package check` on the package.",
+            )
+        return Answer(margins, columns)
+
+    def close(self) -> None:
+        """End the process; a later question would start it anew."""
+        with self._lock:
+            if self._process is not None:
+                self._process.end()
+                self._process = None
+
+    def _open(self) -> tuple[_Process, Frame]:
+        process = _Process(self._question.declared)
+        reply = process.ask(self._question.frame(), OPENING)
+        if "error" in reply.head:
+            process.end()
+            if reply.head["error"] != ArtefactRefused.code:
+                raise ProcessFailed(f"It raised {_plain(reply.head.get('what'))}.")
+            raise ArtefactRefused(
+                _plain(reply.head.get("what")),
+                _plain(reply.head.get("where")),
+                _plain(reply.head.get("mend")),
+            )
+        return process, reply
+
+    def _ready(self) -> _Process:
+        """The process, started anew if it broke and the pause is over."""
+        if self._process is not None:
+            return self._process
+        if time.monotonic() < self._not_before:
+            raise _resting()
+        try:
+            process, reply = self._open()
+        except (ProcessFailed, ArtefactRefused) as fault:
+            raise self._broke(fault) from None
+        if _digest(reply) != self._opened:
+            process.end()
+            raise self._broke(ProcessFailed("It opened another model than before."))
+        self._process = process
+        return process
+
+    def _broke(self, fault: Exception) -> ModelFailed:
+        self._process = None
+        self._not_before = time.monotonic() + self._pause
+        self._pause = max(self._first_pause, min(2 * self._pause, LONGEST_PAUSE))
+        return ModelFailed(
+            f"The model's process failed. {fault}",
+            "model",
+            "It is started again by itself; if this comes back, run `warum package check`.",
+        )
+
+
+def _resting() -> ModelFailed:
+    return ModelFailed(
+        "The model's process failed a moment ago.", "model", "It is started again by itself."
+    )
+
+
+def _digest(reply: Frame) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(reply.arrays):
+        whole.update(name.encode())
+        whole.update(reply.arrays[name].tobytes())
+    return whole.hexdigest()
+
+
+def _stand_ins(given: Any) -> Mapping[str, float | str]:
+    return {
+        str(name): value if isinstance(value, str) else float(value)
+        for name, value in given.items()
+    }
+
+
+def _plain(text: object) -> str:
+    """Text from the other process, as plain as a terminal or a log needs it."""
+    return "".join(c if c.isprintable() else " " for c in str(text))[:2000]

@@ -1,0 +1,109 @@
+"""What passes between Warum and a model's own process: plain data, never objects.
+
+A frame is a line of sizes, a JSON head, and raw bytes for what is large. Whoever reads trusts
+nothing: sizes are capped before memory is taken, arrays are of a few number types only, and a
+frame that breaks a rule is FrameBroken.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 1024 * 1024 * 1024
+"""Bytes of one frame, ample for the arrays of the largest forest that is explained."""
+
+NUMBERS = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8, "b1": np.bool_}
+_KINDS = {np.dtype(kind): name for name, kind in NUMBERS.items()}
+
+# version of the form, bytes of the head, bytes of the rest
+_SIZES = struct.Struct(">III")
+FORM = 1
+
+
+class FrameBroken(Exception):
+    """The other side sent something else than a frame, or ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message: a head as JSON has it, arrays by name, bytes by name."""
+
+    head: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    data: bytes = b""
+
+
+def send(to: socket.socket, frame: Frame) -> None:
+    """Send `frame` whole. Raises OSError as the socket does, FrameBroken if it is too large."""
+    blobs = [np.ascontiguousarray(array) for array in frame.arrays.values()]
+    head = json.dumps(
+        {
+            "head": frame.head,
+            "arrays": [
+                [name, _KINDS[blob.dtype], list(blob.shape)]
+                for name, blob in zip(frame.arrays, blobs, strict=True)
+            ],
+        }
+    ).encode()
+    rest = sum(blob.nbytes for blob in blobs) + len(frame.data)
+    if len(head) + rest > LARGEST:
+        raise FrameBroken("The message is too large.")
+    to.sendall(_SIZES.pack(FORM, len(head), rest))
+    to.sendall(head)
+    for blob in blobs:
+        to.sendall(blob.data.cast("B") if blob.nbytes else b"")
+    to.sendall(frame.data)
+
+
+def receive(source: socket.socket) -> Frame:
+    """The next frame. Raises FrameBroken, or OSError (a time-out too) as the socket does."""
+    form, head_size, rest_size = _SIZES.unpack(_exactly(source, _SIZES.size))
+    if form != FORM or head_size + rest_size > LARGEST:
+        raise FrameBroken("This is no frame.")
+    try:
+        head = json.loads(bytes(_exactly(source, head_size)))
+        kinds: Sequence[tuple[str, str, list[int]]] = [
+            (str(name), str(kind), [int(n) for n in shape]) for name, kind, shape in head["arrays"]
+        ]
+        inner = head["head"]
+        if not isinstance(inner, dict):
+            raise FrameBroken("The head of a frame is no object.")
+        sizes = [_size(kind, shape) for _, kind, shape in kinds]
+    except FrameBroken:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FrameBroken("The head of a frame cannot be read.") from None
+    rest = _exactly(source, rest_size)
+    if sum(sizes) > rest_size:
+        raise FrameBroken("A frame is shorter than its arrays.")
+    arrays: dict[str, NDArray[Any]] = {}
+    at = 0
+    for (name, kind, shape), size in zip(kinds, sizes, strict=True):
+        arrays[name] = np.frombuffer(rest[at : at + size], NUMBERS[kind]).reshape(shape)
+        at += size
+    return Frame(inner, arrays, bytes(rest[at:]))
+
+
+def _size(kind: str, shape: list[int]) -> int:
+    if kind not in NUMBERS or len(shape) > 2 or any(n < 0 for n in shape):
+        raise FrameBroken("A frame holds an array of an unknown kind.")
+    return prod(shape) * np.dtype(NUMBERS[kind]).itemsize
+
+
+def _exactly(source: socket.socket, size: int) -> memoryview:
+    taken = bytearray()
+    while len(taken) < size:
+        part = source.recv(min(size - len(taken), 1 << 20))
+        if not part:
+            raise FrameBroken("The other side ended.")
+        taken += part
+    return memoryview(taken)

@@ -1,0 +1,182 @@
+"""Where models live: `python -I -m explainer.families.worker FORMAT`.
+
+A damaged or crafted model can crash or hang the library that opens it. Here it can: nothing else
+is in its process, no secret, no database, and the service goes on without one explanation.
+
+This program loads the library of one format, which takes seconds, and then forks a process for
+each model, which takes milliseconds: so a model that broke is soon there again, and models of one
+format share the memory of their library. It has no threads, so forking is safe. Orders come over
+standard input, a socket; all ends when that is closed.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from explainer.families.frames import Frame
+    from explainer.families.model import Model
+
+ORDER = struct.Struct(">cq")
+"""What is to be done, and a number: b"+" a new process on the line sent along, answered with its
+number; b"-" end the process of that number, answered with how it ended."""
+
+MEMORY = 8 * 1024**3
+"""Bytes of address space; libraries reserve far more of it than they use."""
+
+PROCESSOR = 120
+"""Seconds of processor time for one request; whoever waits gives up earlier by the clock."""
+
+FILES = 64
+
+
+def main() -> None:
+    """Load the library, then fork a process for each model that is asked for."""
+    gc.disable()  # what libraries load stays; looking for garbage among it costs a tenth of a start
+    orders = _take_line()
+    from explainer.families.artefacts import library_of
+
+    library_of(sys.argv[1])
+    gc.freeze()
+    gc.enable()
+    while True:
+        order, lines = _order(orders)
+        if order is None:
+            return
+        kind, number = ORDER.unpack(order)
+        if kind == b"+":
+            number = os.fork()
+            if number == 0:
+                _live(orders, lines[0])
+        else:
+            number = _ended(number)
+        for line in lines:
+            os.close(line)
+        orders.sendall(ORDER.pack(kind, number))
+
+
+def _take_line() -> socket.socket:
+    """Standard input is the line; the other streams lead nowhere, whatever a library prints."""
+    line = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    return line
+
+
+def _order(orders: socket.socket) -> tuple[bytes | None, list[int]]:
+    data, ancillary, _, _ = orders.recvmsg(ORDER.size, socket.CMSG_SPACE(4))
+    lines = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            lines.frombytes(content)
+    return (data if len(data) == ORDER.size else None), list(lines)
+
+
+def _ended(process: int) -> int:
+    """End one of our own processes; how it ended, or nought if that is not known."""
+    try:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if not done:
+            os.kill(process, signal.SIGKILL)
+            _, status = os.waitpid(process, 0)
+    except ChildProcessError:
+        return 0
+    return os.waitstatus_to_exitcode(status)
+
+
+def _live(orders: socket.socket, line: int) -> NoReturn:
+    """The life of one model, from its first request to the closing of its line."""
+    try:
+        orders.close()
+        _set_limits()
+        _serve(socket.socket(fileno=line))
+    finally:
+        os._exit(0)
+
+
+def _set_limits() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold cases
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _allow_processor_time() -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + PROCESSOR
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
+
+
+def _serve(line: socket.socket) -> None:
+    from explainer.errors import ExplainerError
+    from explainer.families.frames import Frame, FrameBroken, receive, send
+
+    desk = _Desk()
+    while True:
+        try:
+            request = receive(line)
+        except (FrameBroken, OSError):
+            return
+        _allow_processor_time()
+        try:
+            reply = desk.do(request)
+        except ExplainerError as fault:
+            reply = Frame(
+                {"error": fault.code, "what": fault.what, "where": fault.where, "mend": fault.mend}
+            )
+        except MemoryError:
+            return
+        except Exception as fault:
+            # its text may quote values of a case; the name is enough
+            reply = Frame({"error": "raised", "what": type(fault).__name__})
+        send(line, reply)
+
+
+class _Desk:
+    """One model, opened by the first request and asked by the others."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        self._names: list[str] = []
+
+    def do(self, request: Frame) -> Frame:
+        if self._model is None:
+            return self._open(request)
+        return self._answer(self._model, request)
+
+    def _open(self, request: Frame) -> Frame:
+        from explainer.families.artefacts import parse
+        from explainer.families.frames import Frame
+        from explainer.families.model import Input
+
+        head = request.head
+        inputs = tuple(
+            Input(name, None if choices is None else tuple(choices))
+            for name, choices in head["inputs"]
+        )
+        self._names = [each.name for each in inputs]
+        self._model = parse(head["format"], request.data, inputs, head["positive_class"])
+        return Frame({"stand_ins": dict(self._model.stand_ins)}, self._model.ensemble.arrays())
+
+    def _answer(self, model: Model, request: Frame) -> Frame:
+        from explainer.families.frames import Frame
+
+        rows = [dict(zip(self._names, row, strict=True)) for row in request.head["rows"]]
+        answer = model.answer(rows)
+        return Frame({}, {"margins": answer.margins, "columns": answer.columns})
+
+
+if __name__ == "__main__":
+    main()
