@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from factories import attribution, group
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from explainer.core.attribution import TOLERANCE, Attribution, Contribution, DecisionLine, Side
 from explainer.errors import DoesNotAddUp, ModelFailed, ScoreDiffers
+from explainer.families.attribute import RESAMPLES, SEED, _stable_signs
 
 PHIS = {"income": 1.0, "age": -0.4, "savings": 0.0}
 
@@ -121,3 +123,19 @@ def test_a_margin_on_the_line_belongs_to_the_upper_side(margin, side, outcome):
     assert line.side_of(outcome) is side
     assert side.other is not side
     assert side.other.other is side
+
+
+@pytest.mark.parametrize(("against", "stable"), [(0, True), (3, True), (4, False), (15, False)])
+def test_a_sign_is_stable_where_it_holds_in_27_of_30_resamples(against, stable):
+    values = np.arange(40.0)
+    draws = np.random.default_rng(SEED).integers(0, 40, size=(RESAMPLES, 40))
+    means = np.sort(values[draws].mean(axis=1))
+    # so far down that just so many resamples fall below zero
+    zero = (means[against - 1] + means[against]) / 2 if against else means[0] - 1
+    rows = (values - zero)[:, None]
+    (found,) = _stable_signs(rows, rows.mean(axis=0))
+    assert found == stable
+
+
+def test_what_moved_nothing_has_no_stable_sign():
+    assert not _stable_signs(np.zeros((40, 1)), np.zeros(1)).any()
