@@ -123,7 +123,8 @@ def check_complete(told: Told, sentences: Sentences) -> None:
         if parser.bars != [row.bar for row in sentences.rows if row.bar]:
             raise _disagrees("another bar in the table")
     frame = [*sentences.heading.values(), *sentences.frame.values()]
-    frame = sorted({*frame, *(word.upper() for word in frame)}, key=len, reverse=True)
+    frame = [_fixed(form) for word in frame for form in (word, word.upper())]
+    frame = sorted(set(frame), key=len, reverse=True)
     prose = list(_prose(sentences))
     rows = [text for row in sentences.rows for text in (row.label, row.value, row.effect)]
     if told.media_type.startswith("text/html"):
@@ -158,8 +159,10 @@ def _nothing_else(text: str, said: list[str], frame: list[str]) -> None:
 
 def _only_frame(between: str, frame: list[str]) -> None:
     """Nothing but headings and the marks around them."""
+    if _BETWEEN.fullmatch(between):
+        return
     for words in frame:
-        between = between.replace(_squeeze(words), " ")
+        between = between.replace(words, " ")
     if not _BETWEEN.fullmatch(between):
         raise _disagrees("words that nobody wrote")
 
