@@ -87,15 +87,16 @@ def _serve(options: argparse.Namespace) -> int:
 def serve(settings: Settings, tools: Tools | None = None) -> int:
     """Listen until stopped. Raises SettingsInvalid where the port is taken."""
     listener = _listen(settings)
+    # all imports first: the models' own processes are loading their libraries meanwhile
+    import uvicorn
+
+    from service.app import create_app
+    from service.events import log_everything
     from service.wiring import demo_token, open_tools
 
     if tools is None:
         say("Admitting packages and checking the ledger …")
         tools = open_tools(settings)
-    import uvicorn
-
-    from service.app import create_app
-    from service.events import log_everything
 
     log_everything()
     explainer_cli.loaded()

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import skops.io
 
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine.trees import Ensemble, Leaf, ensemble_of
 from explainer.families.model import Answer, Input, RawRow
 from explainer.families.players import column_owners, stand_ins
+from explainer.families.skops_file import load
 
-TRUSTED_AFTER_OUR_CHECK = frozenset(
-    {
-        # node indices are used unchecked by scikit-learn, so skops distrusts it by default;
-        # _check_tree looks at every index before the model is asked anything
-        "sklearn.tree._tree.Tree",
-        # the element type of an imputer's input: a description of bytes, which runs nothing
-        "numpy.dtype",
-    }
-)
-
-LARGEST_UNPACKED = 1024 * 1024 * 1024
 MOST_NODES = 5_000_000
 
 
@@ -38,7 +25,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Sko
     Raises ArtefactRefused for anything but a Pipeline of a ColumnTransformer and gradient-boosted
     trees for two classes.
     """
-    pipeline = _load(data)
+    pipeline = load(data)
     with _refused_unless_whole():
         transformer, booster = _steps(pipeline)
         _check_inputs(transformer, inputs)
@@ -63,7 +50,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Sko
 
 def load_pipeline(data: bytes) -> tuple[Any, Any]:
     """The preparation and the booster of a pipeline, not yet checked tree by tree."""
-    pipeline = _load(data)
+    pipeline = load(data)
     with _refused_unless_whole():
         return _steps(pipeline)
 
@@ -152,40 +139,6 @@ def _quietly_failing() -> Iterator[None]:
             f"The model raised {type(fault).__name__}.",
             "model",
             "Run `warum package check` on the package.",
-        ) from None
-
-
-def _load(data: bytes) -> Any:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(info.file_size for info in archive.infolist())
-    except Exception:
-        # a crafted archive raises more than BadZipFile: bad names, unknown versions
-        raise ArtefactRefused(
-            "This is not a skops file.",
-            "model",
-            "Save the fitted pipeline with skops.io.dump.",
-        ) from None
-    if unpacked > LARGEST_UNPACKED:
-        raise ArtefactRefused(
-            "Unpacked, the model would be too large.", "model", "Use a smaller model."
-        )
-    try:
-        unknown = set(skops.io.get_untrusted_types(data=data)) - TRUSTED_AFTER_OUR_CHECK
-        if unknown:
-            raise ArtefactRefused(
-                f"The model holds types that are not loaded: {', '.join(sorted(unknown))}.",
-                "model",
-                "Use the pipeline steps and gradient-boosted trees the documentation names.",
-            )
-        return skops.io.loads(data, trusted=sorted(TRUSTED_AFTER_OUR_CHECK))
-    except ArtefactRefused:
-        raise
-    except Exception as fault:
-        raise ArtefactRefused(
-            f"The model could not be read ({type(fault).__name__}).",
-            "model",
-            "Save it again with skops.io.dump, with the versions the manifest names.",
         ) from None
 
 

@@ -67,7 +67,7 @@ def test_it_is_another_process_without_our_environment(model, monkeypatch, small
 def test_it_holds_no_file_of_ours_open(model, tmp_path, small, small_model):
     with (tmp_path / "kept").open("wb"):
         second = open_apart("skops", small_model.data, small.catalogue, "yes")
-        held = [os.readlink(handle) for handle in Path(f"/proc/{second.process}/fd").iterdir()]
+        held = [str(handle.readlink()) for handle in Path(f"/proc/{second.process}/fd").iterdir()]
         second.close()
     assert all(name.startswith(("/dev/null", "socket:")) for name in held), held
     # standard streams and the line to us; neither the line of the other model nor the orders

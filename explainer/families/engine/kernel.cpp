@@ -25,7 +25,6 @@ namespace {
 constexpr int LANES = 16;   // cases looked at together
 constexpr int WORDS = 8;    // 64 comparison rows each: a block of rows in the walk
 constexpr int BLOCK = 64 * WORDS;
-constexpr int FEW = 12;     // rows still alive at a leaf that are counted one by one
 constexpr int ROW = 4;      // rows of tables are filled up to a multiple of this
 
 // One test of a tree: left where low <= code <= low + span, or where the table says so.
@@ -98,7 +97,7 @@ struct Walk {
   std::vector<Node> nodes;
   std::vector<int32_t> roots;
   std::vector<Block> blocks;
-  int32_t depth = 0, slots = 0, planes = 1, width = 1;
+  int32_t depth = 0, slots = 0, width = 1;
   std::vector<double> of_a, of_b;  // weights by b * width + a
   double share = 1;                // one over the sum of weights
   bool weighted = false;
@@ -110,13 +109,15 @@ struct Place {
   const Block* block;
   const int32_t* codes;
   const uint8_t* lut;
-  uint64_t* members;  // WORDS words per slot: rows that fail where the case meets
-  uint64_t* frames;   // planes, one set per depth
-  int32_t* player;    // of each slot
-  uint8_t* failed;    // by the case
-  double* values;
-  double* by_row;     // n_players per row of the block, or null
+  uint64_t* members;  // WORDS words per slot: rows that fail the player where the case meets
+  uint8_t* failed;    // per slot: the case fails the player
+  uint16_t* in_a;     // per row: how many players it fails where the case meets
+  double* ups;        // per row: what a player of its A has got from the leaves so far
+  double* downs;      // per row: and one of its B
+  double* frames;     // by row: room for ups and downs as they were, BLOCK per depth
+  double* values;     // n_players, or (rows of the block, n_players)
   int64_t n_players;
+  bool by_row;
 };
 
 struct Engine {
@@ -638,29 +639,30 @@ void lay_walk(Walk& walk, const Plan& plan, const std::vector<uint8_t>& wanted,
   walk.of_b = of_b;
   walk.share = share;
   walk.weighted = weights != nullptr;
-  walk.planes = 1;
-  while ((1 << walk.planes) <= walk.slots) ++walk.planes;
   bring_rows(walk, lut, rows, n_rows, n_columns, weights);
 }
 
 // Arrays of one thread's walk, and the place that points into them.
 struct Workspace {
-  std::vector<uint64_t> words;
-  std::vector<int32_t> player;
+  std::vector<uint64_t> members;
   std::vector<uint8_t> failed;
+  std::vector<uint16_t> in_a;
+  std::vector<double> sums;
   Place place{};
-  Workspace(const Walk& walk, const uint8_t* lut, int64_t n_players) {
-    const size_t slots = static_cast<size_t>(walk.slots) + 1;
-    words.resize(WORDS * (slots + static_cast<size_t>(walk.depth + 2) * walk.planes));
-    player.resize(slots);
-    failed.resize(slots);
+  Workspace(const Walk& walk, const uint8_t* lut, int64_t n_players, bool by_row)
+      : members(WORDS * (static_cast<size_t>(walk.slots) + 1)),
+        failed(static_cast<size_t>(walk.slots) + 1), in_a(BLOCK),
+        sums(static_cast<size_t>(BLOCK) * (by_row ? walk.depth + 3 : 2)) {
     place.walk = &walk;
     place.lut = lut;
-    place.members = words.data();
-    place.frames = words.data() + WORDS * slots;
-    place.player = player.data();
+    place.members = members.data();
     place.failed = failed.data();
+    place.in_a = in_a.data();
+    place.ups = sums.data();
+    place.downs = sums.data() + BLOCK;
+    place.frames = sums.data() + 2 * BLOCK;
     place.n_players = n_players;
+    place.by_row = by_row;
   }
 };
 
@@ -765,7 +767,7 @@ int32_t warum_values(const void* given, const int32_t* codes, int64_t n, double*
     }
     const Walk& walk = engine.walk;
     if (walk.roots.empty()) return 0;
-    Workspace work(walk, lut, engine.n_players);
+    Workspace work(walk, lut, engine.n_players, false);
     std::vector<double> sums(static_cast<size_t>(n) * engine.n_players);
     for (const int32_t root : walk.roots)
       for (const Block& block : walk.blocks)
@@ -788,11 +790,11 @@ int32_t warum_row_values(const void* given, const int32_t* codes, double* values
     const Engine& engine = *static_cast<const Engine*>(given);
     const Walk& walk = engine.walk;
     if (walk.roots.empty()) return 0;
-    Workspace work(walk, engine.lut.data(), engine.n_players);
+    Workspace work(walk, engine.lut.data(), engine.n_players, true);
     work.place.codes = codes;
     for (const Block& block : walk.blocks) {
       work.place.block = &block;
-      work.place.by_row = values;
+      work.place.values = values;
       for (const int32_t root : walk.roots) WARUM_CALL(walk_tree, work.place, root);
       values += static_cast<int64_t>(block.rows) * engine.n_players;
     }
@@ -957,109 +959,44 @@ WARUM_INLINE bool any(const uint64_t* words) {
   return sum != 0;
 }
 
-WARUM_INLINE int population(const uint64_t* words) {
-  int64_t sum = 0;
-  for (int w = 0; w < WORDS; ++w) sum += __builtin_popcountll(words[w]);
-  return static_cast<int>(sum);
-}
-
-// |A| of one row, read from the bit planes.
-WARUM_INLINE int in_a(const uint64_t* planes, int n_planes, int row) {
-  int a = 0;
-  for (int p = 0; p < n_planes; ++p)
-    a |= static_cast<int>(planes[p * WORDS + row / 64] >> (row % 64) & 1u) << p;
-  return a;
-}
-
-// Rows one by one: few are left, or they have weights, or each is asked for itself.
-inline double leaf_by_row(Place& place, const Node& node, const uint64_t* alive,
-                          const uint64_t* planes, int b) {
-  const Walk& walk = *place.walk;
-  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
-  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
-  double up[BLOCK];
-  double down = 0;
+// Calls `each` with every row of a set, in order.
+template <typename Each>
+WARUM_INLINE void for_rows(const uint64_t* words, Each each) {
   for (int w = 0; w < WORDS; ++w)
-    for (uint64_t left = alive[w]; left; left &= left - 1) {
-      const int row = 64 * w + __builtin_ctzll(left);
-      const int a = in_a(planes, walk.planes, row);
-      const double value = walk.weighted ? node.value * place.block->weight[row] : node.value;
-      up[row] = value * of_a[a];
-      if (!b) continue;
-      const double lost = value * of_b[a];
-      if (place.by_row) {
-        double* to = place.by_row + static_cast<int64_t>(row) * place.n_players;
-        for (int32_t s = 0; s < node.slots; ++s)
-          if (place.failed[s]) to[place.player[s]] += lost;
-      } else {
-        down += lost;
-      }
-    }
-  for (int32_t s = 0; s < node.slots; ++s) {
-    if (place.failed[s]) continue;
-    const uint64_t* members = place.members + static_cast<int64_t>(s) * WORDS;
-    if (place.by_row) {
-      double* to = place.by_row + place.player[s];
-      for (int w = 0; w < WORDS; ++w)
-        for (uint64_t left = alive[w] & members[w]; left; left &= left - 1) {
-          const int row = 64 * w + __builtin_ctzll(left);
-          to[static_cast<int64_t>(row) * place.n_players] += up[row];
-        }
-    } else {
-      double sum = 0;
-      for (int w = 0; w < WORDS; ++w)
-        for (uint64_t left = alive[w] & members[w]; left; left &= left - 1)
-          sum += up[64 * w + __builtin_ctzll(left)];
-      place.values[place.player[s]] += sum;
-    }
-  }
-  return down;
+    for (uint64_t left = words[w]; left; left &= left - 1) each(64 * w + __builtin_ctzll(left));
 }
 
-// Rows by |A|: counts are whole numbers, so that their order does not matter.
-inline double leaf_by_count(Place& place, const Node& node, const uint64_t* alive,
-                            const uint64_t* planes, int b) {
+// Each row that is alive brings the leaf's value into play, for its A and for its B. Who is in A
+// or B is settled further up, where a player joins: there all leaves below are summed.
+template <bool BY_ROW>
+inline double walk_leaf(Place& place, const Node& node, const uint64_t* alive, int b) {
   const Walk& walk = *place.walk;
   const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
   const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
-  const int most = node.slots - b;
-  double down = 0;
-  double sums[64];
-  for (int32_t s = 0; s < node.slots; ++s) sums[s] = 0;
-  for (int a = b ? 0 : 1; a <= most; ++a) {
-    uint64_t here[WORDS];
-    for (int w = 0; w < WORDS; ++w) here[w] = alive[w];
-    for (int p = 0; p < walk.planes; ++p) {
-      const uint64_t flip = a >> p & 1 ? 0 : ~0ull;
-      for (int w = 0; w < WORDS; ++w) here[w] &= planes[p * WORDS + w] ^ flip;
-    }
-    const int n = population(here);
-    if (!n) continue;
-    down += n * of_b[a];
-    if (!a) continue;
-    for (int32_t s = 0; s < node.slots; ++s) {
-      const uint64_t* members = place.members + static_cast<int64_t>(s) * WORDS;
-      uint64_t both[WORDS];
-      for (int w = 0; w < WORDS; ++w) both[w] = here[w] & members[w];
-      sums[s] += population(both) * of_a[a];
-    }
-  }
-  for (int32_t s = 0; s < node.slots; ++s)
-    if (!place.failed[s]) place.values[place.player[s]] += sums[s] * node.value;
-  return b ? down * node.value : 0;
+  const double value = node.value;
+  const double* weight = walk.weighted ? place.block->weight.data() : nullptr;
+  double* ups = place.ups;
+  double* downs = place.downs;
+  const uint16_t* in_a = place.in_a;
+  double sum = 0;
+  for_rows(alive, [&](int row) {
+    const int a = in_a[row];
+    const double worth = weight ? value * weight[row] : value;
+    ups[row] += worth * of_a[a];
+    if (BY_ROW)
+      downs[row] += worth * of_b[a];
+    else
+      sum += worth * of_b[a];
+  });
+  return sum;
 }
 
-// Returns what each player the case fails on this path gets from the leaves below.
-// Rows that are alive fail nobody the case fails; `b` players are failed by the case.
-inline double walk_node(Place& place, int32_t at, const uint64_t* alive, const uint64_t* planes, int b,
-                 uint64_t* frame) {
-  const Walk& walk = *place.walk;
-  const Node& node = walk.nodes[at];
-  if (node.test.column < 0) {
-    if (place.by_row || walk.weighted || node.slots > 63 || population(alive) <= FEW)
-      return leaf_by_row(place, node, alive, planes, b);
-    return leaf_by_count(place, node, alive, planes, b);
-  }
+// Goes through the tree with the rows that fail nobody the case fails; `b` players are failed by
+// the case. Returns what each of those gets from the leaves below (not by row).
+template <bool BY_ROW>
+inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, double* frame) {
+  const Node& node = place.walk->nodes[at];
+  if (node.test.column < 0) return walk_leaf<BY_ROW>(place, node, alive, b);
   const bool left = goes_left(node.test, place.codes[node.test.column], place.lut);
   const int32_t same = left ? node.left : node.right, other = left ? node.right : node.left;
   const uint64_t* bits =
@@ -1074,57 +1011,83 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, const u
   double down = 0;
   if (!node.fresh && place.failed[node.slot]) {
     // the case has failed this player before: rows must meet whatever is asked of it
-    if (same >= 0 && any(with)) down += walk_node(place, same, with, planes, b, frame);
-    if (other >= 0 && any(apart)) down += walk_node(place, other, apart, planes, b, frame);
+    if (same >= 0 && any(with)) down += walk_node<BY_ROW>(place, same, with, b, frame);
+    if (other >= 0 && any(apart)) down += walk_node<BY_ROW>(place, other, apart, b, frame);
     return down;
   }
   uint64_t* members = place.members + static_cast<int64_t>(node.slot) * WORDS;
   uint64_t before[WORDS];
   if (node.fresh) {
-    place.player[node.slot] = node.player;
-    for (int w = 0; w < WORDS; ++w) before[w] = 0;
+    for (int w = 0; w < WORDS; ++w) before[w] = members[w] = 0;
   } else {
     for (int w = 0; w < WORDS; ++w) before[w] = members[w];
     for (int w = 0; w < WORDS; ++w) apart[w] &= ~before[w];
   }
   place.failed[node.slot] = 0;
   const bool some = any(apart);
-  if (same >= 0) {
-    if (some) {
-      // they join A: one more in the bit planes
-      const int n_planes = walk.planes;
-      uint64_t carry[WORDS];
-      for (int w = 0; w < WORDS; ++w) carry[w] = apart[w];
-      for (int p = 0; p < n_planes; ++p)
-        for (int w = 0; w < WORDS; ++w) {
-          const uint64_t old = planes[p * WORDS + w];
-          frame[p * WORDS + w] = old ^ carry[w];
-          carry[w] &= old;
-        }
-      for (int w = 0; w < WORDS; ++w) members[w] = before[w] | apart[w];
-      down += walk_node(place, same, alive, frame, b, frame + n_planes * WORDS);
+  double* ups = place.ups;
+  if (same >= 0 && !some) down += walk_node<BY_ROW>(place, same, alive, b, frame);
+  if (same >= 0 && some) {
+    // they join A, and the player gets what the leaves below give them
+    uint16_t* in_a = place.in_a;
+    for (int w = 0; w < WORDS; ++w) members[w] = before[w] | apart[w];
+    if (BY_ROW) {
+      double* was = frame;
+      for_rows(apart, [&](int row) {
+        ++in_a[row];
+        *was++ = ups[row];
+      });
+      walk_node<true>(place, same, alive, b, was);
+      was = frame;
+      double* to = place.values + node.player;
+      for_rows(apart, [&](int row) {
+        --in_a[row];
+        to[row * place.n_players] += ups[row] - *was++;
+      });
     } else {
-      for (int w = 0; w < WORDS; ++w) members[w] = before[w];
-      down += walk_node(place, same, alive, planes, b, frame);
+      double was = 0, is = 0;
+      for_rows(apart, [&](int row) {
+        ++in_a[row];
+        was += ups[row];
+      });
+      down += walk_node<false>(place, same, alive, b, frame);
+      for_rows(apart, [&](int row) {
+        --in_a[row];
+        is += ups[row];
+      });
+      place.values[node.player] += is - was;
     }
+    for (int w = 0; w < WORDS; ++w) members[w] = before[w];
   }
   if (other >= 0 && some) {
     for (int w = 0; w < WORDS; ++w) members[w] = 0;
     place.failed[node.slot] = 1;
-    const double lost = walk_node(place, other, apart, planes, b + 1, frame);
-    if (!place.by_row) place.values[node.player] += lost;
-    down += lost;
+    if (BY_ROW) {
+      double* was = frame;
+      for_rows(apart, [&](int row) { *was++ = place.downs[row]; });
+      walk_node<true>(place, other, apart, b + 1, was);
+      was = frame;
+      double* to = place.values + node.player;
+      for_rows(apart, [&](int row) { to[row * place.n_players] += place.downs[row] - *was++; });
+    } else {
+      const double lost = walk_node<false>(place, other, apart, b + 1, frame);
+      place.values[node.player] += lost;
+      down += lost;
+    }
     place.failed[node.slot] = 0;
+    for (int w = 0; w < WORDS; ++w) members[w] = before[w];
   }
-  for (int w = 0; w < WORDS; ++w) members[w] = before[w];
   return down;
 }
 
 inline void walk_tree(Place& place, int32_t root) {
-  uint64_t* planes = place.frames;
-  const int n = place.walk->planes * WORDS;
-  for (int w = 0; w < n; ++w) planes[w] = 0;
-  walk_node(place, root, place.block->all, planes, 0, planes + n);
+  for (int r = 0; r < BLOCK; ++r) place.ups[r] = 0;
+  if (!place.by_row) {
+    walk_node<false>(place, root, place.block->all, 0, place.frames);
+    return;
+  }
+  for (int r = 0; r < BLOCK; ++r) place.downs[r] = 0;
+  walk_node<true>(place, root, place.block->all, 0, place.frames);
 }
 
 }  // namespace WARUM_VARIANT
