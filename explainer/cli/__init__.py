@@ -11,18 +11,24 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explainer.errors import ExplainerError
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 DONE, REFUSED, USAGE, WITHHELD = 0, 1, 2, 3
+INTERNAL, STOPPED = 70, 130
 
 EXIT_CODES = """\
 exit codes:
-  0  done
-  1  refused: the case, the package or the records have a fault, which is named
-  2  the command was not understood
-  3  the explanation was withheld, and the text says so
+  0    done
+  1    refused: the case, the package or the records have a fault, which is named
+  2    the command was not understood
+  3    the explanation was withheld, and the answer says so
+  70   a fault of Warum itself; please report it
+  130  stopped with Ctrl-C
 """
 
 
@@ -49,13 +55,13 @@ def run(action: Callable[[], int]) -> int:
         return DONE
     except KeyboardInterrupt:
         say("stopped.")
-        return 130
+        return STOPPED
     except OSError as fault:
         say(f"error [file] {fault.filename or 'file'}: {fault.strerror or 'cannot be used'}.")
         return REFUSED
     except Exception as fault:  # no stack trace ever reaches a person
         say(f"error [internal] {type(fault).__name__}: this is a fault of Warum; please report it.")
-        return 70
+        return INTERNAL
 
 
 def loaded() -> None:
@@ -81,15 +87,18 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error if that is a terminal; else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+def progress_bar(
+    title: str, total: int, *, beside_answers: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error if that is a terminal; else nothing.
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    `beside_answers`: answers are printed meanwhile. Where they go to a terminal as well, they
+    show by themselves how far it is, and a bar would be drawn across them.
+    """
+    with _bar(wanted=not (beside_answers and sys.stdout.isatty())) as bar:
+        if bar is None:
+            yield lambda _: None
+            return
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -97,14 +106,25 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
     """The same for work of several named stretches."""
-    if not sys.stderr.isatty():
-        yield lambda _title, _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with _bar() as bar:
+        if bar is None:
+            yield lambda _title, _done, _total: None
+            return
         task = bar.add_task("", total=None)
         yield lambda title, done, total: bar.update(
             task, description=title, completed=done, total=total
         )
+
+
+@contextmanager
+def _bar(*, wanted: bool = True) -> Iterator[Progress | None]:
+    if not (wanted and sys.stderr.isatty()):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # rich takes over standard output as well, if it is let, and prints it beside the bar: on
+    # standard error. Answers would never reach the file they are meant for.
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
+        yield bar

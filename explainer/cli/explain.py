@@ -81,7 +81,7 @@ def _explain(options: argparse.Namespace) -> int:
         return code
     worst = DONE
     rows = lines.text.split("\n")  # splitlines() would cut texts at characters JSON allows
-    with progress_bar("Explaining", len(rows)) as step:
+    with progress_bar("Explaining", len(rows), beside_answers=True) as step:
         for number, row in enumerate(rows, start=1):
             if row.strip():
                 line, code = _line_answer(row, number, package, options, today)
@@ -207,10 +207,11 @@ def _unreadable(name: str, what: str) -> CaseFaulty:
 
 
 def json_of(text: str, where: str) -> Any:
-    """Parse strictly: NaN and repeated keys are refused, as they hide mistakes."""
+    """Parse strictly: repeated keys are refused, as they hide mistakes.
 
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} is not a value")
+    NaN and Infinity, which JSON does not have, are let through: whoever looks at the feature
+    they stand in refuses them and can name it.
+    """
 
     def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in pairs}) != len(pairs):
@@ -218,7 +219,7 @@ def json_of(text: str, where: str) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(text, parse_constant=no_constant, object_pairs_hook=no_repeats)
+        return json.loads(text, object_pairs_hook=no_repeats)
     except RecursionError:
         why = "it is nested too deeply"
     except json.JSONDecodeError as fault:

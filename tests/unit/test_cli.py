@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import io
 import json
+import os
+import pty
 import resource
 import signal
+import struct
+import subprocess
 import sys
+import termios
+import threading
 from pathlib import Path
 
 import jsonschema
@@ -264,8 +272,9 @@ REFUSED = {
     "blanks": ("  \n ", "no case in it"),
     "no JSON": (f"{{{CANARY}", "line 1, column 2"),
     "cut off": (with_value[:-20], "not JSON"),
-    "NaN": (with_value.replace('"value": 51', '"value": NaN'), "NaN is not a value"),
-    "infinity": (with_value.replace('"value": 51', '"value": -Infinity'), "not a value"),
+    "NaN for a case number": (with_value.replace('"UB-1"', "NaN"), "case number"),
+    "NaN for a case": ('{"case": NaN}', "JSON object"),
+    "NaN for the values": ('{"ref": "A-1", "values": NaN}', "values are not there"),
     "a key twice": (with_value.replace('"ref"', '"ref": "B-2", "ref"'), "a key is there twice"),
     "a feature twice": (
         with_value.replace('"age": {', '"age": 20, "age": {'),
@@ -314,6 +323,25 @@ def test_the_same_from_standard_input(run, monkeypatch, name, folder):
     code, _, err = run("explain", folder, "-")
     assert code == cli.REFUSED
     assert CANARY not in err
+
+
+NOT_FINITE = ["NaN", "Infinity", "-Infinity", "1e999"]
+
+
+@pytest.mark.parametrize("written", NOT_FINITE)
+@pytest.mark.parametrize("way", ["json", "jsonl", "input", "inputs"])
+def test_what_is_no_finite_number_is_refused_by_its_feature(
+    run, monkeypatch, case_file, folder, way, written
+):
+    wrong = with_value.replace('"value": 51', f'"value": {written}')
+    text = wrong if way in ("json", "input") else f"{wrong}\n{with_value}\n"
+    name = case_file(text, f"cases.{way}") if way.startswith("json") else "-"
+    if name == "-":
+        as_input(monkeypatch, text.encode())
+    code, _, err = run("explain", folder, name)
+    assert code == cli.REFUSED
+    assert "[case.value_of_wrong_kind] age: NaN and infinity are not values." in err
+    assert "case.malformed" not in err
 
 
 def test_all_faults_of_a_case_are_named_each_on_its_line(run, case_file, folder):
@@ -442,6 +470,87 @@ def test_sealing_on_a_full_disk_leaves_the_old_manifest(run, make_package):
     assert err.startswith("error [file]")
     assert (folder / "manifest.toml").read_bytes() == before
     assert not list(folder.glob(".manifest*"))
+
+
+# -- on a terminal ------------------------------------------------------------------------------
+
+
+def on_a_terminal(*arguments: object, out: str | Path) -> tuple[int, str, str]:
+    """Run a command in a process of its own, standard error a real terminal; `out` is a file for
+    standard output, or "pipe", or "terminal". Gives exit code, standard output and error."""
+    ours, theirs = pty.openpty()
+    # a small window, as people have it
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    target = out.open("wb") if isinstance(out, Path) else None
+    program = (
+        "import argparse, sys; from explainer import cli; parser = argparse.ArgumentParser();"
+        "cli.add_commands(parser.add_subparsers()); options = parser.parse_args();"
+        "sys.exit(cli.run(lambda: options.action(options)))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout={"pipe": subprocess.PIPE, "terminal": theirs}.get(str(out), target),
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(ours, shown))
+    reader.start()
+    answer, _ = process.communicate(timeout=120)
+    reader.join(timeout=60)
+    os.close(ours)
+    if target is not None:
+        target.close()
+        answer = out.read_bytes()
+    return process.returncode, (answer or b"").decode(), b"".join(shown).decode()
+
+
+def _read_all(handle: int, into: list[bytes]) -> None:
+    # Linux answers EIO when nobody holds the other end any more
+    with contextlib.suppress(OSError):
+        while data := os.read(handle, 65536):
+            into.append(data)
+
+
+BAR = "Explaining"
+
+
+@pytest.mark.parametrize("out", ["file", "pipe"])
+def test_answers_reach_the_file_while_the_bar_is_on_the_terminal(case_file, tmp_path, folder, out):
+    cases = case_file(lines(SMALL, "{", MANY[1]), "cases.jsonl")
+    target = tmp_path / "answers.jsonl" if out == "file" else out
+    code, answers, shown = on_a_terminal("explain", folder, cases, "--format", "json", out=target)
+    assert code == cli.REFUSED
+    found = [json.loads(line) for line in answers.splitlines()]
+    assert ["error" in answer for answer in found] == [False, True, False]
+    assert BAR in shown
+    assert "warum.explanation/1" not in shown
+    assert shown.index("error [case.faulty] line 2") > shown.index("not recorded")
+
+
+def test_an_error_has_lines_of_its_own_beside_the_bar(case_file, tmp_path, folder):
+    cases = case_file(lines(SMALL, "{", MANY[1]), "cases.jsonl")
+    _, _, shown = on_a_terminal("explain", folder, cases, out=tmp_path / "answers.jsonl")
+    (line,) = [line for line in shown.splitlines() if "error [case.faulty]" in line]
+    assert BAR not in line
+
+
+def test_on_a_terminal_alone_answers_come_without_a_bar(case_file, folder):
+    cases = case_file(lines(*MANY), "cases.jsonl")
+    code, _, shown = on_a_terminal("explain", folder, cases, "--format", "json", out="terminal")
+    assert code == cli.DONE
+    assert BAR not in shown
+    answers = [line for line in shown.splitlines() if line.startswith("{")]
+    assert [json.loads(line)["case"]["ref"] for line in answers] == [c["ref"] for c in MANY]
+
+
+def test_a_check_on_a_terminal_prints_its_report(tmp_path, folder):
+    code, report, shown = on_a_terminal("package", "check", folder, out=tmp_path / "report.txt")
+    assert code == cli.DONE
+    assert "no fault found" in report
+    assert "Telling the recorded cases" in shown
+    assert "no fault found" not in shown
 
 
 # -- what goes wrong ----------------------------------------------------------------------------
