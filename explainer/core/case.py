@@ -62,6 +62,15 @@ class Missing(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+class SourceType(StrEnum):
+    """What kind of source a value comes from (requirement A5)."""
+
+    OWN_STATEMENT = "own_statement"
+    AUTHORITY = "authority"
+    COMPUTED = "computed"
+    MISSING = "missing"
+
+
 class Mend(StrEnum):
     """What a person can do about a value."""
 
@@ -185,7 +194,7 @@ class Source:
     """Where a value comes from (Art. 14(2)(f) GDPR); `label` is a key of the package's wording
     or free text of the submitting system."""
 
-    type: str
+    type: SourceType
     label: str
 
 
@@ -400,30 +409,26 @@ def _read_source(raw: object, where: str) -> Source | None:
     if raw is None:
         return None
     if (
-        isinstance(raw, Mapping)
-        and set(raw) == {"type", "label"}
-        and isinstance(raw["type"], str)
-        and isinstance(raw["label"], str)
-        and SOURCE_LABEL.fullmatch(raw["label"])
-        and len(raw["type"]) <= 60
-        and _can_be_written(raw["type"] + raw["label"])
+        not isinstance(raw, Mapping)
+        or set(raw) != {"type", "label"}
+        or not isinstance(raw["type"], str)
+        or not isinstance(raw["label"], str)
+        or not SOURCE_LABEL.fullmatch(raw["label"])
     ):
-        return Source(raw["type"], raw["label"])
-    raise CaseMalformed(
-        "The source is not understood.",
-        f"{where}.source",
-        'Give {"type": "own_statement", "label": "…"}; a label has at most 60 letters, digits, '
-        "spaces and - / ( ) & , and is no sentence.",
-    )
-
-
-def _can_be_written(text: str) -> bool:
-    """JSON may hold half of a surrogate pair, which no encoding can write down."""
+        raise CaseMalformed(
+            "The source is not understood.",
+            f"{where}.source",
+            'Give {"type": "own_statement", "label": "…"}; a label has at most 60 letters, '
+            "digits, spaces and - / ( ) & , and is no sentence.",
+        )
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return Source(SourceType(raw["type"]), raw["label"])
+    except ValueError:
+        raise CaseMalformed(
+            "The kind of source is not known.",
+            f"{where}.source.type",
+            f"Give one of: {', '.join(SourceType)}.",
+        ) from None
 
 
 def _read_missing(raw: object, where: str) -> Missing | None:
@@ -444,7 +449,7 @@ def _value_to_json(value: Value) -> Scalar | dict[str, Any]:
     if value.as_of is not None:
         extra["as_of"] = value.as_of.isoformat()
     if value.source is not None:
-        extra["source"] = {"type": value.source.type, "label": value.source.label}
+        extra["source"] = {"type": value.source.type.value, "label": value.source.label}
     if value.missing is not None:
         return {"missing": value.missing.value, **extra}
     assert value.value is not None  # noqa: S101 - held by Value itself

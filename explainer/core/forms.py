@@ -112,7 +112,7 @@ def value_form(value: Value) -> dict[str, Any]:
     if value.as_of is not None:
         form["as_of"] = value.as_of.isoformat()
     if value.source is not None:
-        form["source"] = {"type": value.source.type, "label": value.source.label}
+        form["source"] = {"type": value.source.type.value, "label": value.source.label}
     return form
 
 

@@ -23,6 +23,7 @@ from explainer.core.case import (
     Mend,
     Missing,
     Source,
+    SourceType,
     Value,
 )
 from explainer.core.explanation import (
@@ -148,7 +149,7 @@ def explanation(
     moved |= phis or {"income": 2.0, "age": -1.0, "partner_income": 0.8, "savings": 0.6}
     found = attribution(moved, unstable=unstable, **facts)
     values = {
-        "income": Value(420.5, None, date(2026, 2, 1), Source("own_statement", "form")),
+        "income": Value(420.5, None, date(2026, 2, 1), Source(SourceType.OWN_STATEMENT, "form")),
         "age": Value(33),
         "tenancy": Value("rent"),
         "savings": Value(None, Missing.NOT_GIVEN),

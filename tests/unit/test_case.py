@@ -18,6 +18,7 @@ from explainer.core.case import (
     Kind,
     Missing,
     Source,
+    SourceType,
     Value,
     read_case,
 )
@@ -100,6 +101,18 @@ ONE_FAULT = [
     ("date is a number", raw_case(age={"value": 33, "as_of": 20260301}), MALFORMED, "age.as_of"),
     ("source is text", raw_case(age={"value": 33, "source": CANARY}), MALFORMED, "age.source"),
     (
+        "kind of source",
+        raw_case(age={"value": 33, "source": {"type": CANARY, "label": "x"}}),
+        MALFORMED,
+        "age.source.type",
+    ),
+    (
+        "kind of source is a list",
+        raw_case(age={"value": 33, "source": {"type": ["authority"], "label": "x"}}),
+        MALFORMED,
+        "age.source",
+    ),
+    (
         "source without a label",
         raw_case(age={"value": 33, "source": {"type": CANARY}}),
         MALFORMED,
@@ -107,19 +120,19 @@ ONE_FAULT = [
     ),
     (
         "source too long",
-        raw_case(age={"value": 33, "source": {"type": "t", "label": CANARY * 20}}),
+        raw_case(age={"value": 33, "source": {"type": "authority", "label": CANARY * 20}}),
         MALFORMED,
         "age.source",
     ),
     (
         "source that is a sentence",
-        raw_case(age={"value": 33, "source": {"type": "t", "label": f"{CANARY}. Ihr Alter"}}),
+        raw_case(age={"value": 33, "source": {"type": "authority", "label": f"{CANARY}. Alter"}}),
         MALFORMED,
         "age.source",
     ),
     (
         "source that steers the page",
-        raw_case(age={"value": 33, "source": {"type": "t", "label": f"{CANARY}\u202e"}}),
+        raw_case(age={"value": 33, "source": {"type": "authority", "label": f"{CANARY}\u202e"}}),
         MALFORMED,
         "age.source",
     ),
@@ -127,11 +140,11 @@ ONE_FAULT = [
         "type with half a character",
         raw_case(age={"value": 33, "source": {"type": "\ud800", "label": "x"}}),
         MALFORMED,
-        "age.source",
+        "age.source.type",
     ),
     (
         "source with half a character",
-        raw_case(age={"value": 33, "source": {"type": "t", "label": "\ud800"}}),
+        raw_case(age={"value": 33, "source": {"type": "authority", "label": "\ud800"}}),
         MALFORMED,
         "age.source",
     ),
@@ -269,7 +282,7 @@ def values_of(each) -> st.SearchStrategy:
     else:
         plain = st.floats(each.hard[0], each.hard[1]) | st.integers(0, 1000)
     label = st.from_regex(SOURCE_LABEL, fullmatch=True)
-    kind = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+    kind = st.sampled_from(SourceType).map(str)
     extras = st.fixed_dictionaries(
         {},
         optional={

@@ -217,11 +217,14 @@ def test_one_line_that_is_wrong_does_not_stop_the_others(run, case_file, folder)
 
 def test_a_line_end_inside_a_text_does_not_cut_a_case(run, case_file, folder):
     labelled = json.loads(json.dumps(SMALL))
-    labelled["values"]["age"]["source"]["type"] = "a\u2028b\u0085c"
+    labelled["values"]["age"]["source"]["label"] = "a\u2028b\u0085c"
     data = lines(labelled, MANY[1])
     code, out, _ = run("explain", folder, case_file(data, "cases.jsonl"))
-    assert code == cli.DONE
-    assert len(out.splitlines()) == 2
+    assert code == cli.REFUSED
+    refused, told = map(json.loads, out.splitlines())
+    assert refused["line"] == 1
+    assert [fault["where"] for fault in refused["error"]["faults"]] == ["age.source"]
+    assert told["ref"] == MANY[1]["ref"]
 
 
 @pytest.fixture
@@ -288,7 +291,7 @@ REFUSED = {
     "half a letter": (with_value.encode().replace(b"UB-", b"UB-\xc3"), "not UTF-8"),
     "half a surrogate pair": (
         with_value.replace('"own_statement"', '"\\ud800"'),
-        "source is not understood",
+        "kind of source is not known",
     ),
     "an endless score": (
         with_value.replace('{"ref"', '{"reported": {"margin": 1' + "0" * 400 + '}, "ref"', 1),

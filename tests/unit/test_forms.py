@@ -181,6 +181,7 @@ WRONG = {
     "unknown kind of missing": raw_case(savings={"missing": "lost"}),
     "list for a value": raw_case(income=[1]),
     "true for a value": raw_case(income=True),
+    "unknown kind of source": raw_case(income={"value": 1, "source": {"type": "x", "label": "y"}}),
     "source without a label": raw_case(income={"value": 1, "source": {"type": "x"}}),
     "score in words": {**raw_case(), "reported": {"margin": "1"}},
 }

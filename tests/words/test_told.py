@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from explainer.core.case import Missing, Source, Value, read_case
+from explainer.core.case import Missing, Source, SourceType, Value, read_case
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, disclose
 from explainer.errors import LanguageNotOffered
@@ -117,7 +117,9 @@ def test_words_from_outside_stay_words(demo, found, tag, form):
     voice = demo.voice(language(tag), staff=False)
     view = disclose(found[0], APPLICANT, demo.disclosure)
     first = view.reasons[0]
-    hostile = replace(first, value=replace(first.value, source=Source("x", HOSTILE)))
+    hostile = replace(
+        first, value=replace(first.value, source=Source(SourceType.AUTHORITY, HOSTILE))
+    )
     sentences = to_sentences(replace(view, reasons=(hostile, *view.reasons[1:])), voice)
     body = RENDER[form](sentences, language(tag)).body.decode()
     assert "\u202e" not in body
