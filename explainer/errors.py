@@ -166,7 +166,24 @@ class NotYetDecided(CaseError):
 
 
 class NotExplainable(ExplainerError):
-    """The explanation is withheld; the case itself stays decidable."""
+    """The explanation is withheld; the case itself stays decidable.
+
+    `model_output` and `total` are the model's own margin and base plus contributions, where the
+    check came that far: for the form auditors read. They stand in no sentence.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        where: str,
+        mend: str,
+        *,
+        model_output: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        super().__init__(what, where, mend)
+        self.model_output = model_output
+        self.total = total
 
 
 class DoesNotAddUp(NotExplainable):

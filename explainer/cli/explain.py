@@ -139,6 +139,8 @@ def answer_to(
     except NotExplainable as fault:
         report(fault)
         code = WITHHELD
+        if options.format == "json" and options.audience is None:
+            return _withheld_answer(fault, case, package), code
         told = tell_withheld(fault, audience, spoken, package, form=form)
         if options.format == "json":
             from explainer.core.forms import withheld_form
@@ -147,6 +149,14 @@ def answer_to(
     if options.format == "html":
         return standalone(told, spoken, package.wording(spoken)["package|title"]), code
     return told.body.decode(), code
+
+
+def _withheld_answer(fault: NotExplainable, case: Case, package: ModelPackage) -> str:
+    from explainer.core.forms import withheld_explanation_form
+    from explainer.families.attribute import METHOD
+
+    form = withheld_explanation_form(fault, case, package.identity, METHOD)
+    return json.dumps(form, ensure_ascii=False, indent=2)
 
 
 def _view_answer(explanation: Any, audience: Audience, package: ModelPackage, told: Any) -> str:

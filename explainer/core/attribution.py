@@ -27,6 +27,19 @@ class Side(StrEnum):
         return Side.BELOW if self is Side.ABOVE else Side.ABOVE
 
 
+class Space(StrEnum):
+    """What a raw margin is measured in; declared by the package, and checked against the model."""
+
+    LOG_ODDS = "log-odds"
+    PROBABILITY = "probability"
+
+    def probability(self, margin: float) -> float:
+        """The model's probability for the upper side of its own scale."""
+        if self is Space.PROBABILITY:
+            return margin
+        return 1 / (1 + math.exp(-margin)) if margin > -700 else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
     """Where the suggestion turns, declared once, by the package (requirement G15).
@@ -105,6 +118,8 @@ class Attribution:
                 "The contributions do not add up to the model's own output.",
                 "attribution",
                 "The explanation is withheld; run `warum package check` on the package.",
+                model_output=self.margin,
+                total=self.total,
             )
         if (
             self.reported_margin is not None
@@ -114,6 +129,8 @@ class Attribution:
                 "The running system reported another score than the package's model gives.",
                 "reported.margin",
                 "Check that system and package hold the same model version.",
+                model_output=self.margin,
+                total=self.total,
             )
 
     @property

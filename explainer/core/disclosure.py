@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from explainer.core.attribution import Side
-from explainer.core.case import Concerns, FeatureClass, Scalar, Value
+from explainer.core.case import Concerns, FeatureClass, Missing, Scalar, Value
 from explainer.core.explanation import (
     Explanation,
     Finding,
@@ -165,6 +165,8 @@ def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason
     withheld = not staff and feature.concerns is Concerns.THIRD_PERSON
     outcome = None if reason.direction is None else explanation.line.outcome(reason.direction)
     missing = finding.value.missing is not None
+    # nobody is asked for what is not needed in their case
+    wanted = missing and finding.value.missing is not Missing.NOT_APPLICABLE
     proxy = feature.feature_class is FeatureClass.PROXY_SUSPECT
     return ShownReason(
         rank=finding.rank,
@@ -176,7 +178,7 @@ def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason
         outcome=None if withheld else outcome,
         value=None if withheld else finding.value,
         stand_in=feature.stand_in if missing and not withheld else None,
-        can_be_supplied=missing and not withheld,
+        can_be_supplied=wanted and not withheld,
         # shares of almost nothing get no number either
         parts=parts_of_100(finding.share) if staff and not _is_flat(explanation) else None,
         decisive=reason.decisive if staff else False,

@@ -7,12 +7,13 @@ each other.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from explainer.core.case import Value
+from explainer.core.case import Case, Value
 from explainer.core.disclosure import ShownReason, ShownRow, Told, View
-from explainer.core.explanation import Explanation, Finding
-from explainer.errors import ExplainerError
+from explainer.core.explanation import Explanation, Finding, PackageIdentity
+from explainer.errors import ExplainerError, NotExplainable
 
 EXPLANATION = "warum.explanation/1"
 VIEW = "warum.view/1"
@@ -23,11 +24,7 @@ def explanation_form(explanation: Explanation) -> dict[str, Any]:
     told = {reason.finding.feature.name: reason for reason in explanation.reasons}
     return {
         "schema": EXPLANATION,
-        "package": {
-            "id": explanation.package.id,
-            "version": explanation.package.version,
-            "digest": explanation.package.digest,
-        },
+        "package": _identity(explanation.package),
         "case": {"ref": explanation.case_ref, "digest": explanation.case_digest},
         "suggestion": {
             "outcome": explanation.suggestion,
@@ -73,6 +70,35 @@ def explanation_form(explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def withheld_explanation_form(
+    fault: NotExplainable, case: Case, package: PackageIdentity, method: str
+) -> dict[str, Any]:
+    """That there is no explanation, for machines, experts and auditors: who was asked, how, why
+    not, and the numbers that were compared. No suggestion and no contribution."""
+    form: dict[str, Any] = {
+        "schema": EXPLANATION,
+        "package": _identity(package),
+        "case": {"ref": case.ref, "digest": case.digest},
+        "method": method,
+        "withheld": {"code": fault.code},
+    }
+    if fault.model_output is not None and fault.total is not None:
+        difference = fault.total - fault.model_output
+        form["checked"] = {
+            "model_output": fault.model_output,
+            # a sum that is no number has no place in JSON
+            "sum": fault.total if math.isfinite(fault.total) else None,
+            "difference": difference if math.isfinite(difference) else None,
+        }
+        if case.reported_margin is not None:
+            form["checked"]["reported"] = case.reported_margin
+    return form
+
+
+def _identity(package: PackageIdentity) -> dict[str, str]:
+    return {"id": package.id, "version": package.version, "digest": package.digest}
+
+
 def view_form(view: View, told: Told) -> dict[str, Any]:
     """What one audience may see, and the text they were told; no margin, no probability."""
     form: dict[str, Any] = {
@@ -86,6 +112,7 @@ def view_form(view: View, told: Told) -> dict[str, Any]:
         "reasons": [_shown(reason, staff=view.table is not None) for reason in view.reasons],
         "remainder": view.rest.value,
         "limits": [limit.value for limit in view.limits],
+        "media_type": told.media_type,
         "text": told.body.decode(),
     }
     if view.table is not None:
@@ -101,6 +128,7 @@ def withheld_form(fault: ExplainerError, told: Told, case_ref: str) -> dict[str,
         "language": told.language,
         "case": {"ref": case_ref},
         "withheld": {"code": fault.code},
+        "media_type": told.media_type,
         "text": told.body.decode(),
     }
 
@@ -120,6 +148,8 @@ def _finding(finding: Finding, explanation: Explanation) -> dict[str, Any]:
     return {
         "feature": finding.feature.name,
         **value_form(finding.value),
+        "outside_trained": finding.value.value is not None
+        and not finding.feature.knows(finding.value.value),
         "contribution": finding.phi,
         "share": finding.share / 1000,
         "direction": None

@@ -172,6 +172,9 @@ def withheld_sentences(
     """What is said where there is no explanation: that, and why; no suggestion, no reasons."""
     staff = audience is Audience.CASEWORKER
     key = _WITHHELD.get(fault.code, "withheld_all")
+    if key != "outside" and decision is not None and decision.suggested is None:
+        # the person who decided never had a suggestion: there is none to explain
+        key = "undelivered"
     return Sentences(
         audience=audience,
         lang=voice.language.tag,
@@ -180,7 +183,9 @@ def withheld_sentences(
         heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
         frame={key: voice.say(f"staff.frame.{key}") for key in FRAME} if staff else {},
         # where no suggestion was delivered, the program did not help
-        role=_role(voice, decision) if key in ("withheld_all", "pending") else (),
+        role=()
+        if key in ("outside", "replaced")
+        else _role(voice, decision, undelivered=key == "undelivered"),
         decided=_decided(decision, voice),
         suggestion="",
         warnings=(),
@@ -225,9 +230,13 @@ def value_or_missing(feature: str, value: Value, voice: Voice, *, staff: bool) -
     return value_in_words(voice.catalogue[feature], value.value, voice.wording, voice.catalog)
 
 
-def _role(voice: Voice, decision: HumanDecision | None) -> tuple[str, ...]:
+def _role(
+    voice: Voice, decision: HumanDecision | None, *, undelivered: bool = False
+) -> tuple[str, ...]:
     unused = decision is not None and decision.relation is Relation.NOT_USED
-    key = "told.role_unused" if unused and decision and decision.suggested else "told.role"
+    key = "told.role_undelivered" if undelivered else "told.role"
+    if unused and not undelivered:
+        key = "told.role_unused"
     return voice.several(f"{key}_ai" if voice.artificial_intelligence else key)
 
 
@@ -298,7 +307,7 @@ def _notes(reason: ShownReason, voice: Voice, *, staff: bool) -> tuple[str, ...]
             stand_in = value_in_words(feature, reason.stand_in, voice.wording, voice.catalog)
             notes.append(voice.say("told.stand_in", isolate(stand_in)))
         supply = voice.wording.supply(reason.feature)
-        if supply and not staff:
+        if supply and reason.can_be_supplied and not staff:
             notes.append(supply)
     if reason.leading:
         notes.append(voice.say("told.leading"))

@@ -248,6 +248,34 @@ def test_what_is_withheld_says_so_and_ends_with_three(run, case_file, form, fold
     assert run("explain", folder, case_file(reported(0.0)))[0] == cli.DONE
 
 
+def test_a_withheld_explanation_for_machines_says_what_was_compared(
+    run, case_file, folder, reported
+):
+    asked = ("explain", folder, case_file(reported(0.5)), "--format", "json")
+    code, out, err = run(*asked)
+    assert code == cli.WITHHELD
+    form = json.loads(out)
+    validator("explanation-1").validate(form)
+    assert form["schema"] == "warum.explanation/1"
+    assert form["withheld"] == {"code": "explanation.score_differs"}
+    assert form["package"]["id"] == "small_benefit"
+    assert form["checked"]["reported"] == form["checked"]["model_output"] + 0.5
+    assert abs(form["checked"]["difference"]) < 1e-6
+    assert not {"suggestion", "audience", "text"} & set(form)
+    assert "explanation.score_differs" in err
+    far = json.loads(json.dumps(SMALL))
+    far["values"] |= {"age": 79, "tenure": 59}
+    data = lines(far, SMALL)
+    code, out, _ = run("explain", folder, case_file(data, "cases.jsonl"), "--format", "json")
+    assert code == cli.WITHHELD
+    withheld, told = map(json.loads, out.splitlines())
+    validator("explanation-1").validate(withheld)
+    assert withheld["withheld"] == {"code": "explanation.outside_experience"}
+    # what lies outside gets no suggestion, and no score from which one could be read
+    assert "checked" not in withheld
+    assert "suggestion" in told
+
+
 def test_the_worst_line_decides_how_it_ends(run, case_file, folder, reported):
     asked = ("explain", folder)
     withheld = case_file(lines(SMALL, reported(0.5), MANY[1]), "cases.jsonl")

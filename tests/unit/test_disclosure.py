@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from factories import choice, explanation, feature
 
-from explainer.core.case import Concerns, FeatureCatalogue, FeatureClass
+from explainer.core.case import Concerns, FeatureCatalogue, FeatureClass, Missing, Value
 from explainer.core.disclosure import (
     Audience,
     Disclosure,
@@ -45,7 +45,7 @@ APPLICANT_KEYS = {
     "case.ref", "suggestion", "suggestion.outcome", "opening", "reasons", "reasons.rank",
     "reasons.pointing", "reasons.strength", "reasons.withheld", "reasons.feature",
     "reasons.value", "reasons.missing", "reasons.as_of", "reasons.source", "reasons.source.type",
-    "reasons.source.label", "reasons.stand_in", "remainder", "limits", "text",
+    "reasons.source.label", "reasons.stand_in", "remainder", "limits", "text", "media_type",
 }  # fmt: skip
 CASEWORKER_KEYS = APPLICANT_KEYS | {
     "reasons.parts_of_100", "reasons.decisive", "reasons.proxy_for", "table", "table.feature",
@@ -184,6 +184,16 @@ def test_a_reason_about_another_person_keeps_its_place_without_its_content():
     assert withheld.strength is Strength.LARGE
     assert "partner_income" not in json.dumps(shown_to(APPLICANT, found))
     assert "77.25" not in json.dumps(shown_to(APPLICANT, found))
+
+
+@pytest.mark.parametrize("kind", Missing)
+def test_what_is_not_needed_in_a_case_is_not_asked_for(kind):
+    found = explanation({"savings": 2.0, "income": 1.0})
+    finding = replace(found.reasons[0].finding, value=Value(None, kind))
+    reason = replace(found.reasons[0], finding=finding)
+    view = disclose(replace(found, reasons=(reason, *found.reasons[1:])), APPLICANT, RULES)
+    assert view.reasons[0].stand_in == 120.0
+    assert view.reasons[0].can_be_supplied is (kind is not Missing.NOT_APPLICABLE)
 
 
 def test_a_missing_value_about_another_person_tells_neither_stand_in_nor_that_it_is_missing():

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import jsonschema
 import pytest
-from factories import catalogue, explanation, raw_case
+from factories import attribution, catalogue, explanation, raw_case
 from hypothesis import given
 from test_case import CASES
 from test_disclosure import rich, shown_to, told
 
-from explainer.core.case import read_case
+from explainer.core.case import Value, read_case
 from explainer.core.disclosure import Audience, disclose
 from explainer.core.explanation import Opening
-from explainer.core.forms import EXPLANATION, VIEW, explanation_form, view_form, withheld_form
-from explainer.errors import CaseFaulty, DoesNotAddUp, ModelFailed, OutsideExperience
+from explainer.core.forms import (
+    EXPLANATION,
+    VIEW,
+    explanation_form,
+    view_form,
+    withheld_explanation_form,
+    withheld_form,
+)
+from explainer.errors import (
+    CaseFaulty,
+    DoesNotAddUp,
+    ModelFailed,
+    OutsideExperience,
+    ScoreDiffers,
+)
 from explainer.pipeline import explain, tell, tell_withheld
 from explainer.text.languages import language
 
@@ -86,6 +100,66 @@ def test_every_explanation_is_of_its_form(name, request):
         assert total == pytest.approx(form["suggestion"]["margin"], abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("value", "outside"),
+    [(9.5, True), (10.0, False), (500.0, False), (501.0, True)],
+)
+def test_a_value_outside_of_what_was_trained_is_marked_however_little_it_moved(value, outside):
+    found = explanation({"income": 0.001, "age": 5.0})
+    income = replace(found.findings[0], value=Value(value))
+    assert income.feature.name == "income"
+    form = as_sent(explanation_form(replace(found, findings=(income, *found.findings[1:]))))
+    validator("explanation-1").validate(form)
+    marks = {one["feature"]: one["outside_trained"] for one in form["features"]}
+    assert marks.pop("income") is outside
+    # choices and what is missing are never outside
+    assert not any(marks.values())
+
+
+WITHHELD = [
+    (DoesNotAddUp, {"model_output": 1.5, "total": 1.25}, (1.5, 1.25, -0.25)),
+    (DoesNotAddUp, {"model_output": 1.5, "total": float("nan")}, (1.5, None, None)),
+    (ScoreDiffers, {"model_output": 1.5, "total": 1.5}, (1.5, 1.5, 0.0)),
+    (ModelFailed, {}, None),
+    (OutsideExperience, {}, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "numbers", "checked"), WITHHELD)
+@pytest.mark.parametrize("reported", [None, 2.5])
+def test_what_is_withheld_is_told_to_machines_with_the_numbers_that_were_compared(
+    kind, numbers, checked, reported
+):
+    case = read_case(raw_case(), catalogue())
+    case = replace(case, reported_margin=reported)
+    fault = kind("what", "where", "mend", **numbers)
+    package = explanation().package
+    form = as_sent(withheld_explanation_form(fault, case, package, "by hand"))
+    validator("explanation-1").validate(form)
+    assert form["package"] == {"id": package.id, "version": "1", "digest": "1" * 64}
+    assert form["case"] == {"ref": "A-1", "digest": case.digest}
+    assert (form["withheld"], form["method"]) == ({"code": kind.code}, "by hand")
+    assert ("checked" in form) is (checked is not None)
+    if checked is not None:
+        found = form["checked"]
+        assert (found["model_output"], found["sum"], found["difference"]) == checked
+        assert found.get("reported") == reported
+    for key in ("suggestion", "features", "reasons"):
+        assert key not in form
+        with pytest.raises(jsonschema.ValidationError):
+            validator("explanation-1").validate(form | {key: {}})
+
+
+@pytest.mark.parametrize(
+    ("off", "reported", "kind"), [(0.5, None, DoesNotAddUp), (0.0, 9.0, ScoreDiffers)]
+)
+def test_what_does_not_agree_carries_what_was_compared(off, reported, kind):
+    with pytest.raises(kind) as caught:
+        attribution({"income": 2.0}, margin=2.0 + off, reported_margin=reported)
+    assert (caught.value.model_output, caught.value.total) == (2.0 + off, 2.0)
+    assert "2.5" not in str(caught.value)
+
+
 @pytest.mark.parametrize("made", [rich, explanation, lambda: explanation({"income": 0.0})])
 def test_every_shape_of_an_explanation_is_of_its_form(made):
     validator("explanation-1").validate(as_sent(explanation_form(made())))
@@ -104,6 +178,11 @@ def test_every_view_is_of_its_form(name, audience, request):
         check.validate(form)
         assert form["schema"] == VIEW
         assert form["text"] == words.body.decode()
+        assert form["media_type"] == "text/plain; charset=utf-8"
+        words = tell(found, audience, german, package, form="html")
+        form = as_sent(view_form(disclose(found, audience, package.disclosure), words))
+        check.validate(form)
+        assert form["media_type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize("audience", Audience)
