@@ -8,6 +8,7 @@ grow. What comes back is checked like anything from outside.
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 import weakref
@@ -15,19 +16,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from explainer.core.attribution import Space
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import check_declared
-from explainer.families.engine.trees import Ensemble
+from explainer.families.engine.forest import Floats
 from explainer.families.frames import Frame, FrameBroken, receive, send
-from explainer.families.model import Answer, Input, RawRow, inputs_of
+from explainer.families.model import Answer, Form, Input, RawRow, inputs_of
 from explainer.families.nursery import ProcessFailed, nursery_of
+from explainer.families.wire import form_in
 
 OPENING = 120.0
 """Seconds for starting a process and opening a model in it."""
 
 ANSWERING = 10.0
 PER_ROW = 0.01
+ENUMERATING = 60.0
 """Seconds a request may take: so many, and so many more for each row."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -125,9 +129,10 @@ class ModelApart:
                 "The file is damaged or was tampered with; save the model again.",
             ) from None
         try:
-            self._ensemble = Ensemble.of_arrays(reply.arrays, len(question.inputs))
+            self._form = form_in(reply)
+            self._space = Space(reply.head["space"])
             self._stand_ins = _stand_ins(reply.head["stand_ins"])
-        except (KeyError, TypeError, ValueError):
+        except (FrameBroken, KeyError, TypeError, ValueError, AttributeError):
             raise ArtefactRefused(
                 "The process of the model sent something else than a model.",
                 "model",
@@ -136,8 +141,12 @@ class ModelApart:
         self._opened = _digest(reply)
 
     @property
-    def ensemble(self) -> Ensemble:
-        return self._ensemble
+    def form(self) -> Form:
+        return self._form
+
+    @property
+    def space(self) -> Space:
+        return self._space
 
     @property
     def process(self) -> int | None:
@@ -152,20 +161,7 @@ class ModelApart:
         """The model's own margins and columns. Raises ModelFailed where it gives none."""
         names = [each.name for each in self._question.inputs]
         request = Frame({"rows": [[row[n] for n in names] for row in rows]})
-        with self._lock:
-            process = self._ready()
-            try:
-                reply = process.ask(request, ANSWERING + PER_ROW * len(rows))
-            except ProcessFailed as fault:
-                raise self._broke(fault) from None
-            self._pause = self._first_pause
-        if "error" in reply.head:
-            said = _plain(reply.head.get("what"))
-            raise ModelFailed(
-                said if reply.head["error"] == ModelFailed.code else f"Its process raised {said}.",
-                "model",
-                "Run `warum package check` on the package.",
-            )
+        reply = self._asked(request, ANSWERING + PER_ROW * len(rows))
         margins, columns = reply.arrays.get("margins"), reply.arrays.get("columns")
         if (
             margins is None
@@ -176,12 +172,34 @@ class ModelApart:
             or columns.ndim != 2
             or len(columns) != len(rows)
         ):
+            raise _another_answer()
+        return Answer(margins, columns)
+
+    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+        """See `Model.row_values`; computed in the model's process, beside the model."""
+        reply = self._asked(Frame({}, {"case": case, "comparison": comparison}), ENUMERATING)
+        values = reply.arrays.get("values")
+        expected = (len(comparison), len(self._question.inputs))
+        if values is None or values.dtype.kind != "f" or values.shape != expected:
+            raise _another_answer()
+        return values
+
+    def _asked(self, request: Frame, seconds: float) -> Frame:
+        with self._lock:
+            process = self._ready()
+            try:
+                reply = process.ask(request, seconds)
+            except ProcessFailed as fault:
+                raise self._broke(fault) from None
+            self._pause = self._first_pause
+        if "error" in reply.head:
+            said = _plain(reply.head.get("what"))
             raise ModelFailed(
-                "The model gave something else than one number a row.",
+                said if reply.head["error"] == ModelFailed.code else f"Its process raised {said}.",
                 "model",
                 "Run `warum package check` on the package.",
             )
-        return Answer(margins, columns)
+        return reply
 
     def close(self) -> None:
         """End the process; a later question would start it anew."""
@@ -231,6 +249,14 @@ class ModelApart:
         )
 
 
+def _another_answer() -> ModelFailed:
+    return ModelFailed(
+        "The model gave something else than it was asked for.",
+        "model",
+        "Run `warum package check` on the package.",
+    )
+
+
 def _resting() -> ModelFailed:
     return ModelFailed(
         "The model's process failed a moment ago.", "model", "It is started again by itself."
@@ -238,7 +264,7 @@ def _resting() -> ModelFailed:
 
 
 def _digest(reply: Frame) -> str:
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(json.dumps(reply.head, sort_keys=True).encode())
     for name in sorted(reply.arrays):
         whole.update(name.encode())
         whole.update(reply.arrays[name].tobytes())

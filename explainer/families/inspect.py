@@ -7,7 +7,7 @@ from typing import Any
 
 from explainer.core.case import Scalar
 from explainer.families.artefacts import refuse_programs
-from explainer.families.from_skops import load_pipeline
+from explainer.families.from_skops import load_pipeline, refused_unless_whole
 from explainer.families.players import names_of, stand_ins
 
 
@@ -26,14 +26,15 @@ def inspect(data: bytes) -> tuple[list[InputColumn], list[str]]:
     Raises ArtefactRefused as opening it for a package would.
     """
     refuse_programs(data)
-    transformer, booster = load_pipeline(data)
-    replaced = stand_ins(transformer)
-    choices = _choices(transformer)
-    inputs = [
-        InputColumn(name, choices.get(name, ()), replaced.get(name))
-        for name in map(str, transformer.feature_names_in_)
-    ]
-    return inputs, [str(c) for c in booster.classes_]
+    preparation, model = load_pipeline(data)
+    with refused_unless_whole():
+        replaced = stand_ins(preparation)
+        choices = _choices(preparation)
+        inputs = [
+            InputColumn(name, choices.get(name, ()), replaced.get(name))
+            for name in map(str, preparation.feature_names_in_)
+        ]
+        return inputs, [str(c) for c in model.classes_]
 
 
 def _choices(transformer: Any) -> dict[str, tuple[str, ...]]:

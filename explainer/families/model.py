@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from explainer.core.attribution import Space
 from explainer.core.case import FeatureCatalogue, Kind, Scalar
-from explainer.families.engine.trees import Ensemble, Floats
+from explainer.families.engine.forest import Floats, Trees
+from explainer.families.engine.function import Function
+from explainer.families.engine.linear import Linear
 
 RawRow = Mapping[str, Scalar | None]
 """The raw values of one case by feature; None where a value is missing."""
+
+Form = Trees | Linear | Function
+"""Our form of a model, on the model's own columns: what its contributions are computed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,25 @@ class Model(Protocol):
     """A model opened from an artefact.
 
     The margins of an answer must come from the library that trained the model: they are what
-    explanations are checked against. `ensemble` (our form of it) works on its columns.
+    explanations are checked against. `form` works on the columns of an answer.
     """
 
     @property
-    def ensemble(self) -> Ensemble: ...
+    def form(self) -> Form: ...
 
     @property
-    def stand_ins(self) -> Mapping[str, float | str]: ...
+    def space(self) -> Space:
+        """What the margin is measured in."""
+        ...
+
+    @property
+    def stand_ins(self) -> Mapping[str, float | str]:
+        """What the model itself puts in the place of a missing value, by feature."""
+        ...
 
     def answer(self, rows: Sequence[RawRow]) -> Answer: ...
+
+    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+        """For a `Function`: Shapley values of `case` against each comparison row alone, by asking
+        the model about mixtures of their columns; ndarray of shape (n_rows, n_players)."""
+        ...

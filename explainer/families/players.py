@@ -13,7 +13,15 @@ import numpy as np
 
 from explainer.errors import ArtefactRefused
 
-KEEPS_COLUMNS = ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "OrdinalEncoder")
+KEEPS_COLUMNS = (
+    "StandardScaler",
+    "MinMaxScaler",
+    "RobustScaler",
+    "MaxAbsScaler",
+    "OrdinalEncoder",
+    "PowerTransformer",
+    "QuantileTransformer",
+)
 
 
 def column_owners(transformer: Any) -> list[str]:
@@ -72,6 +80,8 @@ def _owners(step: Any, features: list[str]) -> list[str]:
         return _imputed(step, features)
     if kind == "OneHotEncoder":
         return _one_hot(step, features)
+    if kind == "KBinsDiscretizer":
+        return _binned(step, features)
     raise _refused(kind, "Its columns cannot be traced back to single features.")
 
 
@@ -98,6 +108,16 @@ def _one_hot(step: Any, features: list[str]) -> list[str]:
             width -= 1
         owners += [feature] * width
     return owners
+
+
+def _binned(step: Any, features: list[str]) -> list[str]:
+    if step.encode == "ordinal":
+        return features
+    return [
+        feature
+        for feature, bins in zip(features, step.n_bins_, strict=True)
+        for _ in range(int(bins))
+    ]
 
 
 def _groups_rare(step: Any) -> bool:

@@ -13,18 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from explainer.core.case import FeatureCatalogue, Scalar
-from explainer.families.attribute import Explained
-from explainer.families.engine.interventional import row_values
+from explainer.families.attribute import Explained, against
+from explainer.families.engine.forest import Floats
 from explainer.families.engine.reference import brute_force
-from explainer.families.engine.trees import Floats
 from explainer.families.model import RawRow
 
 
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """Our values for one case against the given comparison rows; shape (n_features,)."""
-    model = explained.model
-    columns = model.answer([row, *comparison]).columns
-    return np.asarray(row_values(model.ensemble, columns[0], columns[1:]).mean(axis=0))
+    columns = explained.model.answer([row, *comparison]).columns
+    nobody = np.zeros(1, dtype=np.int64)
+    return against(explained.model, columns[1:]).measured(columns[0], nobody)[0]
 
 
 def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:

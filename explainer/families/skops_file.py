@@ -30,7 +30,7 @@ LARGEST_SCHEMA = 512 * 1024 * 1024
 DEEPEST = 200
 
 _PLAIN: Mapping[str, frozenset[str]] = {
-    "DictNode": frozenset({"builtins.dict"}),
+    "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
     "TupleNode": frozenset({"builtins.tuple"}),
     "SliceNode": frozenset({"builtins.slice"}),
@@ -49,6 +49,7 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     # before the model is asked anything
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
+    "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
     "LossNode": frozenset(
         {
             "sklearn._loss._loss.CyExponentialLoss",
@@ -73,8 +74,30 @@ _OBJECTS = frozenset(
         "sklearn.preprocessing._function_transformer.FunctionTransformer",
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn.dummy.DummyClassifier",
+        "sklearn.calibration.CalibratedClassifierCV",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.RandomForestClassifier",
         "sklearn.ensemble._gb.GradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.ensemble._stacking.StackingClassifier",
+        "sklearn.ensemble._voting.VotingClassifier",
+        "sklearn.isotonic.IsotonicRegression",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.linear_model._logistic.LogisticRegressionCV",
+        "sklearn.linear_model._stochastic_gradient.SGDClassifier",
+        "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.preprocessing._data.PowerTransformer",
+        "sklearn.preprocessing._data.QuantileTransformer",
+        "sklearn.preprocessing._discretization.KBinsDiscretizer",
+        "sklearn.preprocessing._label.LabelBinarizer",
+        "sklearn.tree._classes.DecisionTreeClassifier",
         "sklearn.tree._classes.DecisionTreeRegressor",
+        "sklearn.tree._classes.ExtraTreeClassifier",
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.HalfLogitLink",
         "sklearn._loss.link.LogitLink",

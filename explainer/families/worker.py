@@ -158,8 +158,8 @@ class _Desk:
 
     def _open(self, request: Frame) -> Frame:
         from explainer.families.artefacts import parse
-        from explainer.families.frames import Frame
         from explainer.families.model import Input
+        from explainer.families.wire import frame_of
 
         head = request.head
         inputs = tuple(
@@ -168,11 +168,15 @@ class _Desk:
         )
         self._names = [each.name for each in inputs]
         self._model = parse(head["format"], request.data, inputs, head["positive_class"])
-        return Frame({"stand_ins": dict(self._model.stand_ins)}, self._model.ensemble.arrays())
+        head = {"stand_ins": dict(self._model.stand_ins), "space": self._model.space.value}
+        return frame_of(self._model.form, head)
 
     def _answer(self, model: Model, request: Frame) -> Frame:
         from explainer.families.frames import Frame
 
+        if "case" in request.arrays:
+            values = model.row_values(request.arrays["case"], request.arrays["comparison"])
+            return Frame({}, {"values": values})
         rows = [dict(zip(self._names, row, strict=True)) for row in request.head["rows"]]
         answer = model.answer(rows)
         return Frame({}, {"margins": answer.margins, "columns": answer.columns})

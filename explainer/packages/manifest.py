@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from explainer.core.attribution import DecisionLine, Side
+from explainer.core.attribution import DecisionLine, Side, Space
 from explainer.core.explanation import PackageIdentity, ReasonPolicy
 from explainer.errors import ManifestInvalid, PackageError, PackageFaulty
 from explainer.families.limits import LimitRules
@@ -47,6 +47,8 @@ class Manifest:
     format: str
     model_file: str
     positive_class: str
+    space: Space
+    """What the model's margin, and with it the line, is measured in."""
     trained_with: Mapping[str, str]
     line: DecisionLine
     decision_type: str
@@ -207,7 +209,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         "trained_with": model.take("trained_with", dict, "Name library versions.", default={}),
     }
     model.choice("kind", ("binary",))
-    model.choice("space", ("log-odds",))
+    head["space"] = Space(model.choice("space", tuple(map(str, Space))))
     classes = model.take("classes", list, "List both classes.", default=[])
     if len(classes) != 2 or classes[0] == classes[1] or classes[1] != head["positive_class"]:
         model.fault(

@@ -206,6 +206,12 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
             manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
         )
         _check_stand_ins(model.stand_ins, catalogue)
+        if model.space is not manifest.space:
+            raise ManifestInvalid(
+                f"The margin of this model is measured in {model.space}.",
+                "manifest.toml, model.space",
+                f'Write space = "{model.space}", and the threshold on that scale.',
+            )
     except PackageError as fault:
         faults += getattr(fault, "faults", (fault,))
     if faults or model is None:

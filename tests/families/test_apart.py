@@ -20,6 +20,7 @@ from explainer.families import apart
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive, send
+from explainer.families.wire import frame_of
 
 
 @pytest.fixture
@@ -51,8 +52,12 @@ def test_it_answers_bit_by_bit_as_the_same_model_opened_here(model, small, small
     ours, theirs = here.answer(rows), model.answer(rows)
     assert np.array_equal(ours.margins, theirs.margins)
     assert np.array_equal(ours.columns, theirs.columns)
-    for name, array in here.ensemble.arrays().items():
-        assert np.array_equal(array, model.ensemble.arrays()[name]), name
+    assert model.space is here.space
+    sent = frame_of(here.form, {})
+    arrived = frame_of(model.form, {})
+    assert arrived.head == sent.head
+    for name, array in sent.arrays.items():
+        assert np.array_equal(array, arrived.arrays[name]), name
     assert here.stand_ins == model.stand_ins
 
 

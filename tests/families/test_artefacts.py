@@ -13,6 +13,7 @@ import pickle  # noqa: TID251 - the attack these tests are about
 import struct
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib  # noqa: TID251 - the attack these tests are about
 import numpy as np
@@ -20,8 +21,9 @@ import pytest
 import skops.io
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from trained import NAMES, labels, small_pipeline
@@ -35,8 +37,8 @@ from explainer.families.artefacts import (
     open_model,
     read_once,
 )
-from explainer.families.from_skops import _check_tree
 from explainer.families.inspect import inspect
+from explainer.families.sklearn_forms import _trees
 from explainer.families.skops_file import ALLOWED
 
 
@@ -284,18 +286,18 @@ OTHERS = {
         ),
         "PCA",
     ),
-    "a random forest": (
+    "neighbours": (
         Pipeline(
             [
                 ("columns", ColumnTransformer([("all", "passthrough", ["age"])])),
-                ("forest", RandomForestClassifier(n_estimators=2)),
+                ("neighbours", KNeighborsClassifier(2)),
             ]
         ),
-        "RandomForestClassifier",
+        "KNeighborsClassifier",
     ),
     "a booster that starts from another model": (
         small_pipeline(init=LogisticRegression(max_iter=5000)),
-        "LogisticRegression",
+        "another model",
     ),
 }
 
@@ -362,19 +364,21 @@ FEATURE, THRESHOLD, VALUE = [0, -2, 1, -2, -2], [0.5, -2, 1.5, -2, -2], [0.0, 1,
 
 
 def check(left=LEFT, right=RIGHT, feature=FEATURE, threshold=THRESHOLD, value=VALUE, columns=2):
-    _check_tree(
-        np.array(left, dtype=np.int64),
-        np.array(right, dtype=np.int64),
-        np.array(feature, dtype=np.int64),
-        np.array(threshold, dtype=np.float64),
-        np.array(value, dtype=np.float64).reshape(len(value), 1, 1),
-        columns,
+    tree = SimpleNamespace(
+        children_left=np.array(left, dtype=np.int64),
+        children_right=np.array(right, dtype=np.int64),
+        feature=np.array(feature, dtype=np.int64),
+        threshold=np.array(threshold, dtype=np.float64),
+        value=np.array(value, dtype=np.float64).reshape(len(value), 1, 1),
+        missing_go_to_left=np.zeros(len(left), dtype=np.uint8),
     )
+    players = np.arange(columns)
+    return _trees([tree], lambda t: t.value[:, 0, 0], players, max(columns, 1), width=1)
 
 
 def test_a_sound_tree_is_taken():
-    check()
-    check([-1], [-1], [-2], [-2], [0.5], 0)
+    assert check().sums(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])).tolist() == [1, 2, 3]
+    assert check([-1], [-1], [-2], [-2], [0.5], 0).depth == 0
 
 
 CROOKED = {
@@ -393,7 +397,6 @@ CROOKED = {
     "split on a column far away": {"feature": [0, -2, 10**12, -2, -2]},
     "split on a column before the first": {"feature": [-1, -2, 1, -2, -2]},
     "threshold NaN": {"threshold": [float("nan"), -2, 1.5, -2, -2]},
-    "threshold infinite": {"threshold": [0.5, -2, float("inf"), -2, -2]},
     "leaf NaN": {"value": [0.0, float("nan"), 0, 2, 3]},
     "leaf infinite": {"value": [0.0, 1, 0, float("-inf"), 3]},
     "no node at all": {"left": [], "right": [], "feature": [], "threshold": [], "value": []},
@@ -406,7 +409,7 @@ CROOKED = {
 
 @pytest.mark.parametrize("crooked", CROOKED)
 def test_a_tree_that_is_none_is_refused(crooked):
-    with pytest.raises(ArtefactRefused, match="outside itself"):
+    with pytest.raises(ArtefactRefused):
         check(**CROOKED[crooked])
 
 
@@ -498,7 +501,7 @@ def test_more_nodes_than_there_are_is_cut_to_what_is_there(small, small_model):
     data = tampered(small_model.data, longer_than_it_is)
     same = open_model("skops", data, small.catalogue, "yes")
     straight = open_model("skops", small_model.data, small.catalogue, "yes")
-    assert same.ensemble.value.tolist() == straight.ensemble.value.tolist()
+    assert same.form.value.tolist() == straight.form.value.tolist()
 
 
 def booster_attribute(name, text):

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -20,13 +21,13 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from explainer.core.attribution import DecisionLine, Side
+from explainer.core.attribution import DecisionLine, Side, Space
 from explainer.core.case import Case, FeatureCatalogue, Missing, Value, read_case
 from explainer.errors import BackgroundInvalid, DoesNotAddUp, ModelFailed, ScoreDiffers
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained, raw_row
+from explainer.families.engine.forest import Column, Trees
 from explainer.families.engine.reference import brute_force
-from explainer.families.engine.trees import Leaf, ensemble_of
 from explainer.families.model import Answer
 from explainer.families.second_opinion import by_brute_force, by_shap, ours
 
@@ -330,8 +331,12 @@ class Tampered:
     change: object
 
     @property
-    def ensemble(self):
-        return self.change(self.original.ensemble)
+    def form(self):
+        return self.change(self.original.form)
+
+    @property
+    def space(self):
+        return self.original.space
 
     @property
     def stand_ins(self):
@@ -341,12 +346,19 @@ class Tampered:
         return self.original.answer(rows)
 
 
+def turned(trees):
+    """Left and right exchanged, everywhere."""
+    return replace(trees, left=trees.right, right=trees.left)
+
+
 CHANGES = {
     "a leaf's value": lambda e: replace(e, value=e.value * 1.01),
     "a threshold": lambda e: replace(e, threshold=e.threshold + 1.0),
-    "left and right": lambda e: replace(e, goes_left=~e.goes_left),
-    "a NaN among the leaves": lambda e: replace(e, value=np.where(e.value > 0, np.nan, e.value)),
-    "columns": lambda e: replace(e, column=e.column[::-1].copy()),
+    "left and right": turned,
+    "columns": lambda e: replace(e, columns=e.columns[::-1]),
+    "players": lambda e: replace(
+        e, columns=tuple(replace(c, source=e.n_source - 1 - c.source) for c in e.columns)
+    ),
 }
 
 
@@ -392,14 +404,12 @@ def test_a_model_that_raises_is_withheld_without_quoting_the_case(demo, demo_cas
 
 @dataclass(frozen=True)
 class ByHand:
-    """A model of one's own trees; its margin is walked leaf by leaf, not taken from the engine."""
+    """A model of small trees of one's own, and its margin as a plain function."""
 
     names: tuple[str, ...]
-    leaves: tuple[Leaf, ...]
-
-    @property
-    def ensemble(self):
-        return ensemble_of(list(self.leaves), n_players=len(self.names), single_precision=False)
+    form: Trees
+    margin: Callable[..., float]
+    space: Space = Space.LOG_ODDS
 
     @property
     def stand_ins(self):
@@ -407,37 +417,33 @@ class ByHand:
 
     def answer(self, rows):
         columns = np.array([[row[n] for n in self.names] for row in rows], dtype=float)
-
-        def met(row, conditions):
-            return all(
-                (row[column] <= limit) is left
-                for every in conditions.values()
-                for column, limit, left in every
-            )
-
-        margins = [
-            sum(leaf.value for leaf in self.leaves if met(row, leaf.conditions))
-            for row in columns.tolist()
-        ]
-        return Answer(np.array(margins), columns)
+        return Answer(np.array([self.margin(*row) for row in columns.tolist()]), columns)
 
 
-def valley(column: int) -> tuple[Leaf, ...]:
-    """-1 below -0.5, +1 above 0.5, nothing between: in the middle the direction is a matter of
-    who happens to be in the comparison group."""
-    return (
-        Leaf(-1.0, {column: [(column, -0.5, True)]}),
-        Leaf(1.0, {column: [(column, 0.5, False)]}),
+def valley_and_slope(names) -> ByHand:
+    """By the first column -1 below -0.5, +1 above 0.5, nothing between: in the middle the
+    direction is a matter of who happens to be in the comparison group. The second is clear."""
+    form = Trees(
+        columns=tuple(Column(at, at) for at in range(len(names))),
+        n_players=len(names),
+        roots=np.array([0, 5]),
+        left=np.array([1, -1, 3, -1, -1, 6, -1, -1]),
+        right=np.array([2, -1, 4, -1, -1, 7, -1, -1]),
+        column=np.array([0, 0, 0, 0, 0, 1, 0, 0]),
+        threshold=np.array([-0.5, 0, 0.5, 0, 0, 0.5, 0, 0]),
+        value=np.array([0, -1.0, 0, 0.0, 1.0, 0, 0.0, 3.0]),
     )
 
+    def margin(first, second, _):
+        valley = -1.0 if first <= -0.5 else 0.0 if first <= 0.5 else 1.0
+        return valley + (3.0 if second > 0.5 else 0.0)
 
-def slope(column: int) -> tuple[Leaf, ...]:
-    return (Leaf(3.0, {column: [(column, 0.5, False)]}),)
+    return ByHand(names, form, margin)
 
 
 def test_a_direction_that_depends_on_who_was_drawn_is_not_stable():
     names = ("symmetric", "clear", "idle")
-    model = ByHand(names, valley(0) + slope(1))
+    model = valley_and_slope(names)
     rows = [
         {"symmetric": 1.0 if at < 51 else -1.0, "clear": float(at % 2), "idle": 5.0}
         for at in range(100)
@@ -462,6 +468,20 @@ def test_stability_is_drawn_with_a_fixed_seed(demo, demo_cases):
 # -- a comparison group that cannot serve -----------------------------------------------------
 
 
+def slope() -> ByHand:
+    form = Trees(
+        columns=(Column(0, 0),),
+        n_players=1,
+        roots=np.array([0]),
+        left=np.array([1, -1, -1]),
+        right=np.array([2, -1, -1]),
+        column=np.zeros(3),
+        threshold=np.array([0.5, 0, 0]),
+        value=np.array([0, 0.0, 3.0]),
+    )
+    return ByHand(("a",), form, lambda a: 3.0 if a > 0.5 else 0.0)
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
@@ -473,4 +493,4 @@ def test_stability_is_drawn_with_a_fixed_seed(demo, demo_cases):
 def test_a_comparison_group_too_small_or_all_alike_is_refused(rows, says):
     catalogue = FeatureCatalogue([feature("a", hard=(0, 50))])
     with pytest.raises(BackgroundInvalid, match=says):
-        explained(ByHand(("a",), slope(0)), catalogue, LINE, rows, "0" * 64)
+        explained(slope(), catalogue, LINE, rows, "0" * 64)

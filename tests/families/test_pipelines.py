@@ -18,6 +18,7 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -102,6 +103,21 @@ PREPARATIONS = {
         ("words", chain(FILLED, OrdinalEncoder()), ["heating", "tenancy"]),
         ("numbers", chain(MEDIAN, MaxAbsScaler()), ["rooms", "income"]),
     ],
+    "numbers in bins": [
+        ("words", chain(FILLED, OneHotEncoder()), ["heating", "tenancy"]),
+        (
+            "numbers",
+            chain(
+                MEDIAN,
+                KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
+            ),
+            ["income", "rooms"],
+        ),
+    ],
+    "numbers by rank": [
+        ("words", chain(FILLED, OneHotEncoder()), ["heating", "tenancy"]),
+        ("numbers", chain(MEDIAN, QuantileTransformer(n_quantiles=20)), ["income", "rooms"]),
+    ],
     "a constant for what is missing": [
         (
             "heating",
@@ -182,14 +198,6 @@ REFUSED = {
     "products of features": [
         *WORDS,
         ("n", chain(MEDIAN, PolynomialFeatures()), ["income", "rooms"]),
-    ],
-    "bins": [
-        *WORDS,
-        (
-            "n",
-            chain(MEDIAN, KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf")),
-            ["income", "rooms"],
-        ),
     ],
     "columns by number": [*WORDS, ("n", MEDIAN, [0, 1])],
     "columns by a mask": [*WORDS, ("n", MEDIAN, [True, True, False, False])],

@@ -40,7 +40,7 @@ MOST_BITS = 11
 """Largest table: 2**11 patterns. Every further player on a path doubles it."""
 MOST_BYTES = 150e6
 """All tables together; what does not fit is walked."""
-SPARE = 1.0
+SPARE = 2.0
 """A shared table may be this much larger than the tables it stands for."""
 AT_ONCE = 4096
 """Cases handed to the kernel in one call."""

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from explainer.errors import ArtefactRefused
 
@@ -28,6 +28,8 @@ MOST_NODES = 5_000_000
 DEEPEST = 1_000
 MOST_PLAYERS = 10_000
 MOST_CATEGORIES = 1_000_000
+LARGEST_LUT = 256 * 1024 * 1024
+"""Bytes of the tables that say which categories go left."""
 
 ZERO = float(np.float32(1e-35))
 """LightGBM's kZeroThreshold, a float32 number held in double precision."""
@@ -133,9 +135,16 @@ class Trees:
     """ndarray of shape (n_nodes,): a node over categories sends codes left where
     lut[lut_at + 1 + code] is 1; -1 at other nodes."""
     lut: Bytes = field(init=False, repr=False)
+    n_source: int = field(init=False)
+    """How many columns a row must at least have."""
+    _sources: Ints = field(init=False, repr=False)
+    _single: Bools = field(init=False, repr=False)
+    _special: tuple[tuple[int, Column], ...] = field(init=False, repr=False)
+    """Columns where NaN is not all, or nothing, that counts as missing."""
 
     def __post_init__(self) -> None:
         n = len(np.asarray(self.left))
+        array: NDArray[Any]
         for name, kind, filler in _ARRAYS:
             given = np.asarray(getattr(self, name))
             if given.size == 0 and filler is not None:
@@ -146,11 +155,12 @@ class Trees:
             object.__setattr__(self, name, array)
         object.__setattr__(self, "depth", _checked(self))
         self._lay_out()
-
-    @property
-    def n_source(self) -> int:
-        """How many columns a row must at least have."""
-        return 1 + max((column.source for column in self.columns), default=-1)
+        sources = [column.source for column in self.columns]
+        special = [(k, c) for k, c in enumerate(self.columns) if c.missing is not Missing.NAN]
+        object.__setattr__(self, "n_source", 1 + max(sources, default=-1))
+        object.__setattr__(self, "_sources", np.array(sources, dtype=np.intp))
+        object.__setattr__(self, "_single", np.array([c.single for c in self.columns], dtype=bool))
+        object.__setattr__(self, "_special", tuple(special))
 
     def _lay_out(self) -> None:
         """Thresholds become positions in the sorted thresholds of their column."""
@@ -171,6 +181,8 @@ class Trees:
                     lut_at[node] = size
                     luts.append(table)
                     size += len(table)
+                    if size > LARGEST_LUT:
+                        raise _refuse("The model has too many sets of categories.")
                 scales.append(scale)
             else:
                 scale, places = np.unique(self.threshold[nodes], return_inverse=True)
@@ -208,22 +220,19 @@ class Trees:
         rows = np.asarray(rows, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] < self.n_source:
             raise ValueError(f"rows of {self.n_source} columns are asked for, not {rows.shape}")
-        values = rows[:, [column.source for column in self.columns]]
-        single = np.array([column.single for column in self.columns], dtype=np.bool_)
-        if single.any():
+        values = rows[:, self._sources]
+        if self._single.any():
             with np.errstate(over="ignore", invalid="ignore"):
                 narrowed = values.astype(np.float32).astype(np.float64)
-            values = narrowed if single.all() else np.where(single, narrowed, values)
+            values = narrowed if self._single.all() else np.where(self._single, narrowed, values)
         missing = np.isnan(values)
-        for k, column in enumerate(self.columns):
-            if column.missing is Missing.NAN:
-                continue
+        for k, column in self._special:
             if column.missing is Missing.NEVER:
                 values[missing[:, k], k] = 0.0
                 missing[:, k] = False
             elif column.missing is Missing.ZERO:
                 missing[:, k] |= np.abs(values[:, k]) <= ZERO
-            else:
+            elif not isinstance(column.missing, Missing):
                 sentinel = np.float32(column.missing) if column.single else column.missing
                 missing[:, k] |= values[:, k] == float(sentinel)
             values[missing[:, k], k] = np.nan
@@ -390,8 +399,3 @@ def _depth(trees: Trees) -> int | None:
             )
         level = np.concatenate([trees.left[level], trees.right[level]])
         reached += len(level)
-
-
-def as_floats(values: ArrayLike) -> Floats:
-    """Rows as a C-ordered array of doubles."""
-    return np.ascontiguousarray(values, dtype=np.float64)

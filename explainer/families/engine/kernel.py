@@ -73,8 +73,7 @@ class Kernel:
 
     def encode(self, trees: Trees, rows: Floats) -> Codes:
         """The same as `Trees.encode`, faster for a single row."""
-        values, missing = trees.prepared(rows)
-        values[missing] = np.nan
+        values, _ = trees.prepared(rows)
         values = np.ascontiguousarray(values)
         codes = np.empty(values.shape, dtype=np.int32)
         how = _how(trees)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from explainer.families.engine.trees import Floats
+from explainer.families.engine.forest import Floats
 
 AT_ONCE = 1024
 """Coalitions asked in one go: a pipeline takes milliseconds for a row, and for many at once."""
