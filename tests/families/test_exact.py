@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explainer.families.engine.exact import Exact
+from explainer.errors import ArtefactRefused
+from explainer.families.engine import forest
+from explainer.families.engine.exact import Exact, shapley_weights
 from explainer.families.engine.forest import Column, Missing, Test, Trees
+from explainer.families.engine.kernel import kernel
 from explainer.families.engine.reference import brute_force
 
 NAN, INF = math.nan, math.inf
@@ -283,3 +287,312 @@ def test_values_by_row_are_those_against_each_row_alone(world: World):
         engine = Exact(world.built(), np.array(world.comparison), compiled=compiled)
         found = engine.row_values(np.array(world.case), sample)
         assert np.allclose(found, expected, **CLOSE)
+
+
+# -- bits -------------------------------------------------------------------------------------
+
+
+def many_trees(n_trees: int = 40, depth: int = 7, n_columns: int = 12) -> Trees:
+    """Full trees over twelve columns of eight players, from a fixed seed."""
+    random = np.random.default_rng(7)
+
+    def grow(left: int) -> Node:
+        if not left or random.random() < 0.05:
+            return float(random.normal())
+        column, limit = int(random.integers(n_columns)), float(random.normal())
+        return Split(column, limit, grow(left - 1), grow(left - 1), bool(random.integers(2)))
+
+    columns = [Column(source, source % 8, single=True) for source in range(n_columns)]
+    return built([grow(depth) for _ in range(n_trees)], columns, 8)
+
+
+def many_rows(n: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(n, 12))
+    rows[rows > 2] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_bits_of_a_value_do_not_depend_on_the_batch(way: str):
+    trees = many_trees() if way != "without the kernel" else many_trees(4)
+    engine = Exact(trees, many_rows(700, 1), **WAYS[way])
+    cases = many_rows(37, 2)
+    together = engine.values(cases)
+    alone = np.stack([engine.values(case[None, :])[0] for case in cases])
+    assert together.tobytes() == alone.tobytes()
+    for n in (2, 3, 4, 15, 16, 17, 33):
+        assert engine.values(cases[:n]).tobytes() == together[:n].tobytes()
+    for threads in (2, 3, 8):
+        assert engine.values(cases, threads=threads).tobytes() == together.tobytes()
+    again = Exact(trees, many_rows(700, 1), **WAYS[way])
+    assert again.values(cases[::-1])[::-1].tobytes() == together.tobytes()
+
+
+def test_all_ways_agree_where_brute_force_would_take_too_long():
+    """More rows than one block of the walk holds, and weights."""
+    trees, rows, cases = many_trees(10), many_rows(1100, 1), many_rows(5, 2)
+    weights = np.random.default_rng(3).random(1100)
+    for weighted in (None, weights):
+        found = [Exact(trees, rows, weighted, **how).values(cases) for how in WAYS.values()]
+        for other in found[1:]:
+            assert np.allclose(other, found[0], **CLOSE)
+        base = np.average(trees.sums(rows), weights=weighted)
+        assert np.allclose(found[0].sum(axis=1) + base, trees.sums(cases), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_values_by_row_have_the_whole_as_their_mean(compiled: bool):
+    trees = many_trees(5)
+    engine = Exact(trees, many_rows(600, 1), compiled=compiled)
+    case = many_rows(1, 2)[0]
+    by_row = engine.row_values(case, np.arange(600))
+    assert np.allclose(by_row.mean(axis=0), engine.values(case[None, :])[0], **CLOSE)
+    assert engine.row_values(case, np.arange(600)).tobytes() == by_row.tobytes()
+    assert np.array_equal(engine.row_values(case, np.array([7, 599])), by_row[[7, 599]])
+
+
+# -- single promises --------------------------------------------------------------------------
+
+
+def test_a_group_is_one_player_and_not_the_sum_of_its_columns():
+    tree = Split(0, 0.5, 0.0, Split(1, 0.5, 0.0, Split(2, 0.5, 0.0, 1.0)))
+    grouped = (Column(0, 0), Column(1, 0), Column(2, 1))
+    apart = (Column(0, 0), Column(1, 1), Column(2, 2))
+    for way in WAYS.values():
+        found = World((tree,), grouped, (1.0,) * 3, ((0.0,) * 3,)).values(**way)
+        assert found.tolist() == pytest.approx([1 / 2, 1 / 2])
+        found = World((tree,), apart, (1.0,) * 3, ((0.0,) * 3,)).values(**way)
+        assert found.tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_a_path_over_more_players_than_fit_a_word_is_counted_right():
+    players = 130
+    path: Node = 1.0
+    for column in range(players):
+        path = Split(column, 0.5, 0.0, path)
+    columns = tuple(Column(k, k) for k in range(players))
+    for way in WAYS.values():
+        world = World((path,), columns, (1.0,) * players, ((0.0,) * players,))
+        assert world.values(**way).tolist() == pytest.approx([1 / players] * players, rel=1e-12)
+        alike = replace(world, comparison=((1.0,) * players,))
+        assert alike.values(**way).tolist() == [0.0] * players
+
+
+def test_trees_of_one_leaf_move_nobody():
+    for way in WAYS.values():
+        assert World((2.5, -1.0), (Column(0, 0),), (1.0,), ((0.0,),)).values(**way).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("column", "threshold", "value", "left"),
+    [
+        # 84.15 in double precision is below its own float32 rounding
+        (Column(0, 0, Test.AT_MOST, single=True), 84.15, 84.15, False),
+        (Column(0, 0, Test.AT_MOST), 84.15, 84.15, True),
+        (Column(0, 0, Test.BELOW), 84.15, 84.15, False),
+        (Column(0, 0, Test.BELOW), 84.15, np.nextafter(84.15, 0), True),
+        (Column(0, 0, Test.BELOW, single=True), 1.0, np.nextafter(1.0, 0), False),
+        (Column(0, 0, Test.AT_MOST), 1.0, np.nextafter(1.0, 2), False),
+        (Column(0, 0), INF, INF, True),
+        (Column(0, 0), 1e300, INF, False),
+        (Column(0, 0), -1e300, -INF, True),
+        (Column(0, 0, single=True), 1e300, 1e299, False),  # infinite as float32
+        (Column(0, 0), 0.0, -0.0, True),
+        (Column(0, 0, Test.BELOW), 0.0, -0.0, False),
+        (Column(0, 0), INF, NAN, False),
+        (Column(0, 0, missing=Missing.NEVER), 0.0, NAN, True),
+        (Column(0, 0, missing=Missing.ZERO), 1.0, 1e-36, False),
+        (Column(0, 0, missing=Missing.ZERO), 1.0, -1e-35, False),
+        (Column(0, 0, missing=Missing.ZERO), 1.0, 1.1e-35, True),
+        (Column(0, 0, missing=-999.0), 1.0, -999.0, False),
+        (Column(0, 0, missing=-999.0), 1.0, NAN, False),
+        (Column(0, 0, missing=-999.0), 1.0, -998.0, True),
+        (Column(0, 0, missing=0.1, single=True), 1.0, 0.1, False),
+    ],
+)
+def test_a_value_goes_where_its_library_sends_it(column, threshold, value, left):
+    trees = built([Split(0, threshold, 1.0, 2.0)], [column], 1)
+    assert trees.sums(np.array([[value]])).tolist() == [1.0 if left else 2.0]
+    for compiled in (True, False):
+        engine = Exact(trees, np.array([[5e8]]), compiled=compiled)
+        moved = trees.sums(np.array([[value]])) - trees.sums(np.array([[5e8]]))
+        assert engine.values(np.array([[value]]))[0].tolist() == moved.tolist()
+
+
+@given(worlds())
+def test_the_kernel_reads_a_row_as_the_trees_do(world: World):
+    engine = kernel()
+    if engine is None:
+        pytest.skip("no compiler here")
+    trees, rows = world.built(), np.array([world.case, *world.comparison])
+    assert np.array_equal(engine.encode(trees, rows), trees.encode(rows))
+
+
+def test_the_weights_are_those_of_the_formula():
+    of_a, of_b = shapley_weights(40)
+    f = math.factorial
+    for a in range(40):
+        for b in range(40):
+            if a:
+                assert of_a[b, a] == pytest.approx(f(a - 1) * f(b) / f(a + b), rel=1e-14)
+            if b:
+                assert of_b[b, a] == pytest.approx(-f(a) * f(b - 1) / f(a + b), rel=1e-14)
+
+
+# -- a second opinion -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["GradientBoostingClassifier", "RandomForestRegressor"])
+def test_a_trained_model_gets_what_shap_gives_it(name: str):
+    from sklearn import ensemble
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import shap
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 5)).astype(np.float32).astype(float)
+    answer = rows[:, 0] * rows[:, 1] + rows[:, 2] > 0.3
+    model = getattr(ensemble, name)(n_estimators=10, max_depth=4, random_state=0)
+    model.fit(rows, answer.astype(int))
+    rate = 0.1 if hasattr(model, "learning_rate") else 1 / 10
+    trees = [tree.tree_ for tree in np.ravel(model.estimators_)]
+    start = np.cumsum([0, *(t.node_count for t in trees)])
+
+    def shifted(children: str) -> np.ndarray:
+        parts = [getattr(t, children) for t in trees]
+        return np.concatenate(
+            [np.where(p < 0, -1, p + s) for p, s in zip(parts, start, strict=False)]
+        )
+
+    ours = Trees(
+        tuple(Column(k, k, single=True) for k in range(5)),
+        5,
+        start[:-1],
+        shifted("children_left"),
+        shifted("children_right"),
+        np.concatenate([t.feature for t in trees]),
+        np.concatenate([t.threshold for t in trees]),
+        np.concatenate([rate * t.value[:, 0, 0] for t in trees]),
+    )
+    masker = shap.maskers.Independent(rows[:60], max_samples=60)
+    explainer = shap.TreeExplainer(
+        model, masker, feature_perturbation="interventional", model_output="raw"
+    )
+    theirs = explainer.shap_values(rows[60:90], check_additivity=False)
+    for way in WAYS.values():
+        found = Exact(ours, rows[:60], **way).values(rows[60:90])
+        assert np.allclose(found, theirs, rtol=0, atol=1e-6)  # shap keeps leaves as float32
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+SOUND = {
+    "columns": (Column(0, 0), Column(1, 1, Test.ONE_OF)),
+    "n_players": 2,
+    "roots": [0, 5],
+    "left": [1, -1, 3, -1, -1, -1],
+    "right": [2, -1, 4, -1, -1, -1],
+    "column": [0, 0, 1, 0, 0, 0],
+    "threshold": [0.5, 0, 0, 0, 0, 0],
+    "value": [0, 1, 0, 2, 3, 4],
+    "category_set": [-1, -1, 0, -1, -1, -1],
+    "category_sets": ((1, 2),),
+}
+
+CROOKED = {
+    "a child outside": {"right": [6, -1, 4, -1, -1, -1]},
+    "a child far below zero": {"left": [1, -2, 3, -1, -1, -1]},
+    "half a leaf": {"right": [2, -1, -1, -1, -1, -1]},
+    "one child for two": {"right": [2, -1, 1, -1, -1, -1]},
+    "the same child twice": {"left": [1, -1, 4, -1, -1, -1]},
+    "a ring through the root": {"right": [2, -1, 0, -1, -1, -1]},
+    "a ring nobody reaches": {
+        "roots": [0],
+        "left": [-1, 2, 1, -1, -1, -1],
+        "right": [-1, 3, 4, -1, -1, -1],
+    },
+    "a node nobody reaches": {"roots": [0]},
+    "a root twice": {"roots": [0, 5, 5]},
+    "a root inside a tree": {"roots": [0, 5, 2]},
+    "a root outside": {"roots": [0, 6]},
+    "no tree": {"roots": []},
+    "a column outside": {"column": [2, 0, 1, 0, 0, 0]},
+    "a column below zero": {"column": [-1, 0, 1, 0, 0, 0]},
+    "a threshold that is none": {"threshold": [NAN, 0, 0, 0, 0, 0]},
+    "an infinite leaf": {"value": [0, 1, 0, INF, 3, 4]},
+    "a leaf that is no number": {"value": [0, 1, 0, NAN, 3, 4]},
+    "a constant that is none": {"constant": NAN},
+    "a set outside": {"category_set": [-1, -1, 1, -1, -1, -1]},
+    "a set for a number": {"category_set": [0, -1, 0, -1, -1, -1]},
+    "an enormous category": {"category_sets": ((1, 10**9),)},
+    "a player outside": {"n_players": 1},
+    "a source below zero": {"columns": (Column(-1, 0), Column(1, 1, Test.ONE_OF))},
+    "a sentinel that is none": {"columns": (Column(0, 0, missing=INF), Column(1, 1, Test.ONE_OF))},
+    "arrays of different length": {"value": [0, 1, 0, 2, 3]},
+}
+
+
+def test_sound_trees_are_taken():
+    trees = Trees(**SOUND)
+    assert trees.depth == 2
+    assert trees.sums(np.array([[0.5, 1.0], [0.6, 2.9], [0.6, 3.0]])).tolist() == [5, 6, 7]
+
+
+@pytest.mark.parametrize("name", CROOKED)
+def test_trees_that_point_outside_themselves_are_refused(name: str):
+    with pytest.raises(ArtefactRefused) as fault:
+        Trees(**SOUND | CROOKED[name])
+    assert fault.value.what
+    assert fault.value.mend
+
+
+def test_trees_beyond_the_limits_are_refused(monkeypatch):
+    monkeypatch.setattr(forest, "MOST_NODES", 5)
+    with pytest.raises(ArtefactRefused, match="nodes"):
+        Trees(**SOUND)
+    monkeypatch.undo()
+    monkeypatch.setattr(forest, "DEEPEST", 1)
+    with pytest.raises(ArtefactRefused, match="deeper"):
+        Trees(**SOUND)
+    monkeypatch.undo()
+    monkeypatch.setattr(forest, "LARGEST_LUT", 1)
+    with pytest.raises(ArtefactRefused, match="categories"):
+        Trees(**SOUND)
+
+
+def test_checked_trees_cannot_be_changed_afterwards():
+    left = np.array(SOUND["left"])
+    trees = Trees(**SOUND | {"left": left})
+    left[0] = 1000
+    assert trees.left[0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        trees.left[0] = 1000
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights"),
+    [
+        (np.zeros((0, 2)), None),
+        (np.zeros((2, 1)), None),
+        (np.zeros(2), None),
+        (np.zeros((2, 2)), np.ones(3)),
+        (np.zeros((2, 2)), np.zeros(2)),
+        (np.zeros((2, 2)), np.array([1.0, -0.5])),
+        (np.zeros((2, 2)), np.array([1.0, NAN])),
+    ],
+)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_comparison_rows_that_do_not_fit_are_an_error(rows, weights, compiled):
+    with pytest.raises(ValueError):
+        Exact(Trees(**SOUND), rows, weights, compiled=compiled)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_cases_that_do_not_fit_are_an_error(compiled):
+    engine = Exact(Trees(**SOUND), np.zeros((2, 2)), compiled=compiled)
+    for rows in (np.zeros((3, 1)), np.zeros(2)):
+        with pytest.raises(ValueError):
+            engine.values(rows)
+    with pytest.raises(IndexError):
+        engine.row_values(np.zeros(2), np.array([2]))
+    assert engine.values(np.zeros((0, 2))).shape == (0, 2)

@@ -130,7 +130,7 @@ struct Engine {
 }  // namespace
 
 #define WARUM_BODY
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if !defined(WARUM_ONE_VARIANT) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define WARUM_X86
 #define WARUM_VARIANT vectors_512
 #if defined(__clang__)
@@ -287,24 +287,30 @@ struct Plan {
   uint32_t bits(int32_t node) const { return static_cast<uint32_t>(slots[node]) + marks[node]; }
 };
 
-// The most bits a group may have so that all tables fit.
+// The most bits a group may have so that all tables fit; -1, no table at all, where less than half
+// of the leaves would have one: they would cost memory and the walk hardly less.
 int32_t bits_that_fit(const Plan& plan, double most_bytes) {
-  double by_bits[64] = {};
+  double by_bits[64] = {}, leaves[64] = {}, all = 0;
   std::vector<int32_t> todo(plan.g.roots, plan.g.roots + plan.g.n_trees);
   while (!todo.empty()) {
     const int32_t node = todo.back();
     todo.pop_back();
     if (plan.whole[node]) {
       by_bits[plan.bits(node)] += plan.bytes(node);
+      leaves[plan.bits(node)] += plan.marks[node] + 1;
+      all += plan.marks[node] + 1;
     } else if (plan.g.left[node] >= 0) {
       todo.push_back(plan.g.left[node]);
       todo.push_back(plan.g.right[node]);
+    } else {
+      all += 1;
     }
   }
-  double sum = 0;
+  double sum = 0, fitting = 0;
   for (int32_t bits = 0; bits < 64; ++bits) {
     sum += by_bits[bits];
-    if (sum > most_bytes) return bits - 1;
+    if (sum > most_bytes) return 2 * fitting < all ? -1 : bits - 1;
+    fitting += leaves[bits];
   }
   return 63;
 }

@@ -1,0 +1,244 @@
+"""The compiled kernel: where it comes from, what happens without one, and that its tests bite."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explainer.families.engine import exact
+from explainer.families.engine import kernel as kernels
+from explainer.families.engine.exact import Exact
+from explainer.families.engine.forest import Column, Trees
+from explainer.families.engine.kernel import Kernel, build_into, built_name, kernel, load
+from explainer.families.engine.reference import brute_force
+
+COMPILER = next(filter(None, map(shutil.which, kernels.COMPILERS)), None)
+needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler here")
+
+
+def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
+    """Full trees over six columns of four players, from a fixed seed."""
+    random = np.random.default_rng(11)
+    size = 2 ** (depth + 1) - 1
+    inner = 2**depth - 1
+    at = np.arange(size)
+    left = np.where(at < inner, 2 * at + 1, -1)
+    right = np.where(at < inner, 2 * at + 2, -1)
+    shift = np.repeat(np.arange(n_trees) * size, size)
+    return Trees(
+        tuple(Column(k, k % 4) for k in range(6)),
+        4,
+        np.arange(n_trees) * size,
+        np.where(np.tile(left, n_trees) < 0, -1, np.tile(left, n_trees) + shift),
+        np.where(np.tile(right, n_trees) < 0, -1, np.tile(right, n_trees) + shift),
+        random.integers(0, 6, n_trees * size),
+        random.normal(size=n_trees * size),
+        random.normal(size=n_trees * size),
+        random.integers(0, 2, n_trees * size).astype(bool),
+    )
+
+
+TREES = full_trees()
+ROWS = np.random.default_rng(1).normal(size=(20, 6))
+CASES = np.random.default_rng(2).normal(size=(5, 6))
+
+
+def witness(case: np.ndarray) -> np.ndarray:
+    """By enumerating all coalitions of the four players."""
+    mine = [[c for c in range(6) if c % 4 == p] for p in range(4)]
+
+    def margins(rows):
+        made = np.empty((len(rows), 6))
+        for k, row in enumerate(rows):
+            for p, values in enumerate(row):
+                made[k, mine[p]] = values
+        return TREES.sums(made)
+
+    def by_player(row):
+        return [tuple(row[c] for c in mine[p]) for p in range(4)]
+
+    return brute_force(margins, by_player(case), [by_player(row) for row in ROWS])
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {here!r})
+import test_kernel as t
+from explainer.families.engine.exact import Exact
+for bits in (11, 0):
+    engine = Exact(t.TREES, t.ROWS, most_bits=bits)
+    print(engine.way, engine.values(t.CASES).tobytes().hex())
+    print(engine.row_values(t.CASES[0], t.np.arange(20)).tobytes().hex())
+"""
+
+
+def in_a_new_process(**environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(here=str(Path(__file__).parent))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | environment,
+    )
+    return done.stdout.splitlines()
+
+
+@needs_a_compiler
+def test_bits_are_the_same_in_a_new_process_and_with_every_instruction_set():
+    here = []
+    for bits in (11, 0):
+        engine = Exact(TREES, ROWS, most_bits=bits)
+        here.append(f"kernel {engine.values(CASES).tobytes().hex()}")
+        here.append(engine.row_values(CASES[0], np.arange(20)).tobytes().hex())
+    for vectors in ("0", "1", "2"):
+        assert in_a_new_process(WARUM_VECTORS=vectors) == here
+
+
+def test_without_the_kernel_the_values_are_the_same():
+    lines = in_a_new_process(WARUM_KERNEL="off")
+    assert lines[0].startswith("portable ")
+    found = np.frombuffer(bytes.fromhex(lines[0].partition(" ")[2])).reshape(5, 4)
+    assert np.allclose(found, [witness(case) for case in CASES], rtol=0, atol=1e-12)
+    assert np.allclose(found, Exact(TREES, ROWS).values(CASES), rtol=0, atol=1e-12)
+
+
+def test_the_engine_says_which_way_it_goes():
+    assert Exact(TREES, ROWS, compiled=False).way == "portable"
+    assert Exact(TREES, ROWS).way == ("portable" if kernel() is None else "kernel")
+
+
+def test_any_thread_may_ask_one_engine():
+    engine = Exact(TREES, ROWS)
+    sample = np.arange(20)
+    alone = [(engine.values(c[None, :]), engine.row_values(c, sample)) for c in CASES]
+    engine = Exact(TREES, ROWS)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            values = pool.map(lambda c: engine.values(c[None, :]), CASES)
+            by_row = pool.map(lambda c: engine.row_values(c, sample), CASES)
+            for (one, rows), found, found_rows in zip(alone, values, by_row, strict=True):
+                assert found.tobytes() == one.tobytes()
+                assert found_rows.tobytes() == rows.tobytes()
+
+
+# -- where it comes from ----------------------------------------------------------------------
+
+
+def test_without_a_compiler_there_is_no_kernel(tmp_path):
+    assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=("no-such-compiler",)) is None
+    assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=("false",)) is None
+
+
+def test_a_library_that_is_none_is_passed_over(tmp_path):
+    (tmp_path / built_name()).write_bytes(b"for another machine")
+    assert load(beside=tmp_path, cache=tmp_path, compilers=()) is None
+
+
+@needs_a_compiler
+class TestCompiling:
+    @pytest.fixture(autouse=True)
+    def _quickly(self, monkeypatch):
+        """Where a library comes from does not depend on how well it is optimised."""
+        flags = [flag if flag != "-O3" else "-O0" for flag in kernels.FLAGS]
+        monkeypatch.setattr(kernels, "FLAGS", tuple(flags))
+
+    def test_it_is_compiled_once_and_left_whole(self, tmp_path):
+        cache = tmp_path / "made" / "cache"
+        first = load(beside=tmp_path, cache=cache)
+        assert first is not None
+        assert list(cache.iterdir()) == [first.path]
+        made = first.path.stat().st_mtime_ns
+        again = load(beside=tmp_path, cache=cache)
+        assert again is not None
+        assert again.path == first.path
+        assert again.path.stat().st_mtime_ns == made
+        assert cache.stat().st_mode & 0o077 == 0
+
+    def test_one_built_into_the_package_comes_first(self, tmp_path):
+        assert COMPILER is not None
+        built = build_into(tmp_path, COMPILER)
+        found = load(beside=tmp_path, cache=tmp_path / "cache", compilers=())
+        assert found is not None
+        assert found.path == built
+
+    def test_a_cache_others_can_write_to_is_not_used(self, tmp_path):
+        cache = tmp_path / "cache"
+        cache.mkdir()
+        cache.chmod(0o777)
+        assert load(beside=tmp_path, cache=cache) is None
+        assert list(cache.iterdir()) == []
+
+    def test_a_library_others_can_write_to_is_not_loaded(self, tmp_path):
+        first = load(beside=tmp_path, cache=tmp_path / "cache")
+        assert first is not None
+        first.path.chmod(0o777)
+        assert load(beside=tmp_path, cache=tmp_path / "cache") is None
+
+    def test_a_broken_compilation_leaves_nothing_behind(self, tmp_path, monkeypatch):
+        source = tmp_path / "kernel.cpp"
+        source.write_text("this is no program")
+        monkeypatch.setattr(kernels, "SOURCE", source)
+        assert load(beside=tmp_path, cache=tmp_path / "cache") is None
+        assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_another_source_is_another_library(tmp_path, monkeypatch):
+    before = built_name()
+    source = tmp_path / "kernel.cpp"
+    source.write_bytes(kernels.SOURCE.read_bytes() + b"\n// changed\n")
+    monkeypatch.setattr(kernels, "SOURCE", source)
+    assert built_name() != before
+
+
+# -- the tests bite ---------------------------------------------------------------------------
+
+MUTANTS = {
+    "whom a pattern fails": ("held[l] | left[l] << shift", "held[l] | (left[l] ^ 1u) << shift"),
+    "who is in A, in a table": ("in_a[k] = fails >> k & 1u ? here : 0.0", "in_a[k] = here"),
+    "who is in B, in a table": ("of_failed[met] += here * of_b", "of_failed[met] -= here * of_b"),
+    "rows that fail whom the case fails": ("apart[w] &= ~before[w]", "apart[w] |= before[w]"),
+    "one player fewer in B": ("apart, b + 1, frame)", "apart, b, frame)"),
+    "what was there before": (
+        "place.values[node.player] += is - was",
+        "place.values[node.player] += is",
+    ),
+    "where equal codes go": ("low <= span;\n    } else", "low < span;\n    } else"),
+}
+
+
+def compiled(source: str, folder: Path) -> Kernel:
+    """Without optimisation and for one instruction set: quick to compile."""
+    assert COMPILER is not None
+    (folder / "kernel.cpp").write_text(source)
+    library = folder / "kernel.so"
+    flags = ("-std=c++17", "-O0", "-fPIC", "-shared", "-DWARUM_ONE_VARIANT")
+    subprocess.run([COMPILER, *flags, str(folder / "kernel.cpp"), "-o", str(library)], check=True)
+    return Kernel(library)
+
+
+def right(used: Kernel, monkeypatch) -> bool:
+    """Whether tables and walk give what brute force gives."""
+    monkeypatch.setattr(exact, "kernel", lambda: used)
+    expected = [witness(case) for case in CASES]
+    return all(
+        np.allclose(Exact(TREES, ROWS, most_bits=bits).values(CASES), expected, rtol=0, atol=1e-12)
+        for bits in (11, 0)
+    )
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", [None, *MUTANTS])
+def test_a_mutated_kernel_is_told_from_brute_force(name, tmp_path, monkeypatch):
+    source = kernels.SOURCE.read_text("utf-8")
+    if name is not None:
+        before, after = MUTANTS[name]
+        assert source.count(before) == 1
+        source = source.replace(before, after)
+    assert right(compiled(source, tmp_path), monkeypatch) == (name is None)
