@@ -20,9 +20,10 @@ from explainer.errors import ExplainerError
 from service.events import log
 from service.routes import api, applicant, caseworker, demo, health, public, supervisor
 from service.settings import LOOPBACK
+from service.web.description import describe
 from service.web.guards import Guarded
 from service.web.pages import fault_page, problem_page
-from service.web.problems import BY_STATUS, status_of
+from service.web.problems import BY_STATUS, Internal, RequestInvalid, http_fault, status_of
 from service.wiring import Tools
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -48,6 +49,7 @@ def create_app(tools: Tools) -> ASGIApp:
     app.state.tools = tools
     for routes in (health, public, demo, caseworker, applicant, supervisor, api):
         app.include_router(routes.router)
+    describe(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(ExplainerError, _on_fault)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http)  # type: ignore[arg-type]
@@ -78,25 +80,27 @@ def _on_fault(request: Request, fault: ExplainerError) -> Response:
 
 def _on_http(request: Request, fault: HTTPException) -> Response:
     if _is_api(request):
-        return JSONResponse(
-            {"code": f"http.{fault.status_code}", "what": fault.detail, "where": "", "mend": ""},
-            fault.status_code,
-            headers=fault.headers,
-        )
+        told = http_fault(fault.status_code)
+        return JSONResponse(error_form(told), status_of(told), headers=fault.headers)
     key = BY_STATUS.get(fault.status_code, "page.failed")
     return problem_page(request, f"error.{key}", fault.status_code)
 
 
 def _on_invalid(request: Request, fault: RequestValidationError) -> Response:
     # pydantic's own text quotes the input; names of fields are enough
-    where = ", ".join(".".join(str(part) for part in error["loc"]) for error in fault.errors())
     if _is_api(request):
-        what = "The request does not have the documented form."
-        mend = "See /api/v1/openapi.json."
-        return JSONResponse(
-            {"code": "request.invalid", "what": what, "where": where[:300], "mend": mend}, 422
-        )
+        told = _invalid(fault)
+        return JSONResponse(error_form(told), status_of(told))
     return problem_page(request, "error.page.invalid", 422)
+
+
+def _invalid(fault: RequestValidationError) -> RequestInvalid:
+    what, mend = "The request does not have the documented form.", "See /api/v1/openapi.json."
+    if any(error["type"] == "json_invalid" for error in fault.errors()):
+        what, mend = "The body is not JSON, or a key is there twice.", "Send each key once."
+        return RequestInvalid(what, "body", mend)
+    where = ", ".join(".".join(str(part) for part in error["loc"]) for error in fault.errors())
+    return RequestInvalid(what, where[:300], mend)
 
 
 def _on_failure(request: Request, fault: Exception) -> Response:
@@ -110,6 +114,5 @@ def _on_failure(request: Request, fault: Exception) -> Response:
     )
     if _is_api(request):
         what = "The service failed; nothing was stored."
-        body = {"code": "internal", "what": what, "where": reference, "mend": "Report it."}
-        return JSONResponse(body, 500)
+        return JSONResponse(error_form(Internal(what, reference, "Report it.")), 500)
     return problem_page(request, "error.page.failed", 500, reference)

@@ -6,6 +6,7 @@ outermost: an unhandled error would be answered without its headers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
 from service.events import log
 from service.web.pages import refusal_page
+from service.web.people import no_token
 from service.web.problems import FormFromElsewhere, RequestTooLarge, status_of
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -93,12 +95,17 @@ def _fault(scope: Scope) -> ExplainerError | None:
     if scope["method"] in SAFE:
         return None
     headers = Headers(scope=scope)
-    if not _same_site(headers) and "authorization" not in headers:
+    if _is_api(scope):
+        # programs come with a token and without cookies: nobody else's page can act in their name
+        if "authorization" not in headers:
+            return no_token()
+    elif not _same_site(headers):
         return FormFromElsewhere(
             "Forms are accepted from our own pages only.", "the request", "Use the form there."
         )
     length = headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()) or int(length) > _limit(scope):
+    # more digits than any size has: int() itself refuses more than 4300 of them
+    if not re.fullmatch("[0-9]{1,18}", length) or int(length) > _limit(scope):
         return RequestTooLarge("The request is too large.", "the request", "Shorten it.")
     return None
 

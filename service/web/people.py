@@ -128,15 +128,19 @@ def anybody() -> Any:
     return _declared(None, None)
 
 
+def no_token() -> NotAllowed:
+    return NotAllowed(
+        "The request carries no valid token.",
+        "authorization",
+        "Send `Authorization: Bearer …`; the file demo-api-tokens in the data folder has them.",
+    )
+
+
 def _holder(request: Request) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     digest = hashlib.sha256(token.encode()).hexdigest()
     role = tools_of(request).api_tokens.get(digest) if scheme.lower() == "bearer" else None
     if role is None:
-        raise NotAllowed(
-            "The request carries no valid token.",
-            "authorization",
-            "Send `Authorization: Bearer …`; `warum demo` prints the tokens.",
-        )
+        raise no_token()
     unit = DEMO_UNIT if role == "caseworker" else None
     return Actor(f"api-{role}", Role(role), unit=unit)

@@ -29,6 +29,36 @@ class IdempotencyKeyMissing(ExplainerError):
     code = "request.idempotency_key_missing"
 
 
+class RequestInvalid(ExplainerError):
+    """A request does not have the documented form; `where` names each part that has not."""
+
+    code = "request.invalid"
+
+
+class RequestUnreadable(ExplainerError):
+    """The body of a request cannot be read: not UTF-8, nested too deeply, too many fields."""
+
+    code = "request.unreadable"
+
+
+class NoSuchAddress(ExplainerError):
+    """There is nothing at this address."""
+
+    code = "http.404"
+
+
+class NoSuchMethod(ExplainerError):
+    """The address is there, but not for this method."""
+
+    code = "http.405"
+
+
+class Internal(ExplainerError):
+    """The service failed; nothing was stored. `where` is the number of the event in the log."""
+
+    code = "internal"
+
+
 STATUS: dict[str, int] = {
     "access.not_allowed": 403,
     "case.exists": 409,
@@ -36,11 +66,15 @@ STATUS: dict[str, int] = {
     "decision.suggestion_outdated": 409,
     "explanation.pending": 503,
     "form.expired": 403,
+    "http.404": 404,
+    "http.405": 405,
     "language.not_offered": 406,
     "ledger.idempotency_conflict": 409,
     "request.from_elsewhere": 403,
     "request.idempotency_key_missing": 400,
+    "request.invalid": 422,
     "request.too_large": 413,
+    "request.unreadable": 400,
     "storage.failed": 503,
 }
 """Codes with a status of their own; the rest by family."""
@@ -67,6 +101,23 @@ BY_STATUS = {
     413: "page.too_large",
     422: "page.invalid",
 }
+
+
+def http_fault(status: int) -> ExplainerError:
+    """What the framework refuses by status alone, as an error of ours."""
+    if status == 404:
+        return NoSuchAddress(
+            "There is nothing at this address.", "the address", "See /api/v1/openapi.json."
+        )
+    if status == 405:
+        return NoSuchMethod(
+            "This address does not take this method.", "the method", "See /api/v1/openapi.json."
+        )
+    if status == 413:
+        return RequestTooLarge("The request is too large.", "the request", "Shorten it.")
+    return RequestUnreadable(
+        "The body cannot be read.", "the body", "Send JSON in UTF-8, nested a few levels deep."
+    )
 
 
 def status_of(fault: ExplainerError) -> int:

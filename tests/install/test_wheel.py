@@ -101,6 +101,8 @@ def case(tmp_path_factory) -> Path:
         "explainer/_locales/languages.toml",
         "explainer/_locales/sentences.toml",
         "explainer/_locales/en/LC_MESSAGES/warum.po",
+        "service/_schemas/case-1.schema.json",
+        "service/_schemas/view-1.schema.json",
         "explainer/_locales/en/LC_MESSAGES/staff.po",
         "explainer/_locales/ar/LC_MESSAGES/warum.po",
         "explainer/_demo/unemployment_benefit/manifest.toml",

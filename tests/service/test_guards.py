@@ -167,8 +167,13 @@ def test_a_refusal_for_machines_has_the_form_of_all_errors(standing: Office) -> 
     nobody = standing.machine(None)
     large = machine.post("/cases", {"x": "x" * 1_100_000})
     check_problem(large, 413, "request.too_large")
-    forged = nobody.post("/cases", {}, headers={"sec-fetch-site": "cross-site"})
-    check_problem(forged, 403, "request.from_elsewhere")
+    for headers in ({"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"}, {}):
+        answer = Answer(nobody.http.post("/api/v1/cases", json={}, headers=headers))
+        problem = check_problem(answer, 403, "access.not_allowed")
+        assert problem["where"] == "authorization"
+    # a program comes with its token, from wherever it likes
+    elsewhere = machine.post("/cases", {}, headers={"sec-fetch-site": "cross-site"})
+    check_problem(elsewhere, 422, "case.faulty")
 
 
 def test_a_name_that_is_not_served_is_said_in_two_languages_and_without_a_page(
@@ -270,12 +275,17 @@ def test_what_is_too_large_is_refused(standing: Office, path: str, size: int) ->
     check_headers(Answer(untold))
 
 
-@pytest.mark.parametrize("length", ["-1", "1e3", "\u00b2", "0x10", "9" * 30, "1,1", "abc"])
+@pytest.mark.parametrize(
+    "length", ["-1", "1e3", "\u00b2", "0x10", "9" * 30, "9" * 5000, "1,1", "abc"]
+)
 def test_a_length_that_is_none_is_refused(standing: Office, length: str) -> None:
     headers = {"sec-fetch-site": "same-origin", "content-length": length.encode("latin-1")}
     response = standing.visitor("caseworker").http.post("/verify", headers=headers)
     assert response.status_code in (400, 413)
     check_headers(Answer(response))
+    answer = standing.machine("system").post("/cases", headers=headers)
+    check_problem(answer, answer.status)
+    assert answer.status in (400, 413)
 
 
 def test_many_small_fields_are_refused(standing: Office) -> None:
