@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from explainer.core.case import read_case
-from explainer.core.decision import Actor, ReasonCode, Relation, take_decision
+from explainer.core.decision import Actor, Relation, take_decision
 from explainer.core.disclosure import Audience, Told
 from explainer.core.explanation import Explanation
 from explainer.errors import (
@@ -22,9 +22,11 @@ from explainer.errors import (
     CaseMalformed,
     DecisionFaulty,
     DecisionIncomplete,
+    LedgerError,
     NotExplainable,
     NotYetDecided,
     PackageReplaced,
+    StorageFailed,
     SuggestionOutdated,
 )
 from explainer.ledger.entries import EntryKind, Json, Receipt, canonical, minute
@@ -36,15 +38,18 @@ from explainer.text.sentences import HumanDecision
 from service.entries import access_entry, decision_entry, decision_row, shown_entry
 from service.events import log
 from service.open_case import OpenCase, agreed_payload, open_case, open_in, seen_for
-from service.permissions import Action, check_may
+from service.permissions import (
+    GROUNDS_FOR_SUPERVISION,
+    PROGRAM_GROUND,
+    Action,
+    check_may,
+    grounds_for_supervision,
+)
 from service.store import cases, records
 from service.store.cases import DECIDED, CaseFile, ListedRecord, Page, RecordFilter
 from service.store.database import Reading
-from service.store.records import OpenedEntry, OpenedRecord
+from service.store.records import OpenedEntry
 from service.wiring import Tools
-
-NOT_FOR_SUPERVISION = frozenset({ReasonCode.M5.value})
-"""Suspected disadvantage is for the fairness contact, not for the line of command (C8)."""
 
 PURPOSES = ("appeal", "complaint", "audit", "quality_sample")
 PURPOSE_LIMIT = 300
@@ -284,11 +289,39 @@ def _outdated(what: str) -> SuggestionOutdated:
 # -- supervision ------------------------------------------------------------------------------
 
 
-def list_records(wanted: RecordFilter, page: int, actor: Actor, tools: Tools) -> Page[ListedRecord]:
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """A line of the list, its grounds as supervision may read them. Where it does not agree with
+    what was sealed, nothing of it is to be believed."""
+
+    listed: ListedRecord
+    agrees: bool
+
+
+def list_records(wanted: RecordFilter, page: int, actor: Actor, tools: Tools) -> Page[RecordLine]:
     """Override records, newest first; without any field of staff."""
     check_may(actor, Action.LIST_RECORDS)
+    if wanted.code is not None and wanted.code not in GROUNDS_FOR_SUPERVISION:
+        # as for a code there is not: what is hidden cannot be searched for
+        return Page((), 0, page)
     with tools.store.reading() as tx:
-        return cases.list_records(tx, wanted, page)
+        found = cases.list_records(tx, wanted, page)
+        lines = tuple(RecordLine(_for_supervision(one), _agrees(tx, one)) for one in found.rows)
+    return Page(lines, found.total, found.number)
+
+
+def _for_supervision(listed: ListedRecord) -> ListedRecord:
+    return replace(listed, row=replace(listed.row, codes=grounds_for_supervision(listed.row.codes)))
+
+
+def _agrees(tx: Reading, listed: ListedRecord) -> bool:
+    try:
+        agreed_payload(listed, records.open_entry(tx, LogName.LEDGER, listed.seq))
+    except StorageFailed:
+        raise
+    except LedgerError:
+        return False
+    return True
 
 
 def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
@@ -300,9 +333,13 @@ def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A single record, opened for a purpose, and what the caseworker was shown."""
+    """A single record, opened for a purpose, and what the caseworker was shown. `note` is None
+    where it is not for supervision, whether there is one or not."""
 
-    record: OpenedRecord
+    listed: ListedRecord
+    entry: OpenedEntry
+    payload: Mapping[str, Json]
+    note: str | None
     shown: Mapping[str, Json] | None
 
 
@@ -342,4 +379,7 @@ def open_record(
         records.record_access(tx, entry, case_id=case_id)
         seen = seen_for(tx, case_id, payload)
     tools.seals.soon(LogName.ACCESS)
-    return Inspected(record, None if seen is None else seen.payload)
+    listed = _for_supervision(record.listed)
+    # a note beside such a ground would tell which it is
+    note = None if PROGRAM_GROUND in listed.row.codes else str(payload.get("free_text") or "")
+    return Inspected(listed, record.entry, payload, note, None if seen is None else seen.payload)

@@ -18,6 +18,7 @@ from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
 from service.permissions import check_may_see, check_may_see_any, no_such_case
 from service.store.cases import (
+    OPEN,
     CaseFile,
     DecisionRow,
     ListedRecord,
@@ -88,12 +89,15 @@ def sealed_decision(tx: Reading, file: CaseFile) -> Decided | None:
     seen = seen_for(tx, file.id, payload)
     if seen is not None and seen.payload is not None and seen.payload["values"] != file.values_json:
         raise _disagree(listed.seq)
+    if file.state == OPEN:
+        # it could be decided once more
+        raise _disagree(listed.seq)
     return Decided(listed.row, entry, payload)
 
 
 def agreed_payload(listed: ListedRecord, entry: OpenedEntry) -> Mapping[str, Json]:
     """What was sealed of a decision. Raises RecordsDisagree unless the tables say the same."""
-    if entry.payload is None or not agrees_with(listed.row, entry.payload):
+    if entry.payload is None or not agrees_with(listed, entry.payload):
         raise _disagree(listed.seq)
     return entry.payload
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
-from explainer.core.decision import Actor, Role
+from explainer.core.decision import Actor, ReasonCode, Role
 from explainer.core.disclosure import Audience
 from explainer.errors import CaseNotFound, NotAllowed
 
@@ -39,6 +40,21 @@ ALLOWED: dict[Role, frozenset[Action]] = {
     ),
     Role.SYSTEM: frozenset({Action.SUBMIT, Action.SEE_AS_APPLICANT, Action.READ_PUBLIC}),
 }
+
+
+PROGRAM_GROUND = ReasonCode.M5.group
+"""All supervision reads of grounds about the program. Suspected disadvantage is for the fairness
+contact, not for the line of command (C8), and left out alone it would be known by its gap."""
+
+
+def grounds_for_supervision(codes: Iterable[str]) -> tuple[str, ...]:
+    """Grounds as supervision may read them: those about the program cannot be told apart."""
+    return tuple(
+        dict.fromkeys(PROGRAM_GROUND if code.startswith(PROGRAM_GROUND) else code for code in codes)
+    )
+
+
+GROUNDS_FOR_SUPERVISION = grounds_for_supervision(code.value for code in ReasonCode)
 
 
 def may(actor: Actor, action: Action) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from explainer.core.decision import Actor
 from explainer.errors import LedgerError
 from explainer.ledger.log import LogName
 from explainer.ledger.verify import Fault, Result, read_key, read_outside, verify_database
-from service.open_case import sealed_decision
+from service.open_case import agreed_payload, sealed_decision
 from service.permissions import Action, check_may
-from service.store.cases import RecordFilter, get_case, list_records
+from service.store.cases import ListedRecord, RecordFilter, get_case, list_records
+from service.store.database import Reading, Store
+from service.store.records import open_entry, sealed_decisions
 from service.wiring import Tools
 
 
@@ -33,7 +33,7 @@ def verify_files(tools: Tools) -> list[Result]:
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
     results = verify_database(data / "warum.sqlite", keys, outside, tools.store.keys.all())
     ledger = next(result for result in results if result.log == LogName.LEDGER.value)
-    for seq in _rows_that_disagree(tools):
+    for seq in rows_that_disagree(tools.store):
         fault = Fault(ledger.log, seq, "The tables say something else than what was sealed.")
         ledger.faults.append(fault)
         if ledger.first_bad is None or seq < ledger.first_bad.seq:
@@ -41,15 +41,24 @@ def verify_files(tools: Tools) -> list[Result]:
     return results
 
 
-def _rows_that_disagree(tools: Tools) -> Iterator[int]:
-    with tools.store.reading() as tx:
+def rows_that_disagree(store: Store) -> list[int]:
+    """Entries of which the tables say something else than what was sealed, or nothing at all."""
+    with store.reading() as tx:
+        wrong, listed = set(), set()
         number = 1
         while (page := list_records(tx, RecordFilter(), number)).rows:
-            for listed in page.rows:
-                file = get_case(tx, listed.row.case_id)
+            for one in page.rows:
+                listed.add(one.seq)
                 try:
-                    if file is not None:
-                        sealed_decision(tx, file)
+                    _check(tx, one)
                 except LedgerError:
-                    yield listed.seq
+                    wrong.add(one.seq)
             number += 1
+        return sorted(wrong | (set(sealed_decisions(tx)) - listed))
+
+
+def _check(tx: Reading, listed: ListedRecord) -> None:
+    agreed_payload(listed, open_entry(tx, LogName.LEDGER, listed.seq))
+    file = get_case(tx, listed.row.case_id)
+    if file is not None:
+        sealed_decision(tx, file)

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from explainer.core.decision import Actor
+from explainer.core.decision import Actor, ReasonCode, Relation
 from explainer.core.disclosure import Audience, disclose
 from explainer.core.explanation import Explanation
 from explainer.core.forms import view_form, withheld_form
-from explainer.errors import LanguageNotOffered, NotExplainable
+from explainer.errors import LanguageNotOffered, NotExplainable, RecordsDisagree
 from explainer.text.languages import Language, language
-from service.actions import (
-    NOT_FOR_SUPERVISION,
-    SentDecision,
-    Shown,
-    decide,
-    list_records,
-    show,
-    submit,
-)
-from service.permissions import Action
+from service.actions import SentDecision, Shown, decide, list_records, show, submit
+from service.permissions import GROUNDS_FOR_SUPERVISION, Action
 from service.store.cases import PAGE_SIZE, RecordFilter
+from service.web.description import CASE, EXPLANATION, described
 from service.web.people import machine, tools_of
 from service.web.problems import IdempotencyKeyMissing
+from service.web.strict import StrictRoute
 
-router = APIRouter(prefix="/api/v1", tags=["v1"])
+router = APIRouter(prefix="/api/v1", tags=["v1"], route_class=StrictRoute)
 
 
 class Strict(BaseModel):
@@ -51,7 +46,18 @@ class DecisionIn(Strict):
 
     outcome: Annotated[str, Field(max_length=64)]
     relation: Literal["agree", "agree_other_reasons", "partly", "deviate", "not_used"]
-    codes: Annotated[list[str], Field(min_length=1, max_length=3)]
+    # how many there have to be is said by the decision itself, with a code of its own
+    codes: Annotated[
+        list[str],
+        Field(
+            description="One to three reason codes.",
+            json_schema_extra={
+                "minItems": 1,
+                "maxItems": 3,
+                "items": {"enum": [code.value for code in ReasonCode]},
+            },
+        ),
+    ] = []
     facts: Annotated[list[str], Field(max_length=50)] = []
     note: Annotated[str, Field(max_length=500)] = ""
     shown: Annotated[int | None, Field(ge=0)] = None
@@ -66,7 +72,8 @@ class DecisionOut(Strict):
 
 
 class RecordOut(Strict):
-    """One line of the list of records. There is no field of staff."""
+    """One line of the list of records. There is no field of staff, and of the grounds about the
+    program only that there is one: `M`."""
 
     record: str
     ref: str
@@ -91,20 +98,39 @@ class RecordsOut(Strict):
 
 
 class ProblemOut(BaseModel):
-    """What happened, where, and how to mend it."""
+    """What happened, where, and how to mend it; docs/errors.md lists the codes. Where several
+    things are wrong, `faults` names each."""
 
     code: str
     what: str
     where: str
     mend: str
+    faults: list[ProblemOut] = []
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemOut} for status in (400, 403, 404, 406, 409, 413, 422, 503)
+    status: {"model": ProblemOut} for status in (400, 403, 404, 406, 409, 413, 422, 500, 503)
 }
 
 
-@router.post("/cases", status_code=201, responses=PROBLEMS)
+def one_of(choices: Iterable[str]) -> AfterValidator:
+    """Refuses what is none of `choices`."""
+    known = frozenset(choices)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError("not one of the choices")
+        return value
+
+    return AfterValidator(check)
+
+
+@router.post(
+    "/cases",
+    status_code=201,
+    responses=PROBLEMS,
+    openapi_extra={"requestBody": {"content": described(CASE), "required": True}},
+)
 async def submit_case(
     request: Request,
     case: dict[str, Any],
@@ -120,7 +146,10 @@ async def submit_case(
     return Submitted(id=file.id, ref=file.case_ref, package=file.package_id, state=file.state)
 
 
-@router.get("/cases/{case_id}/explanation", responses=PROBLEMS)
+@router.get(
+    "/cases/{case_id}/explanation",
+    responses={200: {"content": described(EXPLANATION)}, **PROBLEMS},
+)
 def explanation(
     request: Request,
     case_id: str,
@@ -193,21 +222,36 @@ def record_decision(
     )
 
 
+RELATIONS = [relation.value for relation in Relation]
+
+
 @router.get("/records", responses=PROBLEMS)
 def records(
     request: Request,
     actor: Annotated[Actor, machine(Action.LIST_RECORDS)],
     period: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] = None,
     unit: Annotated[str | None, Query(max_length=64)] = None,
-    relation: Annotated[str | None, Query(max_length=32)] = None,
-    code: Annotated[str | None, Query(max_length=4)] = None,
+    relation: Annotated[
+        Annotated[str, one_of(RELATIONS)] | None, Query(json_schema_extra={"enum": RELATIONS})
+    ] = None,
+    code: Annotated[
+        Annotated[str, one_of(GROUNDS_FOR_SUPERVISION)] | None,
+        Query(json_schema_extra={"enum": list(GROUNDS_FOR_SUPERVISION)}),
+    ] = None,
     page: Annotated[int, Query(ge=1, le=100000)] = 1,
 ) -> RecordsOut:
     """Override records, newest first. No parameter narrows them to a member of staff, and the
-    case number is none either: it would stand in an address."""
-    code = None if code in NOT_FOR_SUPERVISION else code
+    case number is none either: it would stand in an address. Where a row of the tables says
+    something else than was sealed, the page is refused."""
     wanted = RecordFilter(period=period, unit=unit, relation=relation, code=code)
     listed = list_records(wanted, page, actor, tools_of(request))
+    wrong = [line.listed.seq for line in listed.rows if not line.agrees]
+    if wrong:
+        raise RecordsDisagree(
+            "The tables say something else than what was sealed.",
+            ", ".join(f"entry {seq}" for seq in wrong),
+            "Have the database examined; `warum ledger verify` checks the sealed records.",
+        )
     return RecordsOut(
         total=listed.total,
         page=page,
@@ -223,9 +267,9 @@ def records(
                 outcome=one.row.outcome,
                 relation=one.row.relation,
                 direction=one.row.direction,
-                codes=[code for code in one.row.codes if code not in NOT_FOR_SUPERVISION],
+                codes=list(one.row.codes),
                 entry=one.seq,
             )
-            for one in listed.rows
+            for one in (line.listed for line in listed.rows)
         ],
     )

@@ -16,15 +16,15 @@ from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.values import clean, day, moment
 from service.actions import (
-    NOT_FOR_SUPERVISION,
     PURPOSES,
     Inspected,
+    RecordLine,
     list_records,
     open_record,
     record_to_open,
 )
-from service.permissions import Action
-from service.routes.caseworker import CODE_GROUPS, RELATIONS, ReceiptWords, at
+from service.permissions import GROUNDS_FOR_SUPERVISION, Action
+from service.routes.caseworker import RELATIONS, ReceiptWords, at
 from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
 from service.verification import verify
 from service.web.pages import language_for, page
@@ -76,7 +76,7 @@ def _records_page(request: Request, wanted: dict[str, str], number: int) -> Resp
         period=(wanted["period"] or None) if not errors else None,
         unit=wanted["unit"] or None,
         relation=wanted["relation"] or None,
-        code=wanted["code"] if wanted["code"] not in ("", *NOT_FOR_SUPERVISION) else None,
+        code=wanted["code"] or None,
     )
     listed = list_records(narrowed, number, session_of(request).actor, tools)
     units = {
@@ -95,27 +95,33 @@ def _records_page(request: Request, wanted: dict[str, str], number: int) -> Resp
         filter=wanted,
         units=list(units.items()),
         relations=RELATIONS,
-        code_groups=[
-            (letter, [code for code in codes if code not in NOT_FOR_SUPERVISION])
-            for letter, codes in CODE_GROUPS
-        ],
+        grounds=GROUNDS_FOR_SUPERVISION,
         filtered=any(wanted.values()),
         page={"number": number, "count": max(1, -(-listed.total // PAGE_SIZE))},
     )
 
 
 def _row(
-    one: ListedRecord, request: Request, language: Language, units: dict[str, str]
+    line: RecordLine, request: Request, language: Language, units: dict[str, str]
 ) -> dict[str, Any]:
+    one = line.listed
+    if not line.agrees:
+        # nothing the tables say of it can be believed, and half of it would be
+        return {"case_number": one.case_ref, "agrees": False, "href": _href(one)}
     return {
+        "agrees": True,
         "case_number": one.case_ref,
         "day": day(at(one.row.decided_on).date(), language.locale),
         "benefit": _labels(request, one, language)["benefit"],
         "unit": units.get(one.row.unit, one.row.unit),
         "relation": one.row.relation,
-        "codes": [code for code in one.row.codes if code not in NOT_FOR_SUPERVISION],
-        "href": f"/records/{one.row.record_id}",
+        "codes": one.row.codes,
+        "href": _href(one),
     }
+
+
+def _href(one: ListedRecord) -> str:
+    return f"/records/{one.row.record_id}"
 
 
 def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str, str]:
@@ -202,20 +208,20 @@ def record(
         record=_opened(inspected, purpose, reason, request, language),
         shown_html=_shown(inspected),
         shown_state="unavailable" if inspected.shown is None else "",
-        shown_since=moment(at(inspected.record.listed.row.decided_on), language.locale),
+        shown_since=moment(at(inspected.listed.row.decided_on), language.locale),
     )
 
 
 def _opened(
     inspected: Inspected, purpose: str, text: str, request: Request, language: Language
 ) -> dict[str, Any]:
-    listed = inspected.record.listed
+    listed, payload = inspected.listed, inspected.payload
     row = listed.row
-    payload = inspected.record.entry.payload or {}
-    checklist = {}
+    title, checklist = "", {}
     for package in tools_of(request).packages.values():
         if package.manifest.id == payload.get("model_id") and language.tag in package.wordings:
             checklist = package.wording(language).part("checklist")
+            title = package.wording(language)["package|title"]
     facts = payload.get("facts_considered", [])
     labels = _labels(request, listed, language)
     return {
@@ -226,18 +232,18 @@ def _opened(
         "suggestion": labels["suggestion"] if row.suggested else "",
         "outcome": labels["outcome"],
         "relation": row.relation,
-        "codes": [code for code in row.codes if code not in NOT_FOR_SUPERVISION],
+        "codes": row.codes,
         "facts": tuple(checklist.get(str(f), str(f)) for f in facts)
         if isinstance(facts, list)
         else (),
-        # a note beside such a ground would tell what the ground must not
-        "note": "" if NOT_FOR_SUPERVISION & set(row.codes) else payload.get("free_text", ""),
+        "note": inspected.note,
         "purpose": purpose,
         "purpose_text": text,
+        "program": title,
         "model": f"{payload.get('model_id', '')} {payload.get('model_version', '')}".strip(),
         "receipt": ReceiptWords(
             listed.seq,
-            inspected.record.entry.receipt.leaf_hash.hex(),
+            inspected.entry.receipt.leaf_hash.hex(),
             moment(at(row.decided_on), language.locale),
         ),
     }
@@ -299,9 +305,14 @@ def _verdict(results: list[Result], checked_at: str) -> dict[str, Any]:
         "first_bad": None if bad is None or bad.first_bad is None else bad.first_bad.seq,
         "problem": "" if bad is None else _problem(bad),
         "checkpoints": [
-            {"size": last.size, "origin": last.origin, "root_hash": last.root.hex()}
-            for last in (one.last_good for one in results)
-            if last is not None
+            {
+                "log": one.log,
+                "size": one.last_good.size,
+                "origin": one.last_good.origin,
+                "root_hash": one.last_good.root.hex(),
+            }
+            for one in results
+            if one.last_good is not None
         ],
     }
 

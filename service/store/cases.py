@@ -84,7 +84,10 @@ class ListedRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """All there is to narrow a list by. A person is not among it, on purpose."""
+    """All there is to narrow a list by. A person is not among it, on purpose.
+
+    `code` is a ground, or the one letter all grounds of a group begin with.
+    """
 
     case_ref: str | None = None
     period: str | None = None
@@ -160,7 +163,10 @@ def list_records(tx: Reading, wanted: RecordFilter, page: int = 1) -> Page[Liste
     if wanted.relation is not None:
         query = query.where(table.c.relation == wanted.relation)
     if wanted.code is not None:
-        query = query.where(table.c.codes.contains(json.dumps(wanted.code), autoescape=True))
+        quoted = json.dumps(wanted.code)
+        if len(wanted.code) == 1 and wanted.code.isalpha():
+            quoted = quoted.removesuffix('"')
+        query = query.where(table.c.codes.contains(quoted, autoescape=True))
     rows, total = _page(tx, query, [table.c.seq.desc()], page)
     return Page(tuple(map(_listed, rows)), total, page)
 
@@ -182,10 +188,12 @@ def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
     return None if row is None else _listed(row)
 
 
-def agrees_with(row: DecisionRow, payload: Mapping[str, Json]) -> bool:
+def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
     """Whether the tables say of a decision what its sealed payload says."""
+    row = listed.row
     return (
-        payload.get("record_id") == row.record_id
+        payload.get("case_ref") == listed.case_ref
+        and payload.get("record_id") == row.record_id
         and payload.get("unit_id") == row.unit
         and payload.get("benefit_type") == row.benefit_type
         and payload.get("recommendation_class") == row.suggested
@@ -194,6 +202,7 @@ def agrees_with(row: DecisionRow, payload: Mapping[str, Json]) -> bool:
         and payload.get("direction") == row.direction
         and payload.get("reason_codes") == list(row.codes)
         and payload.get("created_at") == row.decided_on
+        and row.decided_on[:7] == row.period
     )
 
 
@@ -206,8 +215,17 @@ def _listed(row: Row[Any]) -> ListedRecord:
     columns = dict(row._mapping)
     del columns["log"]
     case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
-    columns["codes"] = tuple(json.loads(columns["codes"]))
+    columns["codes"] = _codes(columns["codes"])
     return ListedRecord(DecisionRow(**columns), case_ref, seq)
+
+
+def _codes(stored: Any) -> tuple[str, ...]:
+    """The codes of a row; none where somebody put something else there, which then disagrees."""
+    try:
+        codes = json.loads(stored)
+    except (TypeError, ValueError):
+        return ()
+    return tuple(map(str, codes)) if isinstance(codes, list) else ()
 
 
 def _page(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from explainer.errors import StorageFailed
 from explainer.ledger.log import LogName
 from service.store.engine import BUSY_SECONDS, READING, open_engine, storage_errors
 from service.store.keys import KeyStore
@@ -79,6 +80,19 @@ class Store:
             engine.dispose()
             raise
         return cls(engine, keys, tenant=tenant, ts_source=ts_source)
+
+    @classmethod
+    def examine(cls, folder: Path) -> Store:
+        """Open the store in `folder` as it is, only to be read: nothing is made or migrated."""
+        for name in ("warum.sqlite", "keys.sqlite", "wrap.key"):
+            if not (folder / name).is_file():
+                raise StorageFailed(
+                    what="There is no such file.",
+                    where=str(folder / name),
+                    mend="Put it back from its backup.",
+                )
+        keys = KeyStore.open(folder / "keys.sqlite", folder / "wrap.key")
+        return cls(open_engine(folder / "warum.sqlite"), keys, tenant="")
 
     def close(self) -> None:
         """Close all connections."""

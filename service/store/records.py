@@ -264,6 +264,22 @@ def _key_missing(seq: int) -> KeyMissing:
     )
 
 
+def sealed_decisions(tx: Reading) -> list[int]:
+    """Return the positions of all decisions whose payload was not erased."""
+    entry, sealed = tables.entry, tables.payload
+    found = tx.connection.execute(
+        select(entry.c.seq, entry.c.leaf)
+        .join(sealed, (sealed.c.log == entry.c.log) & (sealed.c.seq == entry.c.seq))
+        .where(entry.c.log == LogName.LEDGER.value)
+        .order_by(entry.c.seq)
+    )
+    # the exact bytes of a leaf are canonical, so its type is spelled in one way only; a leaf that
+    # is no bytes any more is for the verifier to name
+    return [
+        row.seq for row in found if isinstance(row.leaf, bytes) and b'"type":"decision"' in row.leaf
+    ]
+
+
 def last_admitted(tx: Reading, package_id: str) -> str | None:
     """Return the digest of the package of this id that came into force last."""
     # the exact bytes of a leaf are canonical, so its type is spelled in one way only

@@ -454,6 +454,7 @@ def test_a_list_is_narrowed_by_case_period_unit_relation_and_code(store: Store) 
         cases.RecordFilter(relation="agree"): [1],
         cases.RecordFilter(code="E1"): [3, 0],
         cases.RecordFilter(code="D1"): [1, 0],
+        cases.RecordFilter(code="D"): [2, 1, 0],
         cases.RecordFilter(code="%"): [],
         cases.RecordFilter(code='"'): [],
         cases.RecordFilter(unit="unit-1", code="E1"): [3],

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from offices import MakeOffice, Office, decide_by_form, demo_settings, open_office
 from trained import SmallModel, write_package
-from visiting import Visitor
+from visiting import Visitor, check_problem
 
 from explainer.core.decision import ReasonCode, Relation
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.actions import PURPOSES
+from service.cli import main
 from service.store.cases import RecordFilter
 from service.store.tables import metadata
 
@@ -272,31 +274,73 @@ def test_every_relation_and_every_ground_has_words(decided: Office) -> None:
     offered = {e.attrs["value"]: e.text for e in page.all("option")}
     for relation in Relation:
         assert offered[relation.value]
-    for code in ReasonCode:
-        assert code.value in ("E4", "M5") or offered[code.value].startswith(code.value)
+    hidden = {code for code in ReasonCode if code.value not in offered}
+    assert hidden == {code for code in ReasonCode if code.group == "M"}
+    for code in ({code.value for code in ReasonCode} & set(offered)) | {"M"}:
+        assert offered[code].startswith(f"{code} – ")
+        assert "bitte" not in offered[code].lower(), "for whoever fills in the form"
 
 
-@pytest.mark.parametrize("code", ["M5"])
+def without_what_differs_anyway(office: Office, at: int, text: str) -> str:
+    """Part of a page about one record, without what is another in every record."""
+    record, entry = record_of(office, at), office.decisions(office.cases[at])[0]
+    for own in (record, office.cases[at].case_ref, entry.receipt.leaf_hash.hex()):
+        text = text.replace(own, "…")
+    text = re.sub("<dt>Vorschlag des Programms</dt><dd>[^<]*</dd>", "", text)
+    return text.replace(f">{entry.leaf.seq}<", ">…<")
+
+
+GROUNDS_ABOUT_THE_PROGRAM = [code.value for code in ReasonCode if code.group == "M"]
+
+
 def test_a_suspicion_goes_to_the_contact_and_not_to_supervision(
-    make_office: MakeOffice, make_package, code: str
+    make_office: MakeOffice, make_package
 ) -> None:
-    """C2: suspected disadvantage is reported to the fairness contact, not to the line manager."""
-    office = make_office(make_package())
-    decide_by_form(
-        office.visitor("caseworker"), office.cases[0].id, codes=[code, "D2"], note="Verdacht auf"
-    )
-    visitor = office.visitor("supervisor")
-    assert code not in [e.attrs["value"] for e in visitor.get("/records").all("option")]
-    assert numbers(visitor, code=code) == numbers(visitor)
-    opened = visitor.post(f"/records/{record_of(office, 0)}", PURPOSE)
-    for page in (visitor.get("/records"), opened):
-        assert page.status == 200
-        assert "Benachteiligung" not in page.text
-        assert code not in page.text.split()
-        assert "Verdacht auf" not in page.text
+    """C8: suspected disadvantage is for the fairness contact, not for the line manager. A record
+    with it reads as one with any other ground about the program, with and without a note."""
+    sent = [*([code] for code in GROUNDS_ABOUT_THE_PROGRAM), ["M5", "M1"], ["M5"]]
+    office = make_office(make_package(), cases=len(sent))
+    caseworker = office.visitor("caseworker")
+    for at, codes in enumerate(sent):
+        note = "Verdacht auf" if at % 2 else ""
+        decide_by_form(caseworker, office.cases[at].id, codes=codes, note=note)
+    visitor, machine = office.visitor("supervisor"), office.machine("supervisor")
+    everything = numbers(visitor)
+    assert len(everything) == len(sent)
+    told, rows = set(), set()
+    for at in range(len(sent)):
+        opened = visitor.post(f"/records/{record_of(office, at)}", PURPOSE)
+        assert opened.status == 200
+        part = opened.body.partition('id="entscheidung"')[2].partition('class="w-shown"')[0]
+        assert "Bei einem Grund zum Programm zeigen wir hier keine Notiz." in part
+        told.add(without_what_differs_anyway(office, at, part))
+        found = visitor.post("/records", {"case_number": office.cases[at].case_ref})
+        (row,) = [e for e in found.all("td") if e.attrs.get("data-l") == "Gründe"]
+        rows.add(row.text)
+    assert len(told) == 1
+    assert rows == {"Ein Grund zum Programm M"}
+    assert {tuple(row["codes"]) for row in machine.get("/records").json()["records"]} == {("M",)}
+    # searched for, all of them are found or none is
+    offered = {e.attrs["value"] for e in visitor.get("/records").all("option")}
+    assert not offered & set(GROUNDS_ABOUT_THE_PROGRAM)
+    assert numbers(visitor, code="M") == everything
+    assert machine.get("/records?code=M").json()["total"] == len(everything)
+    unknown = machine.get("/records?code=ZZ").json()
+    for code in GROUNDS_ABOUT_THE_PROGRAM:
+        assert numbers(visitor, code=code) == numbers(visitor, code="ZZ") == []
+        assert machine.get(f"/records?code={code}").json() == unknown
     # the caseworker sees their own decision whole, and the ledger has it
-    assert code in office.visitor("caseworker").get(f"/cases/{office.cases[0].id}").text
-    assert office.decisions(office.cases[0])[0].payload["reason_codes"] == [code, "D2"]
+    at = GROUNDS_ABOUT_THE_PROGRAM.index("M5")
+    assert "M5" in caseworker.get(f"/cases/{office.cases[at].id}").text
+    assert office.decisions(office.cases[at])[0].payload["reason_codes"] == ["M5"]
+
+
+def test_the_form_promises_what_supervision_is_shown(decided: Office) -> None:
+    page = decided.visitor("caseworker").get(f"/cases/{decided.cases[4].id}")
+    (field,) = [e for e in page.all("input", name="codes") if e.attrs["value"] == "M5"]
+    promise = page.one("p", id=field.attrs["aria-describedby"]).text
+    assert "Ein Grund zum Programm" in promise
+    assert "Notiz" in promise
 
 
 # -- verification -----------------------------------------------------------------------------
@@ -329,6 +373,11 @@ def test_a_ledger_nobody_touched_is_sound(small_office: Office, person: str) -> 
     assert answer.status == 200
     assert answer.one("h2", id="ergebnis").text == SOUND
     assert str(small_office.size() + small_office.size(LogName.ACCESS)) in answer.text
+    names = [e.text for e in answer.all("dt") if "letzte Prüfmarke" in e.text]
+    assert len(set(names)) == 2, "the two logs are told apart"
+    # the access log has one entry
+    assert "über 1 Eintrag " in answer.text
+    assert "Export" not in answer.text, "there is none yet"
 
 
 TAMPERED = {
@@ -415,3 +464,77 @@ def test_a_ledger_that_was_changed_is_not_opened_again(
     small_office.tamper("DELETE FROM checkpoint WHERE log = 'ledger'")
     with pytest.raises((LogForked, LogBehindWitness)):
         make_office(closed[0])
+
+
+# -- tables against what was sealed -----------------------------------------------------------
+
+CHANGED = {
+    "the relation": "UPDATE decision_record SET relation = 'agree' WHERE seq = {0}",
+    "the outcome": "UPDATE decision_record SET outcome = 'check_more_closely' WHERE seq = {0}",
+    "the grounds": "UPDATE decision_record SET codes = '[\"D1\"]' WHERE seq = {0}",
+    "grounds that are none": "UPDATE decision_record SET codes = 'D1' WHERE seq = {0}",
+    "the unit": "UPDATE decision_record SET unit = 'another' WHERE seq = {0}",
+    "the month": "UPDATE decision_record SET period = '2020-01' WHERE seq = {0}",
+    "the case": "UPDATE decision_record SET case_id = (SELECT case_id FROM decision_record "
+    "WHERE seq <> {0} LIMIT 1) WHERE seq = {0}",
+    "the case number": "UPDATE case_file SET case_ref = 'B-1' WHERE id = "
+    "(SELECT case_id FROM decision_record WHERE seq = {0})",
+    "whether it was decided": "UPDATE case_file SET state = 'open' WHERE id = "
+    "(SELECT case_id FROM decision_record WHERE seq = {0})",
+    "that there is one": "DELETE FROM decision_record WHERE seq = {0}",
+}
+NOT_IN_A_ROW = {"that there is one", "whether it was decided"}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_row_that_says_another_thing_than_was_sealed_is_marked(
+    small_office: Office, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the list, by the API, by the check on the page and by the command."""
+    visitor, machine = small_office.visitor("supervisor"), small_office.machine("supervisor")
+    data = str(small_office.tools.settings.data)
+    assert not visitor.get("/records").all("strong")
+    assert machine.get("/records").status == 200
+    assert main(["ledger", "verify", data]) == 0
+    assert "tables: what they say of decisions is what was sealed" in capsys.readouterr().out
+    seq = small_office.decisions(small_office.cases[1])[0].leaf.seq
+    small_office.tamper(CHANGED[name].format(seq))
+    checked = visitor.post("/verify", {})
+    assert checked.one("h2", id="ergebnis").text == UNSOUND
+    assert main(["ledger", "verify", data]) == 1
+    said = capsys.readouterr().out
+    assert f"tables: FAULT at entry {seq}: The tables say something else" in said
+    assert said.endswith("NOT CLEAN\n")
+    marked = visitor.get("/records").all("strong")
+    assert [e.text for e in marked] == [] if name in NOT_IN_A_ROW else [DISAGREES]
+    if name not in NOT_IN_A_ROW:
+        problem = check_problem(machine.get("/records"), 500, "ledger.records_disagree")
+        assert problem["where"] == f"entry {seq}"
+
+
+DISAGREES = "Die Tabelle sagt etwas anderes als das Protokoll. Bitte prüfen Sie das Protokoll."
+
+
+def test_without_the_keys_the_command_says_what_it_did_not_compare(
+    closed: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(closed[1], tmp_path / "data")
+    (tmp_path / "data" / "wrap.key").unlink()
+    assert main(["ledger", "verify", str(tmp_path / "data")]) == 0
+    said = capsys.readouterr().out
+    assert "tables: NOT COMPARED with what was sealed" in said
+    assert "wrap.key" in said
+
+
+def test_the_folders_own_witness_is_not_called_one_from_outside(
+    closed: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(closed[1], data)
+    assert main(["ledger", "verify", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("no checkpoint from outside covers any entry") == 2
+    assert "under a checkpoint from outside" not in said
+    kept = shutil.copytree(data / "witness" / "ledger", tmp_path / "kept")
+    assert main(["ledger", "verify", str(data), "--checkpoint", str(kept)]) == 0
+    assert capsys.readouterr().out.count("are under a checkpoint from outside") == 1

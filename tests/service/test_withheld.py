@@ -232,6 +232,7 @@ def test_the_api_says_that_it_is_withheld_and_nothing_more(small_office: Office)
             "schema",
             "audience",
             "language",
+            "media_type",
             "case",
             "withheld",
             "text",

@@ -11,10 +11,10 @@ import pytest
 from explainer.core.case import Missing, Source, SourceType, Value, read_case
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, disclose
-from explainer.errors import LanguageNotOffered
+from explainer.errors import DoesNotAddUp, LanguageNotOffered, ModelFailed, PackageReplaced
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.manifest import read_manifest
-from explainer.pipeline import RENDER, explain, tell
+from explainer.pipeline import RENDER, explain, tell, tell_withheld
 from explainer.text.catalogs import source_sentences
 from explainer.text.languages import language
 from explainer.text.render import as_markup, standalone
@@ -183,6 +183,31 @@ def test_a_suggestion_the_person_never_saw_is_not_what_they_departed_from(demo, 
         body = tell(found[0], APPLICANT, language("de"), demo, form="text", decision=decision).body
         said = [each for each in SAID if voice.say(each) in body.decode()]
         assert said == ([key] if key else [])
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+def test_where_nobody_had_a_suggestion_the_program_did_not_help(demo, found, tag):
+    """What the decision was taken without is neither used nor explained, then or later."""
+    voice = demo.voice(language(tag), staff=False)
+    (outcome, _) = sorted(demo.manifest.outcomes)
+    decision = HumanDecision(outcome, Relation.NOT_USED, None)
+    helped, had_none = (voice.say(f"told.role{one}_ai") for one in ("", "_undelivered"))
+    for fault in (DoesNotAddUp, ModelFailed, PackageReplaced):
+        raised = fault("What.", "where", "Mend.")
+        told = tell_withheld(raised, APPLICANT, language(tag), demo, form="text", decision=decision)
+        text = told.body.decode()
+        assert had_none in text
+        assert voice.say("told.undelivered") in text
+        assert helped not in text
+        for other in ("withheld_all", "pending", "replaced"):
+            assert voice.say(f"told.{other}") not in text
+        # who had it before them is told as before
+        had = replace(decision, suggested=outcome)
+        other = tell_withheld(raised, APPLICANT, language(tag), demo, form="text", decision=had)
+        assert had_none not in other.body.decode()
+    # the explanation came later: there was a suggestion, and nobody used it
+    late = tell(found[0], APPLICANT, language(tag), demo, form="text", decision=decision)
+    assert voice.say("told.role_unused_ai") in late.body.decode()
 
 
 def test_without_a_decision_nobody_is_said_to_have_decided(demo, found):
