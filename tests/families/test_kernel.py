@@ -72,7 +72,7 @@ import sys
 sys.path.insert(0, {here!r})
 import test_kernel as t
 from explainer.families.engine.exact import Exact
-for bits in (11, 0):
+for bits in (14, 0):
     engine = Exact(t.TREES, t.ROWS, most_bits=bits)
     print(engine.way, engine.values(t.CASES).tobytes().hex())
     print(engine.row_values(t.CASES[0], t.np.arange(20)).tobytes().hex())
@@ -93,7 +93,7 @@ def in_a_new_process(**environment: str) -> list[str]:
 @needs_a_compiler
 def test_bits_are_the_same_in_a_new_process_and_with_every_instruction_set():
     here = []
-    for bits in (11, 0):
+    for bits in (14, 0):
         engine = Exact(TREES, ROWS, most_bits=bits)
         here.append(f"kernel {engine.values(CASES).tobytes().hex()}")
         here.append(engine.row_values(CASES[0], np.arange(20)).tobytes().hex())
@@ -146,8 +146,8 @@ class TestCompiling:
     @pytest.fixture(autouse=True)
     def _quickly(self, monkeypatch):
         """Where a library comes from does not depend on how well it is optimised."""
-        flags = [flag if flag != "-O3" else "-O0" for flag in kernels.FLAGS]
-        monkeypatch.setattr(kernels, "FLAGS", tuple(flags))
+        flags = [flag for flag in kernels.FLAGS if flag != "-O3"]
+        monkeypatch.setattr(kernels, "FLAGS", (*flags, "-O0", "-DWARUM_ONE_VARIANT"))
 
     def test_it_is_compiled_once_and_left_whole(self, tmp_path):
         cache = tmp_path / "made" / "cache"
@@ -176,10 +176,11 @@ class TestCompiling:
         assert list(cache.iterdir()) == []
 
     def test_a_library_others_can_write_to_is_not_loaded(self, tmp_path):
-        first = load(beside=tmp_path, cache=tmp_path / "cache")
+        assert COMPILER is not None
+        first = load(beside=tmp_path, cache=tmp_path / "cache", compilers=(COMPILER,))
         assert first is not None
         first.path.chmod(0o777)
-        assert load(beside=tmp_path, cache=tmp_path / "cache") is None
+        assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=(COMPILER,)) is None
 
     def test_a_broken_compilation_leaves_nothing_behind(self, tmp_path, monkeypatch):
         source = tmp_path / "kernel.cpp"
@@ -202,9 +203,7 @@ def test_another_source_is_another_library(tmp_path, monkeypatch):
 MUTANTS = {
     "whom a pattern fails": ("held[l] | left[l] << shift", "held[l] | (left[l] ^ 1u) << shift"),
     "who is in A, in a table": ("in_a[k] = fails >> k & 1u ? here : 0.0", "in_a[k] = here"),
-    "who is in B, in a table": ("of_failed[met] += here * of_b", "of_failed[met] -= here * of_b"),
     "rows that fail whom the case fails": ("apart[w] &= ~before[w]", "apart[w] |= before[w]"),
-    "one player fewer in B": ("apart, b + 1, frame)", "apart, b, frame)"),
     "what was there before": (
         "place.values[node.player] += is - was",
         "place.values[node.player] += is",
@@ -229,7 +228,7 @@ def right(used: Kernel, monkeypatch) -> bool:
     expected = [witness(case) for case in CASES]
     return all(
         np.allclose(Exact(TREES, ROWS, most_bits=bits).values(CASES), expected, rtol=0, atol=1e-12)
-        for bits in (11, 0)
+        for bits in (14, 0)
     )
 
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +37,9 @@ from explainer.families.engine.forest import Codes, Floats, Ints, Trees
 from explainer.families.engine.kernel import Kernel, kernel
 from explainer.families.engine.portable import Portable
 
-MOST_BITS = 11
-"""Largest table: 2**11 patterns. Every further player on a path doubles it."""
+MOST_BITS = 14
+"""Players on the path to a leaf that still has a table, of 2**14 rows. Each further one doubles the
+table and trebles what it takes to fill it."""
 MOST_BYTES = 150e6
 """All tables together; what does not fit is walked."""
 SPARE = 2.0
@@ -70,7 +72,7 @@ class Exact:
         most_bits, most_bytes : from where on a leaf is walked to
         compiled : whether the compiled kernel is used where there is one
         """
-        comparison = np.asarray(comparison, dtype=np.float64)
+        comparison = np.array(comparison, dtype=np.float64)
         if not len(comparison):
             raise ValueError("there is no row to compare with")
         if not 0 <= most_bits <= 14:
@@ -90,8 +92,7 @@ class Exact:
         self._engine = self._build(self._codes, weights, tables=True)
         self._samples: dict[bytes, Engine] = {}
         self._lock = threading.Lock()
-        self.base = float(np.average(trees.sums(comparison), weights=weights))
-        """Mean margin of the comparison rows: a case's margin less the sum of its values."""
+        self._comparison, self._weights = comparison, weights
 
     @property
     def way(self) -> str:
@@ -102,6 +103,11 @@ class Exact:
     def table_bytes(self) -> int:
         """Memory of the tables."""
         return self._engine.table_bytes
+
+    @cached_property
+    def base(self) -> float:
+        """Mean margin of the comparison rows: a case's margin less the sum of its values."""
+        return float(np.average(self._trees.sums(self._comparison), weights=self._weights))
 
     def values(self, rows: Floats, threads: int = 1) -> Floats:
         """Shapley values of each case.

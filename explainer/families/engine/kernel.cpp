@@ -25,6 +25,7 @@ namespace {
 constexpr int LANES = 16;   // cases looked at together
 constexpr int WORDS = 8;    // 64 comparison rows each: a block of rows in the walk
 constexpr int BLOCK = 64 * WORDS;
+constexpr uint32_t MERGED = 11;  // bits of the largest table that leaves share
 constexpr int ROW = 4;      // rows of tables are filled up to a multiple of this
 
 // One test of a tree: left where low <= code <= low + span, or where the table says so.
@@ -218,6 +219,7 @@ uint32_t padded(uint32_t width) { return (width + ROW - 1) / ROW * ROW; }
 struct Plan {
   const Given& g;
   uint32_t most_bits;
+  uint32_t most_merged;  // where leaves share a table
   double spare;  // how much larger a merged table may be than its parts
   std::vector<int32_t> slots;     // players on the path to a node
   std::vector<int32_t> slot;      // of the player a node asks
@@ -229,7 +231,7 @@ struct Plan {
   int32_t deepest_slots = 0, depth = 0;
 
   Plan(const Given& given, uint32_t bits, double larger)
-      : g(given), most_bits(bits), spare(larger), slots(given.n_nodes), slot(given.n_nodes, -1),
+      : g(given), most_bits(bits), most_merged(std::min(bits, MERGED)), spare(larger), slots(given.n_nodes), slot(given.n_nodes, -1),
         whole(given.n_nodes), marks(given.n_nodes), width(given.n_nodes),
         on_path(given.n_players, -1) {
     order.reserve(g.n_nodes);
@@ -276,7 +278,7 @@ struct Plan {
     }
     if (!whole[l] || !whole[r]) return;
     const uint32_t inside = 1u + marks[l] + marks[r];
-    if (slots[node] + inside > most_bits) return;
+    if (slots[node] + inside > most_merged) return;
     fresh.clear();
     inner(node, node, fresh);
     marks[node] = static_cast<uint8_t>(inside);
