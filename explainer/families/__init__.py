@@ -6,4 +6,9 @@ is imported when a package of its format is opened, never before.
 
 from __future__ import annotations
 
-FORMATS = {"skops": "explainer.families.from_skops"}
+FORMATS = {
+    "skops": "explainer.families.from_skops",
+    "xgboost-json": "explainer.families.from_xgboost",
+    "xgboost-ubj": "explainer.families.from_xgboost_ubj",
+    "linear-json": "explainer.families.from_linear_json",
+}

@@ -1,0 +1,323 @@
+"""Format linear-json: a documented file, read strictly, and its sum exact."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle  # noqa: TID251 - the attack these tests are about
+from copy import deepcopy
+from fractions import Fraction
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from households import (
+    CATALOGUE,
+    COUNTS,
+    LINE,
+    check_against_brute_force,
+    damages,
+    filled,
+    households,
+    permuted,
+)
+
+from explainer.core.attribution import Space
+from explainer.core.case import Case, FeatureCatalogue, Value
+from explainer.errors import ArtefactRefused, ExplainerError, ModelFailed
+from explainer.families.apart import open_apart
+from explainer.families.artefacts import open_model
+from explainer.families.attribute import explained
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "linear-model-1.schema.json"
+
+MODEL = {
+    "schema": "warum.linear-model/1",
+    "link": "log-odds",
+    "classes": ["no", "yes"],
+    "intercept": -0.75,
+    "features": {
+        "tenancy": {"coefficients": {"own": -0.4, "rent": 0.9}},
+        "income": {"coefficient": -1.1, "centre": 1500.25, "scale": 800},
+        "heating": {
+            "coefficients": {"gas": 0.0, "oil": 0.3, "wood": -0.2, "other": 1.7},
+            "stand_in": "gas",
+        },
+        "rooms": {"coefficient": 0.35, "stand_in": 3},
+    },
+}
+
+
+def changed(*path, to) -> dict:
+    """The model with another member at `path`; without one where `to` is ... ."""
+    found = deepcopy(MODEL)
+    inner = found
+    for key in path[:-1]:
+        inner = inner[key]
+    if to is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = to
+    return found
+
+
+def data(model=MODEL) -> bytes:
+    return json.dumps(model).encode()
+
+
+def opened(model=MODEL, catalogue=CATALOGUE):
+    return open_model("linear-json", data(model), catalogue, "yes")
+
+
+def by_hand(row) -> Fraction:
+    """The sum in exact fractions, from the file as it is written."""
+    total = Fraction(MODEL["intercept"])
+    for name, entry in MODEL["features"].items():
+        value = entry["stand_in"] if row[name] is None else row[name]
+        if "coefficients" in entry:
+            total += Fraction(entry["coefficients"][value])
+        else:
+            z = (Fraction(value) - Fraction(entry.get("centre", 0))) / Fraction(
+                entry.get("scale", 1)
+            )
+            total += Fraction(entry["coefficient"]) * z
+    return total
+
+
+def test_the_margin_is_the_sum_in_the_file():
+    rows = households()
+    margins = opened().answer(rows).margins
+    assert margins == pytest.approx([float(by_hand(row)) for row in rows], abs=1e-15, rel=1e-15)
+
+
+def test_values_equal_brute_force():
+    check_against_brute_force(opened())
+
+
+def test_the_form_is_another_computation_and_agrees():
+    answer = opened().answer(households())
+    assert abs(opened().form.sums(answer.columns) - answer.margins).max() < 1e-13
+    assert opened().space is Space.LOG_ODDS
+    assert opened().stand_ins == {"heating": "gas", "rooms": 3.0}
+
+
+def test_a_weight_that_is_wrong_in_one_of_the_two_is_withheld():
+    model = opened()
+    model._form.weight[0] += 0.01
+    answer = explained(model, CATALOGUE, LINE, households(), "0" * 64)
+    case = Case("A", None, {n: Value(v) for n, v in filled(households())[0].items()})
+    with pytest.raises(ExplainerError, match="add up"):
+        answer.attribute(case)
+
+
+def test_features_in_another_order_get_the_same_values():
+    rows = households()
+    case = Case("A", None, {n: Value(v) for n, v in filled(rows)[0].items()})
+    found = [
+        {
+            c.feature: c.phi
+            for c in explained(opened(catalogue=c), c, LINE, rows, "0" * 64)
+            .attribute(case)
+            .contributions
+        }
+        for c in (CATALOGUE, permuted())
+    ]
+    assert found[0] == found[1]
+
+
+def test_alone_and_among_many_the_margin_is_the_same_bits():
+    rows = households()
+    many = opened().answer(rows).margins
+    assert [opened().answer([row]).margins[0] for row in rows] == many.tolist()
+
+
+def test_in_a_process_of_its_own_it_answers_the_same():
+    apart = open_apart("linear-json", data(), CATALOGUE, "yes")
+    rows = households()
+    assert np.array_equal(apart.answer(rows).margins, opened().answer(rows).margins)
+    assert apart.stand_ins == opened().stand_ins
+    apart.close()
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, 1e-300, 1e17, math.nextafter(1500.25, 0), -0.0])
+def test_awkward_numbers_add_up(value):
+    row = households()[0] | {"income": value}
+    assert opened().answer([row]).margins[0] == pytest.approx(float(by_hand(row)), rel=1e-15)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, 1e308, "12 secret"])
+def test_what_gives_no_finite_sum_is_withheld_without_quoting_it(value):
+    model = opened(changed("features", "income", "scale", to=1e-3))
+    with pytest.raises(ModelFailed) as caught:
+        model.answer([households()[0] | {"income": value}])
+    assert "secret" not in str(caught.value)
+
+
+def test_without_a_stand_in_a_missing_value_is_withheld_and_the_feature_named():
+    model = opened(changed("features", "rooms", "stand_in", to=...))
+    assert "rooms" not in model.stand_ins
+    with pytest.raises(ModelFailed, match=r"rooms.*stand-in"):
+        model.answer(households())
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+WRONG = {
+    "another form": (changed("schema", to="warum.linear-model/2"), "schema"),
+    "no form": (changed("schema", to=...), "schema"),
+    "another link": (changed("link", to="probit"), "link is not log-odds"),
+    "no intercept": (changed("intercept", to=...), "intercept is missing"),
+    "intercept as text": (changed("intercept", to="1"), "intercept is not a number"),
+    "intercept true": (changed("intercept", to=True), "intercept is not a number"),
+    "intercept null": (changed("intercept", to=None), "intercept is null"),
+    "one class": (changed("classes", to=["yes"]), "classes"),
+    "three classes": (changed("classes", to=["no", "maybe", "yes"]), "classes"),
+    "classes turned": (changed("classes", to=["yes", "no"]), "classes"),
+    "a class twice": (changed("classes", to=["yes", "yes"]), "twice"),
+    "classes by number": (changed("classes", to=[0, 1]), "classes"),
+    "a feature too few": (changed("features", "rooms", to=...), "features.rooms is missing"),
+    "a feature too many": (
+        changed("features", "age", to={"coefficient": 1.0}),
+        "features.age is no feature",
+    ),
+    "a choice too few": (
+        changed("features", "heating", "coefficients", "wood", to=...),
+        "features.heating.coefficients.wood is missing",
+    ),
+    "a choice too many": (
+        changed("features", "heating", "coefficients", "coal", to=1.0),
+        "features.heating.coefficients.coal is not known",
+    ),
+    "a number as a choice": (
+        changed("features", "income", to={"coefficients": {"a": 1.0}}),
+        "features.income.coefficient is missing",
+    ),
+    "a choice as a number": (
+        changed("features", "tenancy", to={"coefficient": 1.0}),
+        "features.tenancy.coefficients is missing",
+    ),
+    "scale nought": (changed("features", "income", "scale", to=0), "income.scale"),
+    "scale below nought": (changed("features", "income", "scale", to=-1), "income.scale"),
+    "a coefficient too large": (
+        changed("features", "income", "coefficient", to=10**301),
+        "income.coefficient is not between",
+    ),
+    "a stand-in of another kind": (
+        changed("features", "rooms", "stand_in", to="three"),
+        "rooms.stand_in is not a number",
+    ),
+    "a stand-in that is no choice": (
+        changed("features", "heating", "stand_in", to="coal"),
+        "heating.stand_in is not gas or",
+    ),
+    "a key nobody knows": (changed("features", "rooms", "power", to=2), "rooms.power is not known"),
+    "a key nobody knows outside": (changed("version", to=1), "version is not known"),
+    "a list": ([MODEL], "not an object"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_does_not_fit_is_refused_by_name(wrong):
+    model, says = WRONG[wrong]
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(model)
+    assert says in caught.value.what
+    assert caught.value.mend
+
+
+IN_TEXT = {
+    "a key twice": ('"intercept": -0.75', '"intercept": -0.75, "intercept": 1', "twice"),
+    "NaN": ("-0.75", "NaN", "NaN is not a number"),
+    "Infinity": ("-0.75", "-Infinity", "-Infinity is not a number"),
+    "too large": ("-0.75", "1e999", "too large"),
+    "too many digits": ("-0.75", "9" * 5000, "no JSON"),
+    "no JSON": ("-0.75", "", "no JSON"),
+    "nested without end": ("-0.75", "[" * 100_000, "no JSON"),
+    "a BOM": ('{"schema"', '\ufeff{"schema"', "no JSON"),
+}
+
+
+@pytest.mark.parametrize("wrong", IN_TEXT)
+def test_what_is_no_plain_json_is_refused(wrong):
+    old, new, says = IN_TEXT[wrong]
+    text = json.dumps(MODEL).replace(old, new, 1)
+    with pytest.raises(ArtefactRefused) as caught:
+        open_model("linear-json", text.encode(), CATALOGUE, "yes")
+    assert says in caught.value.what
+
+
+def test_all_faults_are_named_at_once():
+    model = changed("link", to="probit")
+    model["features"]["rooms"]["stand_in"] = "x"
+    del model["features"]["income"]
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(model)
+    assert all(name in caught.value.what for name in ("link", "rooms.stand_in", "income"))
+
+
+def test_text_of_the_file_is_quoted_short_and_plain():
+    model = changed("features", "\x1b[31m" + "x" * 10_000, to={})
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(model)
+    assert caught.value.what.isprintable()
+    assert len(caught.value.what) < 300
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_renamed_pickle_is_refused(protocol):
+    with pytest.raises(ArtefactRefused):
+        open_model("linear-json", pickle.dumps(MODEL, protocol), CATALOGUE, "yes")
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_damaged_file_is_refused_or_read_as_what_it_says(count):
+    rows = filled(households())
+    for damaged in damages(json.dumps(MODEL, indent=1).encode(), count):
+        try:
+            model = open_model("linear-json", damaged, CATALOGUE, "yes")
+        except ArtefactRefused:
+            continue
+        # a digit that became another: the digest is what protects from this
+        answer = model.answer(rows)
+        assert abs(model.form.sums(answer.columns) - answer.margins).max() < 1e-9 * (
+            1 + abs(answer.margins).max()
+        )
+
+
+# -- the documented form ------------------------------------------------------------------------
+
+
+def test_the_schema_is_one_and_takes_the_model():
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(MODEL)
+
+
+TOLD_BY_THE_CATALOGUE = {
+    "classes turned",
+    "a feature too few",
+    "a feature too many",
+    "a choice too few",
+    "a choice too many",
+    "a number as a choice",
+    "a choice as a number",
+    "a stand-in of another kind",
+    "a stand-in that is no choice",
+}
+"""Only who knows the features can tell; the schema does not."""
+
+
+@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - TOLD_BY_THE_CATALOGUE))
+def test_the_schema_refuses_what_the_reader_refuses(wrong):
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(WRONG[wrong][0])
+
+
+def test_a_feature_of_the_catalogue_that_the_model_lacks_is_named():
+    from factories import feature
+
+    more = FeatureCatalogue([*CATALOGUE, feature("age")])
+    with pytest.raises(ArtefactRefused, match=r"features\.age is missing"):
+        opened(catalogue=more)
