@@ -22,11 +22,11 @@
 
 namespace {
 
-constexpr int LANES = 16;   // cases looked at together
-constexpr int WORDS = 8;    // 64 comparison rows each: a block of rows in the walk
+constexpr int LANES = 16;        // cases looked at together
+constexpr int WORDS = 8;         // 64 comparison rows each: a block of rows in the walk
 constexpr int BLOCK = 64 * WORDS;
 constexpr uint32_t MERGED = 11;  // bits of the largest table that leaves share
-constexpr int ROW = 4;      // rows of tables are filled up to a multiple of this
+constexpr int ROW = 4;           // rows of tables are filled up to a multiple of this
 
 // One test of a tree: left where low <= code <= low + span, or where the table says so.
 struct Test {
@@ -134,30 +134,29 @@ struct Engine {
 #if !defined(WARUM_ONE_VARIANT) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define WARUM_X86
 #define WARUM_VARIANT vectors_512
+#define WARUM_256 "avx2,bmi,bmi2,lzcnt,popcnt"
+#define WARUM_512 WARUM_256 ",avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq"
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,prefer-vector-width=512")
-#endif
+#pragma clang attribute push(__attribute__((target(WARUM_512))), apply_to = function)
 #include "kernel.cpp"
-#if defined(__clang__)
 #pragma clang attribute pop
 #else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,prefer-vector-width=512")
+#include "kernel.cpp"
 #pragma GCC pop_options
 #endif
 #undef WARUM_VARIANT
 #define WARUM_VARIANT vectors_256
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(WARUM_256))), apply_to = function)
+#include "kernel.cpp"
+#pragma clang attribute pop
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
-#endif
 #include "kernel.cpp"
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
 #pragma GCC pop_options
 #endif
 #undef WARUM_VARIANT
@@ -231,9 +230,9 @@ struct Plan {
   int32_t deepest_slots = 0, depth = 0;
 
   Plan(const Given& given, uint32_t bits, double larger)
-      : g(given), most_bits(bits), most_merged(std::min(bits, MERGED)), spare(larger), slots(given.n_nodes), slot(given.n_nodes, -1),
-        whole(given.n_nodes), marks(given.n_nodes), width(given.n_nodes),
-        on_path(given.n_players, -1) {
+      : g(given), most_bits(bits), most_merged(std::min(bits, MERGED)), spare(larger),
+        slots(given.n_nodes), slot(given.n_nodes, -1), whole(given.n_nodes), marks(given.n_nodes),
+        width(given.n_nodes), on_path(given.n_players, -1) {
     order.reserve(g.n_nodes);
     for (int64_t t = 0; t < g.n_trees; ++t) visit(g.roots[t], 0, 0);
     std::vector<int32_t> fresh;
@@ -871,9 +870,10 @@ inline void count(const Tables& tables, const Tile& tile, const uint8_t* lut, co
 }
 
 // One leaf's contributions by the pattern of a case, added to the table of its group.
-inline void share_out(const Ending& end, const Group& group, const Edge* edges, const int32_t* columns,
-               const double* group_counts, double value, const double* of_a, const double* of_b,
-               int32_t width, double* counts, double* leaf, uint32_t* projected, double* table) {
+inline void share_out(const Ending& end, const Group& group, const Edge* edges,
+                      const int32_t* columns, const double* group_counts, double value,
+                      const double* of_a, const double* of_b, int32_t width, double* counts,
+                      double* leaf, uint32_t* projected, double* table) {
   const uint32_t slots = end.slots, patterns = 1u << slots, stride = (slots + ROW - 1) / ROW * ROW;
   const uint32_t own = (1u << end.path) - 1;
   double* of_failed = counts + patterns;
