@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from walking import WALKS, Stop, be, open_first_case
+from walking import WALKS, Stop, be, choose, open_first_case, other, submit, suggested
 from windows import OpenPage
 
 pytestmark = pytest.mark.browser
@@ -198,3 +199,85 @@ def test_wider_spaced_text_still_fits(open_page: OpenPage) -> None:
             page.goto(path)
         page.add_style_tag(content=spacing)
         assert not page.evaluate(OVERFLOW), path
+
+
+def test_in_forced_colours_only_the_current_entry_is_marked_and_boxes_stay(
+    open_page: OpenPage,
+) -> None:
+    """Forced colours draw transparent borders, and no backgrounds."""
+    page = open_page(forced_colors="active")
+    be(page, "caseworker")
+    ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    for bar in (".w-nav__link", ".w-languages__link", ".w-tabs__link"):
+        for current, drawn in ((":not([aria-current])", False), ("[aria-current]", True)):
+            for link in page.locator(bar + current).all():
+                colour = link.evaluate("e => getComputedStyle(e).borderBlockEndColor")
+                assert (colour != ground) is drawn, bar + current
+    open_first_case(page)
+    box = "e => (s => [s.borderTopWidth, s.borderTopStyle])(getComputedStyle(e))"
+    assert page.locator(".w-pane--data").evaluate(box) == ["1px", "solid"]
+
+
+def test_labels_of_a_search_stand_at_one_height(open_page: OpenPage) -> None:
+    page = open_page()
+    be(page, "supervisor")
+    for part in (".kern-label", ":is(.kern-form-input__input, .kern-form-input__select)"):
+        tops = [
+            round(one.bounding_box()["y"])
+            for one in page.locator(f".w-filter .w-field {part}").all()
+        ]
+        assert len(set(tops[:3])) == 1, (part, tops)
+
+
+def test_on_a_narrow_screen_a_box_in_a_box_leaves_room_for_words(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 320, "height": 900})
+    be(page, "supervisor")
+    page.locator(".w-list__link").first.click()
+    page.locator("input[name=purpose]").first.check()
+    submit(page)
+    assert page.locator(".w-reason__text").first.bounding_box()["width"] > 270
+
+
+PRINTED_NOWHERE = (".w-jump", ".w-saved", ".w-german")
+
+
+def test_on_paper_there_is_nothing_to_press(open_page: OpenPage) -> None:
+    page = open_page()
+    be(page, "caseworker")
+    open_first_case(page)
+    assert page.locator(".w-jump").is_visible()
+    page.emulate_media(media="print")
+    assert not page.locator(".w-jump").is_visible()
+    # the heads of columns come once, not at the top of every page
+    head = page.locator("table thead").first
+    assert head.evaluate("e => getComputedStyle(e).display") == "table-row-group"
+    page.emulate_media(media="screen")
+    choose(page, other(suggested(page)), "deviate", "E6")
+    be(page, "applicant", "en")
+    page.emulate_media(media="print")
+    for part in PRINTED_NOWHERE:
+        for one in page.locator(part).all():
+            assert not one.is_visible(), part
+
+
+def test_on_paper_the_program_is_not_cut_off_before_its_suggestion(open_page: OpenPage) -> None:
+    page = open_page()
+    be(page, "applicant")
+    page.emulate_media(media="print")
+    before = page.locator(".w-told > :has(~ .w-suggestion)")
+    assert before.count() >= 2
+    for one in before.all():
+        style = "e => [getComputedStyle(e).breakAfter, getComputedStyle(e).breakInside]"
+        assert one.evaluate(style) == ["avoid", "avoid"]
+
+
+def test_no_long_word_is_cut_without_a_hyphen(open_page: OpenPage) -> None:
+    """A word that does not fit is parted where it may be, or it is not parted."""
+    page = open_page(viewport={"width": 320, "height": 900})
+    be(page, "caseworker")
+    open_first_case(page)
+    label = page.locator("input[name=codes][value=L2] + label")
+    assert "Widerspruchs\u00adentscheidung" in label.text_content()
+    for code in ("D4", "D6", "E1", "L7", "L8", "P3"):
+        words = page.locator(f"input[name=codes][value={code}] + label").text_content()
+        assert re.search("§\u00a0[0-9a-z]+\u00a0", words), f"{words}: parted within its number"
