@@ -13,6 +13,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +24,23 @@ from windows import OpenPage, open_chromium
 WHOLE = {"viewport": {"width": 1280, "height": 900}, "locale": "de-DE"}
 
 
+@dataclass(frozen=True)
+class Demonstration:
+    """One that is running; one of its cases is decided."""
+
+    address: str
+    data: Path
+
+
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the demonstration is; one of its cases is decided."""
+def address(demonstration: Demonstration) -> str:
+    """Where the demonstration is."""
+    return demonstration.address
+
+
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    """A demonstration with a folder and a port of its own."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,7 +62,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/readyz", process)
-        yield f"http://127.0.0.1:{port}"
+        yield Demonstration(f"http://127.0.0.1:{port}", folder)
     finally:
         process.terminate()
         process.wait(timeout=20)
