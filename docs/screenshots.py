@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -109,6 +110,20 @@ def walk(page: Page, address: str) -> Iterator[str]:
     yield "accessibility"
 
 
+def extent(page: Page, name: str) -> dict[str, Any]:
+    """How much of a page is in its picture: all of it; of those in the README what is first seen,
+    and of a case as much as shows reasons, data and where a person decides."""
+    if not name:
+        return {"full_page": True}
+    if name != "case":
+        return {}
+    box = page.locator(".w-form__pair").bounding_box()
+    if box is None:
+        raise SystemExit("the case has no form to decide by")
+    height = box["y"] + box["height"] + 32
+    return {"full_page": True, "clip": {"x": 0, "y": 0, "width": 1280, "height": height}}
+
+
 def take(browser: Browser, address: str, folder: Path, only: set[str] | None) -> None:
     """The pictures, in every guise where all are wanted."""
     guises: dict[str, dict[str, object]] = {"wide": {"viewport": {"width": 1280, "height": 900}}}
@@ -125,7 +140,7 @@ def take(browser: Browser, address: str, folder: Path, only: set[str] | None) ->
             if only is not None and name not in only:
                 continue
             file = f"{name}.png" if only is not None else f"{name}-{guise}.png"
-            page.screenshot(path=folder / file, full_page=only is None)
+            page.screenshot(path=folder / file, **extent(page, name if only else ""))
             if only is None and guise == "wide":
                 page.pdf(path=folder / f"{name}.pdf", format="A4")
         context.close()
