@@ -10,5 +10,6 @@ FORMATS = {
     "skops": "explainer.families.from_skops",
     "xgboost-json": "explainer.families.from_xgboost",
     "xgboost-ubj": "explainer.families.from_xgboost_ubj",
+    "lightgbm-txt": "explainer.families.from_lightgbm",
     "linear-json": "explainer.families.from_linear_json",
 }

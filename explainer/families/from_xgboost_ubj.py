@@ -1,0 +1,15 @@
+"""XGBoost's files in Universal Binary JSON: the same structure as in JSON, in another notation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from explainer.families import ubjson
+from explainer.families.boosters import Booster
+from explainer.families.from_xgboost import open_read
+from explainer.families.model import Input
+
+
+def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Booster:
+    """See `from_xgboost.open_model`."""
+    return open_read(data, inputs, ubjson.read)
