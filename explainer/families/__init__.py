@@ -12,4 +12,5 @@ FORMATS = {
     "xgboost-ubj": "explainer.families.from_xgboost_ubj",
     "lightgbm-txt": "explainer.families.from_lightgbm",
     "linear-json": "explainer.families.from_linear_json",
+    "onnx": "explainer.families.from_onnx",
 }

@@ -194,10 +194,11 @@ class ModelApart:
             self._pause = self._first_pause
         if "error" in reply.head:
             said = _plain(reply.head.get("what"))
+            if reply.head["error"] == ModelFailed.code:
+                where, mend = reply.head.get("where"), reply.head.get("mend")
+                raise ModelFailed(said, _plain(where), _plain(mend))
             raise ModelFailed(
-                said if reply.head["error"] == ModelFailed.code else f"Its process raised {said}.",
-                "model",
-                "Run `warum package check` on the package.",
+                f"Its process raised {said}.", "model", "Run `warum package check` on the package."
             )
         return reply
 

@@ -17,7 +17,7 @@ from explainer.core.attribution import (
     DecisionLine,
 )
 from explainer.core.case import Case, FeatureCatalogue
-from explainer.errors import BackgroundInvalid
+from explainer.errors import BackgroundInvalid, ModelFailed
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.engine.function import Function
@@ -152,13 +152,22 @@ def explained(
 ) -> Explained:
     """Set the model beside its comparison group.
 
-    Raises BackgroundInvalid where the group cannot serve: fewer than 30 rows, or all alike.
+    Raises BackgroundInvalid where the group cannot serve: fewer than 30 rows, all alike, or some
+    that the model gives no answer for.
     """
     if len(rows) < 30:
         raise BackgroundInvalid(
             f"The comparison group has {len(rows)} rows.", "background.csv", "Give at least 30."
         )
-    answer = model.answer(rows)
+    try:
+        answer = model.answer(rows)
+    except ModelFailed as fault:
+        # no case is withheld here: without its group the whole package cannot be admitted
+        raise BackgroundInvalid(
+            f"The model does not answer for the comparison group. {fault.what}",
+            fault.where,
+            fault.mend,
+        ) from None
     margins = answer.margins
     low, high = np.quantile(margins, [0.1, 0.9])
     if not high > low:

@@ -146,7 +146,7 @@ def test_a_format_that_is_a_program_is_refused_by_name(declared, small, small_mo
     assert "skops" in fault.mend
 
 
-@pytest.mark.parametrize("declared", ["", "Skops", "skops ", "onnx", "os", "explainer.cli"])
+@pytest.mark.parametrize("declared", ["", "Skops", "skops ", "ONNX", "os", "explainer.cli"])
 def test_a_format_is_never_guessed(declared, small, small_model):
     assert "not known" in refused(small_model.data, small.catalogue, declared).what
 

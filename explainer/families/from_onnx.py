@@ -1,0 +1,364 @@
+"""ONNX: one file, run by onnxruntime, known by its answers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explainer.core.attribution import Space
+from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.families.engine import function
+from explainer.families.engine.forest import Floats
+from explainer.families.engine.function import Function
+from explainer.families.json_form import Members, read_json, refuse_all
+from explainer.families.model import Answer, Input, RawRow
+from explainer.families.onnx_file import (
+    DOUBLE,
+    FLOAT,
+    INT32,
+    INT64,
+    STRING,
+    OnnxFile,
+    Port,
+    different,
+    read_onnx,
+    refused,
+)
+from explainer.families.raw_columns import RawColumns, stand_ins_in
+
+try:
+    import onnxruntime
+except ImportError:  # an extra; opening a model says so
+    onnxruntime = None
+
+DECLARED = "warum"
+"""Entry of the file's metadata_props, JSON, for what a graph cannot say of itself."""
+
+NUMBERS = {FLOAT: np.float32, DOUBLE: np.float64, INT64: np.int64, INT32: np.int32}
+"""Types of an input that takes numbers."""
+
+SUM = 1e-5
+"""How far the two probabilities of a row may be from 1 together, in single precision."""
+
+MEND = 'See "ONNX" in docs/formats.md; what the graph cannot say stands in its metadata_props.'
+
+
+def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> OnnxModel:
+    """Look through the file, match its inputs to the features by name, then load these bytes.
+
+    Raises ArtefactRefused.
+    """
+    if onnxruntime is None:
+        raise refused("onnxruntime is not installed here.", "Install it: pip install warum[onnx]")
+    file = read_onnx(data)
+    faults: list[str] = []
+    declared = _declared(file, inputs, faults)
+    feeds = _feeds(file, inputs, declared.columns, faults)
+    refuse_all(faults, MEND)
+    output = _output(file, declared, positive_class)
+    session = _session(data)
+    if {each.name for each in session.get_inputs()} != {feed.port.name for feed in feeds}:
+        raise refused("onnxruntime reads other inputs than stand in the file.", "Save it again.")
+    return OnnxModel(session, RawColumns(inputs, declared.stand_ins), feeds, output)
+
+
+def _session(data: bytes) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    # left to itself it looks at the bytes and may take them for its own format, unchecked by us
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(
+            data, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as fault:
+        raise refused(
+            f"onnxruntime does not load the model ({type(fault).__name__}).",
+            "Run it with onnxruntime where it was made, and save it again.",
+        ) from None
+
+
+# -- what the file declares ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """The entry `warum` of metadata_props; all of it may be left out."""
+
+    classes: tuple[str, ...]
+    gives: Space | None
+    columns: Mapping[str, tuple[str, ...]]
+    stand_ins: Mapping[str, float | str]
+
+
+def _declared(file: OnnxFile, inputs: Sequence[Input], faults: list[str]) -> _Declared:
+    if DECLARED not in file.metadata:
+        return _Declared((), None, {}, {})
+    where = f"metadata_props.{DECLARED}"
+    whole = Members(read_json(file.metadata[DECLARED], f"model, {where}"), where, faults)
+    classes = whole.texts("classes", ())
+    gives = whole.text("gives", among=tuple(Space)) if whole.has("gives") else ""
+    columns: dict[str, tuple[str, ...]] = {}
+    if whole.has("columns"):
+        given = whole.members("columns")
+        columns = {
+            port.name: given.texts(port.name) for port in file.inputs if given.has(port.name)
+        }
+        given.finish()
+    stand_ins = stand_ins_in(whole.members("stand_ins"), inputs) if whole.has("stand_ins") else {}
+    whole.finish()
+    return _Declared(classes, Space(gives) if gives else None, columns, stand_ins)
+
+
+# -- inputs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """One input of the graph and the features, by position, that its columns are."""
+
+    port: Port
+    features: tuple[int, ...]
+
+
+def _feeds(
+    file: OnnxFile,
+    inputs: Sequence[Input],
+    columns: Mapping[str, tuple[str, ...]],
+    faults: list[str],
+) -> tuple[_Feed, ...]:
+    """Every feature goes to one column of one input; by its name, never by its place."""
+    place = {each.name: at for at, each in enumerate(inputs)}
+    feeds: list[_Feed] = []
+    taken: list[str] = []
+    for port in file.inputs:
+        width = _width(port)
+        if width is None:
+            faults.append(f"Input {port.name} takes no rows of open number, as [N, columns].")
+            continue
+        names = columns.get(port.name, (port.name,))
+        if width != len(names):
+            faults.append(
+                f"Input {port.name} has {width} columns; declared are {len(names)}."
+                if port.name in columns
+                else f"Input {port.name} has {width} columns and says of none which feature it is."
+            )
+            continue
+        unknown = [name for name in names if name not in place]
+        if unknown:
+            faults.append(f"The catalogue lacks {', '.join(unknown)} (input {port.name}).")
+            continue
+        wrong = [name for name in names if not _takes(port, inputs[place[name]])]
+        if wrong:
+            faults.append(
+                f"Input {port.name} is of a type that does not fit {', '.join(wrong)}: numbers "
+                "go into tensors of float, double, int32 or int64, choices into string."
+            )
+            continue
+        taken += names
+        feeds.append(_Feed(port, tuple(place[name] for name in names)))
+    twice = sorted({name for name in taken if taken.count(name) > 1})
+    if twice:
+        faults.append(f"More than one column is declared to be {', '.join(twice)}.")
+    if not faults and len(taken) < len(inputs):
+        lacking = [each.name for each in inputs if each.name not in taken]
+        faults.append(f"The model does not know {', '.join(lacking)}.")
+    return tuple(feeds)
+
+
+def _width(port: Port) -> int | None:
+    """How many columns an input has; None unless it takes any number of rows."""
+    if port.shape is None or len(port.shape) not in (1, 2) or port.shape[0] is not None:
+        return None
+    return 1 if len(port.shape) == 1 else port.shape[1]
+
+
+def _takes(port: Port, each: Input) -> bool:
+    return port.element == STRING if each.choices is not None else port.element in NUMBERS
+
+
+# -- the output ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Which output is the score, in what it is measured, and the two classes."""
+
+    name: str
+    by_class: bool
+    space: Space
+    classes: tuple[str, str]
+
+
+def _output(file: OnnxFile, declared: _Declared, positive_class: str) -> _Output:
+    scores = [p for p in file.outputs if p.by_class or p.element in (FLOAT, DOUBLE)]
+    if len(scores) != 1:
+        raise refused(
+            f"{len(scores)} outputs of the graph could be its score.",
+            "Leave one output of numbers (and one of labels, if you like). Explained are models "
+            "for two classes; amounts and more classes are not explained in this format.",
+        )
+    (port,) = scores
+    first, second = _classes(file, declared, positive_class)
+    if port.by_class or (port.shape is not None and len(port.shape) == 2 and port.shape[1] == 2):
+        space = declared.gives or Space.PROBABILITY
+    elif declared.gives is None:
+        raise refused(
+            f"Output {port.name} gives one number a row, which may be a probability, a score or "
+            "an amount.",
+            f'Say which in metadata_props.{DECLARED}: "gives": "probability" or "log-odds". '
+            "Amounts are not explained in this format.",
+        )
+    else:
+        space = declared.gives
+    return _Output(port.name, port.by_class, space, (first, second))
+
+
+def _classes(file: OnnxFile, declared: _Declared, positive_class: str) -> tuple[str, str]:
+    """The classes in the order of the columns: ZipMap's, or the only ones the graph names."""
+    of_map = different([each for each in file.labels if each.operator == "ZipMap"])
+    named = of_map or different(file.labels)
+    if not declared.classes and len(named) != 1:
+        raise refused(
+            "The graph does not name its classes."
+            if not named
+            else "The graph names its classes in more than one way.",
+            f'Name them in metadata_props.{DECLARED}, in the order of the columns: "classes".',
+        )
+    found = declared.classes or named[0]
+    if declared.classes and of_map and declared.classes != of_map[0]:
+        raise refused(
+            f"Declared are the classes {list(found)}, the graph names {list(of_map[0])}.",
+            f"Correct metadata_props.{DECLARED}.",
+        )
+    if len(found) != 2 or found[1] != positive_class:
+        raise ArtefactRefused(
+            f"The model's classes are {list(found)}; its margin is for the second.",
+            "model.positive_class",
+            "Declare the second class as positive_class; of two classes exactly.",
+        )
+    return found[0], found[1]
+
+
+# -- the model ----------------------------------------------------------------------------------
+
+
+class OnnxModel:
+    """A graph that answers through onnxruntime, on the features as columns."""
+
+    def __init__(
+        self, session: Any, columns: RawColumns, feeds: Sequence[_Feed], output: _Output
+    ) -> None:
+        self._session = session
+        self._columns = columns
+        self._feeds = tuple(feeds)
+        self._output = output
+        self._form = columns.form
+
+    @property
+    def form(self) -> Function:
+        return self._form
+
+    @property
+    def space(self) -> Space:
+        return self._output.space
+
+    @property
+    def stand_ins(self) -> Mapping[str, float | str]:
+        return self._columns.stand_ins
+
+    def answer(self, rows: Sequence[RawRow]) -> Answer:
+        """The graph's own scores, and the features as columns."""
+        columns = self._columns.of(rows)
+        return Answer(self._margins(columns), columns)
+
+    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+        """See `Model.row_values`."""
+        return function.row_values(self._margins, self._form, case, comparison)
+
+    def _margins(self, columns: Floats) -> Floats:
+        with _quietly_failing():
+            feed = {each.port.name: self._fed(each, columns) for each in self._feeds}
+            (answer,) = self._session.run([self._output.name], feed)
+            margins = self._read(answer, len(columns))
+        if not np.isfinite(margins).all():
+            raise _failed("The model gave a number that is not finite.")
+        return margins
+
+    def _fed(self, feed: _Feed, columns: Floats) -> Any:
+        given: list[Any]
+        if feed.port.element == STRING:
+            given = [self._columns.texts(columns, at) for at in feed.features]
+        elif feed.port.element in (INT32, INT64):
+            given = [self._columns.whole_numbers(columns, at) for at in feed.features]
+        else:
+            given = [self._columns.numbers(columns, at) for at in feed.features]
+        if feed.port.shape is not None and len(feed.port.shape) == 1:
+            whole: Any = given[0]
+        else:
+            whole = np.stack(given, axis=1)
+        if feed.port.element == STRING:
+            return whole
+        with np.errstate(over="ignore"):
+            narrow = whole.astype(NUMBERS[feed.port.element])
+        if np.isinf(narrow).any() or (
+            feed.port.element == INT32 and not np.array_equal(narrow, whole)
+        ):
+            raise _failed("A value is larger than the model's inputs can hold.", feed.port.name)
+        return narrow
+
+    def _read(self, answer: Any, n_rows: int) -> Floats:
+        """Margins of the second class; ndarray of shape (n_rows,)."""
+        if self._output.by_class:
+            of_two = np.array(
+                [self._of_table(table) for table in answer], dtype=np.float64
+            ).reshape(-1, 2)
+        else:
+            of_two = np.asarray(answer, dtype=np.float64)
+        if of_two.shape in ((n_rows,), (n_rows, 1)):
+            margins = of_two.reshape(-1)
+        elif of_two.shape == (n_rows, 2):
+            margins = of_two[:, 1]
+            whole = 1.0 if self.space is Space.PROBABILITY else 0.0
+            size = np.maximum(1.0, np.abs(of_two).max(axis=1, initial=0.0))
+            if (np.abs(of_two.sum(axis=1) - whole) > SUM * size).any():
+                raise _failed(
+                    f"The two scores of a row are no {self.space} of two classes.",
+                    mend="If the graph gives raw scores, convert it without; or declare them: "
+                    'docs/formats.md, "ONNX".',
+                )
+        else:
+            raise _failed("The model gave another number of scores than it was asked for.")
+        if self.space is Space.PROBABILITY and (margins.min() < -SUM or margins.max() > 1 + SUM):
+            raise _failed("The model gave a number that is no probability.")
+        return np.ascontiguousarray(margins)
+
+    def _of_table(self, table: Any) -> list[float]:
+        named = {str(label): float(value) for label, value in table.items()}
+        if named.keys() != set(self._output.classes):
+            raise _failed("The model gave scores for other classes than it names.")
+        return [named[label] for label in self._output.classes]
+
+
+@contextmanager
+def _quietly_failing() -> Iterator[None]:
+    """Whatever the library raises may quote values of the case; its name is enough."""
+    try:
+        yield
+    except ModelFailed:
+        raise
+    except Exception as fault:
+        raise _failed(f"The model raised {type(fault).__name__}.") from None
+
+
+def _failed(
+    what: str, where: str = "model", mend: str = "Run `warum package check` on the package."
+) -> ModelFailed:
+    return ModelFailed(what, where, mend)

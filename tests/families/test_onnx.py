@@ -1,0 +1,557 @@
+"""Format onnx: a file looked through first, matched by name, and known by its answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle  # noqa: TID251 - the attack these tests are about
+import warnings
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from households import (
+    CATALOGUE,
+    CHOICES,
+    COUNTS,
+    LINE,
+    NUMBERS,
+    check_against_brute_force,
+    damages,
+    filled,
+    households,
+    permuted,
+)
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from explainer.core.attribution import Space
+from explainer.core.case import Case, FeatureCatalogue, Value
+from explainer.errors import ArtefactRefused, BackgroundInvalid, ExplainerError, ModelFailed
+from explainer.families.apart import open_apart
+from explainer.families.artefacts import open_model
+from explainer.families.attribute import explained
+
+with warnings.catch_warnings():
+    # deprecated names of its own dependencies
+    warnings.simplefilter("ignore")
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+ESTIMATORS = {
+    "gradient boosting": GradientBoostingClassifier(n_estimators=8, random_state=1),
+    "forest": RandomForestClassifier(n_estimators=8, max_depth=4, random_state=1),
+    "neural network": MLPClassifier((6,), max_iter=40, random_state=1),
+    "logistic regression": LogisticRegression(),
+}
+
+
+def table(rows) -> pd.DataFrame:
+    found = pd.DataFrame(rows, columns=list(CATALOGUE.names))
+    for name in NUMBERS:
+        found[name] = found[name].astype(float)
+    for name in CHOICES:
+        found[name] = pd.Series([row[name] for row in rows], dtype=object)
+    return found
+
+
+def labels(rows) -> np.ndarray:
+    worth = [
+        row["income"] / 1000 - row["rooms"] * (row["tenancy"] == "rent") + (row["heating"] == "oil")
+        for row in rows
+    ]
+    return np.where(np.array(worth) > np.median(worth), "yes", "no")
+
+
+def fitted(estimator, steps=StandardScaler) -> Pipeline:
+    rows = filled(households(300))
+    columns = ColumnTransformer(
+        [
+            ("n", make_pipeline(SimpleImputer(strategy="median"), steps()), list(NUMBERS)),
+            ("c", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(CHOICES)),
+        ]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Pipeline([("columns", columns), ("estimator", estimator)]).fit(
+            table(rows), labels(rows)
+        )
+
+
+DECLARED = {"stand_ins": {"heating": "gas"}}
+
+
+def converted(pipeline, declared=DECLARED, **options) -> onnx.ModelProto:
+    types = [
+        (n, FloatTensorType([None, 1]) if n in NUMBERS else StringTensorType([None, 1]))
+        for n in CATALOGUE.names
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # options of the whole pipeline do not reach its last step
+        of_step = {id(pipeline[-1]): options}
+        model = to_onnx(pipeline, initial_types=types, options=of_step, target_opset=18)
+    return declaring(model, declared)
+
+
+def declaring(model, declared) -> onnx.ModelProto:
+    """A copy with this entry in its metadata, the way an agency would write it."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.metadata_props[:]
+    if declared is not None:
+        entry = copy.metadata_props.add()
+        entry.key, entry.value = "warum", json.dumps(declared)
+    return copy
+
+
+def opened(model, catalogue=CATALOGUE, positive="yes"):
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    return open_model("onnx", data, catalogue, positive)
+
+
+@pytest.fixture(scope="module")
+def pipelines():
+    return {name: fitted(estimator) for name, estimator in ESTIMATORS.items()}
+
+
+@pytest.fixture(scope="module")
+def forest(pipelines) -> onnx.ModelProto:
+    return converted(pipelines["forest"])
+
+
+# -- right --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zipmap", [True, False], ids=["by class", "two columns"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_values_equal_brute_force_and_margins_the_pipelines(name, zipmap, pipelines):
+    declared = {**DECLARED, "classes": ["no", "yes"]}
+    model = opened(converted(pipelines[name], declared, zipmap=zipmap))
+    assert model.space is Space.PROBABILITY
+    check_against_brute_force(model)
+    rows = filled(households())
+    own = pipelines[name].predict_proba(table(rows))[:, 1]
+    # in single precision a value may fall on the other side of a threshold; these do not
+    assert abs(model.answer(rows).margins - own).max() < 1e-5
+
+
+def test_a_case_adds_up(forest):
+    rows = households()
+    answer = explained(opened(forest), CATALOGUE, LINE, rows, "0" * 64)
+    for row in filled(rows)[:10]:
+        case = Case("A", None, {n: Value(v) for n, v in row.items()})
+        found = answer.attribute(case)
+        assert abs(found.difference) <= 1e-12
+        assert found.method == "interventional-all-coalitions/1"
+
+
+def test_raw_scores_are_log_odds_where_the_file_says_so(pipelines):
+    booster = pipelines["gradient boosting"]
+    options = {"zipmap": False, "raw_scores": True}
+    model = opened(converted(booster, DECLARED | {"gives": "log-odds"}, **options))
+    rows = filled(households())
+    assert model.space is Space.LOG_ODDS
+    own = booster.decision_function(table(rows))
+    assert model.answer(rows).margins == pytest.approx(own, abs=1e-5)
+    check_against_brute_force(model)
+
+
+def test_raw_scores_that_are_not_declared_are_taken_for_nothing(pipelines):
+    model = opened(converted(pipelines["gradient boosting"], zipmap=False, raw_scores=True))
+    with pytest.raises(ModelFailed, match="two scores"):
+        model.answer(filled(households()))
+    with pytest.raises(BackgroundInvalid, match="two scores"):
+        explained(model, CATALOGUE, LINE, households(), "0" * 64)
+
+
+def test_a_missing_number_is_nan_to_the_graph_and_a_missing_choice_its_stand_in(pipelines):
+    model = opened(converted(pipelines["forest"]))
+    assert model.stand_ins == {"heating": "gas"}
+    rows = households()
+    own = pipelines["forest"].predict_proba(
+        table([row | {"heating": row["heating"] or "gas"} for row in rows])
+    )[:, 1]
+    assert abs(model.answer(rows).margins - own).max() < 1e-5
+
+
+def test_without_a_stand_in_a_missing_choice_is_withheld_and_named(pipelines):
+    model = opened(converted(pipelines["forest"], None))
+    with pytest.raises(ModelFailed, match=r"heating.*missing"):
+        model.answer(households())
+
+
+def test_a_declared_stand_in_takes_the_place_of_nan(pipelines):
+    model = opened(converted(pipelines["forest"], {"stand_ins": {"heating": "gas", "rooms": 6}}))
+    row = households()[3]
+    assert row["rooms"] is None
+    assert model.answer([row]).margins == model.answer([row | {"rooms": 6.0}]).margins
+
+
+def test_features_in_another_order_get_the_same_values(forest):
+    rows = households()
+    case = Case("A", None, {n: Value(v) for n, v in filled(rows)[0].items()})
+    found = [
+        {
+            c.feature: c.phi
+            for c in explained(opened(forest, c), c, LINE, rows, "0" * 64)
+            .attribute(case)
+            .contributions
+        }
+        for c in (CATALOGUE, permuted())
+    ]
+    assert found[0] == pytest.approx(found[1], abs=1e-12)
+
+
+def test_in_a_process_of_its_own_it_answers_the_same(forest):
+    apart = open_apart("onnx", forest.SerializeToString(), CATALOGUE, "yes")
+    here, rows = opened(forest), households()
+    assert np.array_equal(apart.answer(rows).margins, here.answer(rows).margins)
+    columns = here.answer(rows).columns
+    assert np.array_equal(
+        apart.row_values(columns[0], columns[1:9]), here.row_values(columns[0], columns[1:9])
+    )
+    apart.close()
+
+
+AWKWARD = [0.0, -0.0, 1e-45, 33_333.33, float(np.float32(0.1)), 0.1, 16_777_217.0, 3e38]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_awkward_numbers_add_up_in_single_precision(value, forest):
+    rows = households()
+    answer = explained(opened(forest), CATALOGUE, LINE, rows, "0" * 64)
+    case = Case("A", None, {n: Value(v) for n, v in (filled(rows)[0] | {"income": value}).items()})
+    assert abs(answer.attribute(case).difference) <= 1e-12
+
+
+@pytest.mark.parametrize("value", [1e39, math.inf, math.nan, 10**400, "4711 secret"])
+def test_numbers_the_graph_cannot_hold_are_withheld_without_quoting_them(value, forest):
+    with pytest.raises(ModelFailed) as caught:
+        opened(forest).answer([filled(households())[0] | {"income": value}])
+    assert "4711" not in str(caught.value)
+
+
+def test_a_choice_outside_the_catalogue_is_withheld(forest):
+    with pytest.raises(ModelFailed, match="heating"):
+        opened(forest).answer([filled(households())[0] | {"heating": "coal"}])
+
+
+# -- graphs made by hand ------------------------------------------------------------------------
+
+
+def value(name, element, *shape):
+    return helper.make_tensor_value_info(name, element, list(shape))
+
+
+def graph(
+    inputs=None,
+    output=None,
+    nodes=(),
+    initial=(),
+    domains=(("", 18), ("ai.onnx.ml", 3)),
+    declared=None,
+) -> onnx.ModelProto:
+    """A logistic model over two numbers: columns of one matrix, or inputs of their own."""
+    inputs = inputs or [value("x", TensorProto.FLOAT, "N", 2)]
+    output = output or value("probabilities", TensorProto.FLOAT, "N", 2)
+    nodes = list(nodes) or [
+        helper.make_node(
+            "LinearClassifier",
+            ["x"],
+            ["label", "probabilities"],
+            domain="ai.onnx.ml",
+            coefficients=[-0.3, 0.2, 0.3, -0.2],
+            intercepts=[0.1, -0.1],
+            classlabels_strings=["no", "yes"],
+            post_transform="SOFTMAX",
+        )
+    ]
+    made = helper.make_model(
+        helper.make_graph(nodes, "g", inputs, [output], list(initial)),
+        opset_imports=[helper.make_opsetid(*one) for one in domains],
+        ir_version=8,
+    )
+    return declaring(made, declared)
+
+
+TWO = FeatureCatalogue([CATALOGUE["income"], CATALOGUE["rooms"]])
+BOTH = {"columns": {"x": ["income", "rooms"]}, "stand_ins": {"rooms": 3}}
+
+
+def test_columns_of_one_matrix_are_named_by_the_file():
+    rows = [{"income": float(at % 7), "rooms": float(at % 3)} for at in range(40)]
+    check = opened(graph(declared=BOTH), TWO)
+    other = opened(graph(declared={"columns": {"x": ["rooms", "income"]}}), TWO)
+    turned = [{"income": row["rooms"], "rooms": row["income"]} for row in rows]
+    assert check.answer(rows).margins.tolist() == other.answer(turned).margins.tolist()
+    expected = 1 / (1 + np.exp(-2 * (0.3 * 1.0 - 0.2 * 2.0 - 0.1)))
+    given = check.answer([{"income": 1.0, "rooms": 2.0}]).margins
+    assert given == pytest.approx([expected], abs=1e-6)
+
+
+def test_a_matrix_that_does_not_name_its_columns_is_refused():
+    """The order of the catalogue may be theirs, or may not."""
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(graph(), TWO)
+    assert "says of none which feature it is" in caught.value.what
+    assert "metadata_props" in caught.value.mend
+
+
+def one_number(declared) -> onnx.ModelProto:
+    """A graph with a single score, the sum of whole numbers in one and decimals in another."""
+    return graph(
+        [value("income", TensorProto.DOUBLE, "N"), value("rooms", TensorProto.INT64, "N", 1)],
+        value("score", TensorProto.DOUBLE, "N"),
+        [
+            helper.make_node("Cast", ["rooms"], ["r"], to=TensorProto.DOUBLE),
+            helper.make_node("Squeeze", ["r", "axis"], ["flat"]),
+            helper.make_node("Sub", ["income", "flat"], ["score"]),
+        ],
+        [numpy_helper.from_array(np.array([1]), "axis")],
+        declared=declared,
+    )
+
+
+ONE = {"gives": "log-odds", "classes": ["no", "yes"]}
+
+
+def test_one_score_whole_numbers_and_double_precision():
+    model = opened(one_number(ONE), TWO)
+    assert model.answer([{"income": 0.1, "rooms": 3}]).margins.tolist() == [0.1 - 3]
+    assert model.space is Space.LOG_ODDS
+    for rooms in (2.5, None):
+        with pytest.raises(ModelFailed, match="rooms"):
+            model.answer([{"income": 0.1, "rooms": rooms}])
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        (None, "does not name its classes"),
+        ({"classes": ["no", "yes"]}, "one number a row"),
+        (ONE | {"classes": ["yes", "no"]}, "classes are"),
+        (ONE | {"classes": ["a", "b", "yes"]}, "classes are"),
+        (ONE | {"gives": "amount"}, "gives is not"),
+        (ONE | {"note": "x"}, "note is not known"),
+        (ONE | {"columns": {"y": ["rooms"]}}, "columns.y is not known"),
+        (ONE | {"columns": {"income": ["rooms"]}}, "More than one column"),
+        (ONE | {"stand_ins": {"age": 3}}, "stand_ins.age is not known"),
+        (ONE | {"stand_ins": {"rooms": "gas"}}, "stand_ins.rooms is not a number"),
+    ],
+)
+def test_what_a_file_declares_is_read_strictly(declared, says):
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(one_number(declared), TWO)
+    assert says in caught.value.what
+
+
+def test_a_score_that_is_no_probability_is_withheld():
+    model = opened(one_number(ONE | {"gives": "probability"}), TWO)
+    with pytest.raises(ModelFailed, match="no probability"):
+        model.answer([{"income": 7.0, "rooms": 3}])
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+
+def outside() -> onnx.ModelProto:
+    tensor = TensorProto(name="axis", data_type=TensorProto.INT64, dims=[1])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    model = one_number(ONE)
+    del model.graph.initializer[:]
+    model.graph.initializer.append(tensor)
+    return model
+
+
+def outside_in_a_constant() -> onnx.ModelProto:
+    model = outside()
+    tensor = model.graph.initializer.pop()
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["axis"], value=tensor))
+    return model
+
+
+def outside_in_a_branch() -> onnx.ModelProto:
+    model = outside_in_a_constant()
+    branch = helper.make_graph(
+        [model.graph.node.pop(0)], "b", [], [value("axis", TensorProto.INT64, 1)]
+    )
+    model.graph.node.insert(
+        0,
+        helper.make_node("If", ["yes"], ["axis"], then_branch=branch, else_branch=branch),
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    return model
+
+
+def of_domain(domain) -> onnx.ModelProto:
+    model = one_number(ONE)
+    model.graph.node[-1].domain = domain
+    return model
+
+
+def by_chance() -> onnx.ModelProto:
+    model = one_number(ONE)
+    model.graph.node.append(helper.make_node("RandomNormal", [], ["noise"], shape=[1]))
+    return model
+
+
+def with_function() -> onnx.ModelProto:
+    model = one_number(ONE)
+    node = helper.make_node("Identity", ["a"], ["b"])
+    model.functions.append(
+        helper.make_function("own", "Same", ["a"], ["b"], [node], [helper.make_opsetid("", 18)])
+    )
+    return model
+
+
+def nested(depth) -> onnx.ModelProto:
+    inner = helper.make_graph([], "g", [], [])
+    for _ in range(depth):
+        inner = helper.make_graph([helper.make_node("Loop", ["n"], ["x"], body=inner)], "g", [], [])
+    model = one_number(ONE)
+    model.graph.node.append(inner.node[0])
+    return model
+
+
+def inputs(*given) -> onnx.ModelProto:
+    return graph(list(given), declared=BOTH)
+
+
+REFUSED = {
+    "data in another file": (outside, "another file"),
+    "data in another file, in a constant": (outside_in_a_constant, "another file"),
+    "data in another file, in a branch": (outside_in_a_branch, "another file"),
+    "a domain of one's own": (lambda: of_domain("com.example"), "com.example"),
+    "Microsoft's domain": (lambda: of_domain("com.microsoft"), "com.microsoft"),
+    "a domain imported only": (
+        lambda: graph(domains=[("", 18), ("ai.onnx.ml", 3), ("own", 1)], declared=BOTH),
+        "own",
+    ),
+    "chance": (by_chance, "RandomNormal"),
+    "a function of its own": (with_function, "functions of its own"),
+    "nested too deep": (lambda: nested(12), "nested"),
+    "rows of fixed number": (lambda: inputs(value("x", TensorProto.FLOAT, 1, 2)), "open number"),
+    "three axes": (lambda: inputs(value("x", TensorProto.FLOAT, "N", 2, 1)), "open number"),
+    "columns of open number": (
+        lambda: inputs(value("x", TensorProto.FLOAT, "N", "M")),
+        "open number",
+    ),
+    "text for numbers": (lambda: inputs(value("x", TensorProto.STRING, "N", 2)), "of a type"),
+    "truth for numbers": (lambda: inputs(value("x", TensorProto.BOOL, "N", 2)), "of a type"),
+    "an input nobody knows": (
+        lambda: inputs(*(value(name, TensorProto.FLOAT, "N", 2) for name in "xy")),
+        "Input y has 2 columns",
+    ),
+    "a feature nobody takes": (
+        lambda: graph(
+            [value("x", TensorProto.FLOAT, "N", 1)], declared={"columns": {"x": ["income"]}}
+        ),
+        "does not know rooms",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_plain_is_refused_by_name(name):
+    make, says = REFUSED[name]
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(make(), TWO)
+    assert says in caught.value.what
+    assert caught.value.mend
+
+
+def test_numbers_for_a_choice_are_refused(pipelines):
+    model = converted(pipelines["forest"])
+    numbers = FeatureCatalogue(
+        [CATALOGUE["income"] if n == "x" else CATALOGUE[n] for n in CATALOGUE.names]
+    )
+    assert opened(model, numbers)
+    for port in model.graph.input:
+        if port.name == "heating":
+            port.type.tensor_type.elem_type = TensorProto.INT64
+    with pytest.raises(ArtefactRefused, match="heating"):
+        opened(model)
+
+
+@pytest.mark.parametrize("positive", ["no", "", "YES"])
+def test_the_second_class_is_the_positive_one_or_it_is_refused(positive, forest):
+    with pytest.raises(ArtefactRefused, match="classes"):
+        opened(forest, positive=positive)
+
+
+def test_classes_by_number_are_matched_as_text():
+    rows = filled(households(300))
+    pipeline = Pipeline(fitted(LogisticRegression()).steps)
+    pipeline.fit(table(rows), (labels(rows) == "yes").astype(int))
+    model = opened(converted(pipeline), positive="1")
+    own = pipeline.predict_proba(table(rows))[:, 1]
+    assert abs(model.answer(rows).margins - own).max() < 1e-5
+    with pytest.raises(ArtefactRefused, match="classes"):
+        opened(converted(pipeline), positive="yes")
+
+
+def test_three_classes_and_amounts_are_refused_by_name():
+    rows = filled(households(300))
+    three = np.array(["a", "b", "c"] * 100)
+    pipeline = Pipeline(fitted(LogisticRegression()).steps).fit(table(rows), three)
+    with pytest.raises(ArtefactRefused, match="'a', 'b', 'c'"):
+        opened(converted(pipeline), positive="c")
+    amounts = Pipeline([*fitted(LogisticRegression()).steps[:1], ("line", LinearRegression())])
+    amounts.fit(table(rows), np.arange(300.0))
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(converted(amounts, DECLARED | {"classes": ["no", "yes"]}))
+    assert "amount" in caught.value.what + caught.value.mend
+
+
+def test_classes_that_contradict_the_graph_are_refused(forest):
+    model = declaring(forest, DECLARED | {"classes": ["nein", "yes"]})
+    with pytest.raises(ArtefactRefused, match="nein"):
+        opened(model)
+
+
+def test_a_part_that_stands_twice_is_refused(forest):
+    """Protocol buffers merge it, other readers take the last: two graphs in one file."""
+    data = forest.SerializeToString()
+    tail = onnx.ModelProto(graph=onnx.GraphProto(name="other")).SerializeToString()
+    with pytest.raises(ArtefactRefused, match="twice"):
+        opened(data + tail)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"Das ist kein Modell.", b"ORTM" * 9, b"\xff" * 40])
+def test_what_is_no_onnx_file_is_refused(data):
+    with pytest.raises(ArtefactRefused, match="no ONNX file"):
+        open_model("onnx", data, CATALOGUE, "yes")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_renamed_pickle_is_refused(protocol, pipelines):
+    data = pickle.dumps(pipelines["logistic regression"], protocol)
+    with pytest.raises(ArtefactRefused):
+        open_model("onnx", data, CATALOGUE, "yes")
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_damaged_file_gives_our_errors_only(count, forest):
+    """In this process: none of them crashed onnxruntime. In service each has its own."""
+    rows = filled(households())[:4]
+    met = {"refused": 0, "failed": 0, "answered": 0}
+    for damaged in damages(forest.SerializeToString(), count):
+        try:
+            opened(damaged).answer(rows)
+        except ArtefactRefused:
+            met["refused"] += 1
+        except ExplainerError:
+            met["failed"] += 1
+        else:
+            met["answered"] += 1
+    assert sum(met.values()) == count
+    assert met["refused"] > 0
