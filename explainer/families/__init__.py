@@ -11,6 +11,7 @@ FORMATS = {
     "xgboost-json": "explainer.families.from_xgboost",
     "xgboost-ubj": "explainer.families.from_xgboost_ubj",
     "lightgbm-txt": "explainer.families.from_lightgbm",
+    "catboost-cbm": "explainer.families.from_catboost",
     "linear-json": "explainer.families.from_linear_json",
     "onnx": "explainer.families.from_onnx",
 }

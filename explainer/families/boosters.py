@@ -197,6 +197,8 @@ def _quietly_failing() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except ModelFailed:
+        raise
     except Exception as fault:
         raise ModelFailed(
             f"The model raised {type(fault).__name__}.",
