@@ -18,6 +18,7 @@ ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+ENGINE := explainer/families/engine
 KERN := service/static/kern/stamp.json
 
 # What hatchling needs to install the project from its own folder, without an environment of its
@@ -58,8 +59,10 @@ setup: .make/dev .make/project $(KERN) ## set up everything for working on Warum
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@mkdir -p .make && touch .make/run $@
 
-# Warum itself, from this folder: a change in the code needs no second installation.
-.make/project: pyproject.toml service/start.py .venv/pyvenv.cfg | .make/run
+# Warum itself, from this folder: a change in the code needs no second installation. Compiles the
+# kernel where a C++ compiler is at hand; without one everything works, slower.
+.make/project: pyproject.toml service/start.py $(ENGINE)/kernel.cpp $(ENGINE)/build_kernel.py \
+    .venv/pyvenv.cfg | .make/run
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@mkdir -p .make && touch $@
 
@@ -100,6 +103,19 @@ browser: ## have Chromium for the browser tests (Debian's package, if none is th
 	  $$as_root apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
 	command -v chromium >/dev/null || { echo "Chromium is still not on the PATH." >&2; exit 1; }
 
+.PHONY: compiler
+compiler: ## have a C++ compiler for the tests of the kernel (Debian's g++, if none is there)
+	@if command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null; then \
+	  exit 0; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing Debian's g++ (once) …"; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -qq --yes --no-install-recommends g++ >/dev/null; \
+	else \
+	  echo "A C++ compiler is missing; on Debian: apt-get install g++" >&2; exit 1; \
+	fi
+
 # -- using ------------------------------------------------------------------------------------
 
 .PHONY: demo
@@ -123,16 +139,17 @@ fix: setup ## mend style as far as that goes by itself
 	$(BIN)/ruff format
 
 .PHONY: test
-test: setup browser check ## everything that must hold before a change is taken
+test: compiler setup browser check ## everything that must hold before a change is taken
 	$(BIN)/pytest -m "not long" $(ARGS)
 
 .PHONY: test-all
-test-all: setup browser check ## the same with the long tests
+test-all: compiler setup browser check ## the same with the long tests
 	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(ARGS)
 
 .PHONY: bench
-bench: setup ## print the figures of docs/performance.md, measured here
+bench: compiler setup ## print the figures of docs/performance.md, measured here
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/kernel.py gb hist rf xgb lgb cat
 	$(BIN)/python benchmarks/cold_explain.py
 	$(BIN)/python benchmarks/readyz.py
 	$(BIN)/python benchmarks/case_page.py
@@ -170,6 +187,6 @@ lock: ## write the lock files again from pyproject.toml (needs uv; `make setup` 
 
 .PHONY: clean
 clean: ## remove what was installed, built or cached; records in var/ stay
-	rm -rf .venv .make build dist service/static/kern .import_linter_cache \
+	rm -rf .venv .make build dist service/static/kern $(ENGINE)/kernel-* .import_linter_cache \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ from pathlib import Path
 from warum_start import foreign_owners, homes
 
 from explainer.errors import ExplainerError, PackageFaulty
+from explainer.families.engine.kernel import kernel
 from explainer.packages.admit import admit
 from explainer.packages.bundled import packages_in
 from explainer.text.catalogs import catalog
@@ -40,6 +41,12 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
     for name in LIBRARIES:
         yield Examined(name, True, version(name))
     yield Examined("sqlite", True, sqlite3.sqlite_version)
+    built = kernel()
+    yield Examined(
+        "kernel",
+        True,
+        f"compiled, {built.vectors}" if built else "not built: computed by NumPy, slower",
+    )
     others = foreign_owners()
     yield Examined(
         "import names",

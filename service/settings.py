@@ -33,6 +33,12 @@ SETTINGS = (
     Setting("WARUM_TENANT", "demo", "Short name of the agency; stands in every record."),
     Setting("WARUM_DEADLINE", "2", "Seconds a case page waits for an explanation."),
     Setting(
+        "WARUM_KERNEL",
+        "on",
+        "off computes explanations by NumPy even where the compiled kernel is there: the same "
+        "values, slower.",
+    ),
+    Setting(
         "WARUM_DEMO",
         "0",
         "1 lets everybody on this machine act as anybody. Without it the service does not start "

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explainer.families.engine import exact
-from explainer.families.engine import kernel as kernels
+from explainer.families.engine import build_kernel, exact
+from explainer.families.engine.build_kernel import build_into, built_name
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Column, Trees
-from explainer.families.engine.kernel import Kernel, build_into, built_name, kernel, load
+from explainer.families.engine.kernel import Kernel, kernel, load
 from explainer.families.engine.reference import brute_force
 
-COMPILER = next(filter(None, map(shutil.which, kernels.COMPILERS)), None)
+FAMILIES = Path(exact.__file__).parents[1]
+COMPILER = next(filter(None, map(shutil.which, build_kernel.COMPILERS)), None)
 needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler here")
 
 
@@ -132,13 +133,15 @@ def test_any_thread_may_ask_one_engine():
 
 
 def test_without_a_compiler_there_is_no_kernel(tmp_path):
-    assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=("no-such-compiler",)) is None
-    assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=("false",)) is None
+    assert build_into(tmp_path, ("no-such-compiler",)) is None
+    assert build_into(tmp_path, ("false",)) is None
+    assert list(tmp_path.iterdir()) == []
+    assert load(tmp_path) is None
 
 
 def test_a_library_that_is_none_is_passed_over(tmp_path):
     (tmp_path / built_name()).write_bytes(b"for another machine")
-    assert load(beside=tmp_path, cache=tmp_path, compilers=()) is None
+    assert load(tmp_path) is None
 
 
 @needs_a_compiler
@@ -146,55 +149,41 @@ class TestCompiling:
     @pytest.fixture(autouse=True)
     def _quickly(self, monkeypatch):
         """Where a library comes from does not depend on how well it is optimised."""
-        flags = [flag for flag in kernels.FLAGS if flag != "-O3"]
-        monkeypatch.setattr(kernels, "FLAGS", (*flags, "-O0", "-DWARUM_ONE_VARIANT"))
+        flags = [flag for flag in build_kernel.FLAGS if flag != "-O3"]
+        monkeypatch.setattr(build_kernel, "FLAGS", (*flags, "-O0", "-DWARUM_ONE_VARIANT"))
 
     def test_it_is_compiled_once_and_left_whole(self, tmp_path):
-        cache = tmp_path / "made" / "cache"
-        first = load(beside=tmp_path, cache=cache)
-        assert first is not None
-        assert list(cache.iterdir()) == [first.path]
-        made = first.path.stat().st_mtime_ns
-        again = load(beside=tmp_path, cache=cache)
-        assert again is not None
-        assert again.path == first.path
-        assert again.path.stat().st_mtime_ns == made
-        assert cache.stat().st_mode & 0o077 == 0
-
-    def test_one_built_into_the_package_comes_first(self, tmp_path):
-        assert COMPILER is not None
-        built = build_into(tmp_path, COMPILER)
-        found = load(beside=tmp_path, cache=tmp_path / "cache", compilers=())
+        built = build_into(tmp_path)
+        assert list(tmp_path.iterdir()) == [built]
+        made = built.stat().st_mtime_ns
+        found = load(tmp_path)
         assert found is not None
         assert found.path == built
-
-    def test_a_cache_others_can_write_to_is_not_used(self, tmp_path):
-        cache = tmp_path / "cache"
-        cache.mkdir()
-        cache.chmod(0o777)
-        assert load(beside=tmp_path, cache=cache) is None
-        assert list(cache.iterdir()) == []
-
-    def test_a_library_others_can_write_to_is_not_loaded(self, tmp_path):
-        assert COMPILER is not None
-        first = load(beside=tmp_path, cache=tmp_path / "cache", compilers=(COMPILER,))
-        assert first is not None
-        first.path.chmod(0o777)
-        assert load(beside=tmp_path, cache=tmp_path / "cache", compilers=(COMPILER,)) is None
+        assert build_into(tmp_path) == built
+        assert built.stat().st_mtime_ns == made
 
     def test_a_broken_compilation_leaves_nothing_behind(self, tmp_path, monkeypatch):
         source = tmp_path / "kernel.cpp"
         source.write_text("this is no program")
-        monkeypatch.setattr(kernels, "SOURCE", source)
-        assert load(beside=tmp_path, cache=tmp_path / "cache") is None
-        assert list((tmp_path / "cache").iterdir()) == []
+        monkeypatch.setattr(build_kernel, "SOURCE", source)
+        (tmp_path / "made").mkdir()
+        assert build_into(tmp_path / "made") is None
+        assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_nothing_is_compiled_when_a_case_is_explained():
+    """A service never runs a compiler: what was not built at installation is done without."""
+    source = "".join(
+        path.read_text("utf-8") for path in FAMILIES.rglob("*.py") if path.name != "build_kernel.py"
+    )
+    assert "build_into" not in source
 
 
 def test_another_source_is_another_library(tmp_path, monkeypatch):
     before = built_name()
     source = tmp_path / "kernel.cpp"
-    source.write_bytes(kernels.SOURCE.read_bytes() + b"\n// changed\n")
-    monkeypatch.setattr(kernels, "SOURCE", source)
+    source.write_bytes(build_kernel.SOURCE.read_bytes() + b"\n// changed\n")
+    monkeypatch.setattr(build_kernel, "SOURCE", source)
     assert built_name() != before
 
 
@@ -235,7 +224,7 @@ def right(used: Kernel, monkeypatch) -> bool:
 @needs_a_compiler
 @pytest.mark.parametrize("name", [None, *MUTANTS])
 def test_a_mutated_kernel_is_told_from_brute_force(name, tmp_path, monkeypatch):
-    source = kernels.SOURCE.read_text("utf-8")
+    source = build_kernel.SOURCE.read_text("utf-8")
     if name is not None:
         before, after = MUTANTS[name]
         assert source.count(before) == 1

@@ -28,6 +28,7 @@ TOP = {
     "benchmarks",
     "docs",
     "explainer",
+    "hatch_build.py",
     "locales",
     "models",
     "pyproject.toml",

@@ -1,22 +1,12 @@
-"""The compiled kernel: found beside this file, or compiled here once, or not to be had.
+"""The compiled kernel, loaded where it was built into the package; see `build_kernel`.
 
-A wheel may bring the library along. Elsewhere a C++ compiler, where there is one, makes it in a few
-seconds, once per machine. Without either `portable.py` gives the same values, slower. The source is
-ours and lies beside this file; nothing is fetched.
+Without it `portable.py` gives the same values, slower.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
-import shutil
-import stat
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,17 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explainer.families.engine.build_kernel import SOURCE, built_name
 from explainer.families.engine.forest import Bytes, Codes, Floats, Test, Trees
 
-SOURCE = Path(__file__).with_name("kernel.cpp")
-COMPILERS = ("c++", "g++", "clang++")
-# never -ffast-math: it reorders sums, and flushes denormals for the whole process
-FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-ffp-contract=off", "-fno-trapping-math")
 ABI = 1
-PATIENCE = 180
-"""Seconds after which a compiler is given up."""
-
-ENDING = {"darwin": ".dylib"}.get(sys.platform, ".so")
 
 
 class Kernel:
@@ -202,92 +185,18 @@ def _how(trees: Trees) -> Bytes:
 
 @lru_cache(maxsize=1)
 def kernel() -> Kernel | None:
-    """The kernel of this process, or None where there is none to be had.
-
-    WARUM_KERNEL=off does without. WARUM_KERNEL_CACHE names the folder to compile into; left out,
-    it is the user's own cache.
-    """
+    """The kernel of this process, or None where none was built, or WARUM_KERNEL=off."""
     if os.environ.get("WARUM_KERNEL") == "off":
         return None
-    return load(beside=SOURCE.parent, cache=_cache())
+    return load(SOURCE.parent)
 
 
-def _cache() -> Path:
-    given = os.environ.get("WARUM_KERNEL_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "warum"
-
-
-def load(*, beside: Path, cache: Path, compilers: Sequence[str] = COMPILERS) -> Kernel | None:
-    """The library built into the package, else one compiled into `cache`, else None."""
-    built = beside / built_name()
-    if built.is_file():
-        try:
-            return Kernel(built)
-        except OSError:
-            pass  # built for another machine
-    for name in compilers:
-        compiler = shutil.which(name)
-        if compiler is None:
-            continue
-        try:
-            return Kernel(_compiled(compiler, cache))
-        except (OSError, subprocess.SubprocessError):
-            continue  # the next one, or none: portable.py gives the same values
-    return None
-
-
-def built_name() -> str:
-    """What a library built into the package is called: an outdated one is never loaded."""
-    digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode()).hexdigest()[:16]
-    return f"kernel-{sys.platform}-{platform.machine()}-{digest}{ENDING}"
-
-
-def build_into(folder: Path, compiler: str) -> Path:
-    """Compile the library for a package into `folder`."""
-    return _compile(compiler, folder / built_name())
-
-
-def _compiled(compiler: str, cache: Path) -> Path:
-    version = _run([compiler, "--version"])
-    # what -O3 makes of the source depends on all of these
-    named = [SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), compiler.encode()]
-    named += [platform.machine().encode(), platform.system().encode()]
-    digest = hashlib.sha256(b"\0".join(named)).hexdigest()[:32]
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_ours(cache)
-    path = cache / f"kernel-{digest}{ENDING}"
-    if not path.exists():
-        _compile(compiler, path)
-    _check_ours(path)
-    return path
-
-
-def _check_ours(path: Path) -> None:
-    """Whoever can write here decides what this process runs."""
-    found = path.stat()
-    if hasattr(os, "geteuid") and (
-        found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    ):
-        raise PermissionError(f"{path} can be written to by others")
-
-
-def _compile(compiler: str, path: Path) -> Path:
-    """Under another name first: no process ever loads half a library."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernel-", suffix=ENDING)
-    os.close(handle)
-    made = Path(name)
+def load(folder: Path) -> Kernel | None:
+    """The library that was built into `folder` from the source as it is now, or None."""
+    built = folder / built_name()
+    if not built.is_file():
+        return None
     try:
-        _run([compiler, *FLAGS, str(SOURCE), "-o", name])
-        made.chmod(0o755)
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
-    return path
-
-
-def _run(command: list[str]) -> bytes:
-    # a compiler found on the search path, on our own source; no shell
-    done = subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)  # noqa: S603
-    return done.stdout
+        return Kernel(built)
+    except (OSError, AttributeError):
+        return None  # built for another machine; portable.py gives the same values
