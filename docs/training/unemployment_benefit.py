@@ -4,10 +4,11 @@
     python docs/training/unemployment_benefit.py --out somewhere  # writes a whole copy, to compare
 
 People keep the words and the declarations (`features.toml`, `wording.toml`, `locales/`, the text
-of `CARD.md`, `manifest.toml` but for its list of files). This recipe makes everything that is a
-number: the model, the comparison group, the golden cases, the figures in `CARD.md` and the
-digests in the manifest. Where a declaration and a number must agree (the decision line, the
-stand-ins, the trained ranges) it compares them, names every difference and stops.
+of `CARD.md`, `golden/README.md`, `manifest.toml` but for its list of files). This recipe makes
+everything that is a number: the model, the comparison group and its figures, the golden cases, the
+figures in `CARD.md` and the digests in the manifest. Where a declaration and a number must agree
+(the decision line, the stand-ins, the trained ranges) it compares them, names every difference and
+stops.
 
 It uses nothing of Warum, on purpose: the margins in the golden file are a second opinion.
 
@@ -30,6 +31,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from figures import card_figures
+from group_figures import write_group_figures
 from model_file import dump_model, reload_model
 from records import (
     ALL_NUMBERS,
@@ -145,6 +147,7 @@ def write_package(
         golden_lines(result.held_out, result.margins, result.probabilities, refs), "utf-8"
     )
     write_card(out / "CARD.md", figures)
+    write_group_figures(out, result.pipeline.decision_function(result.background))
     # Sex and `nwhite` are for the fairness audit alone and never part of the package.
     audit.to_csv(audit_path, lineterminator="\n")
     seal_manifest(out)

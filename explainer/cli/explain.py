@@ -153,9 +153,8 @@ def answer_to(
 
 def _withheld_answer(fault: NotExplainable, case: Case, package: ModelPackage) -> str:
     from explainer.core.forms import withheld_explanation_form
-    from explainer.families.attribute import METHOD
 
-    form = withheld_explanation_form(fault, case, package.identity, METHOD)
+    form = withheld_explanation_form(fault, case, package.identity, package.explained.method)
     return json.dumps(form, ensure_ascii=False, indent=2)
 
 

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from explainer.packages.package import ModelPackage
 
 
+CHECK = """
+
+What a service asks at start-up, too: every digest, the model and its indexes, all words in every
+language, the comparison group, the scores of all recorded cases. Only here: every recorded case is
+told to everybody in every language, recorded texts are compared word for word, and two
+witnesses, brute force over all coalitions and shap, are asked for their own contributions. A
+service asks neither of them. They can be asked for up to 14 features; beyond that the report
+says that nobody was."""
+
+RECORD = """
+
+Writes what the first recorded cases are told into golden/ and the new digests into the manifest,
+and lists which texts changed. A recorded text proves nothing until people have read it."""
+
+
 def add_package(commands: Any) -> None:
     parser = commands.add_parser(
         "package",
@@ -32,15 +47,20 @@ def add_package(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, help_, action in (
-        ("check", "name every fault of a package at once", _package_check),
-        ("seal", "write the digest of every file into the manifest", _package_seal),
-        ("golden", "record the texts of recorded cases, for people to read", _package_golden),
+    for name, help_, more, action in (
+        ("check", "name every fault of a package at once", CHECK, _package_check),
+        ("seal", "write the digest of every file into the manifest", "", _package_seal),
+        (
+            "golden",
+            "record the texts of recorded cases, for people to read",
+            RECORD,
+            _package_golden,
+        ),
     ):
         sub = inner.add_parser(
             name,
             help=help_,
-            description=f"{help_.capitalize()}.",
+            description=f"{help_.capitalize()}.{more}",
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -74,7 +94,7 @@ def tell_as_text(case: Case, package: ModelPackage, audience: Audience, tag: str
 
 
 def _package_check(options: argparse.Namespace) -> int:
-    from explainer.packages.admit import check
+    from explainer.packages.admit import MOST_WITNESSED, check, witnessed
     from explainer.packages.bundled import find_package
 
     folder = find_package(options.package)
@@ -88,8 +108,13 @@ def _package_check(options: argparse.Namespace) -> int:
     print(f"  features     {len(package.catalogue)}, comparison rows {manifest.background_rows}")
     print(f"  recorded     {len(package.golden)} cases, {len(package.recorded_texts)} texts")
     print(f"  review       {manifest.review_status}: {manifest.review_note}")
-    if len(package.catalogue) > 14:
-        print("  not checked  brute force and shap: more than 14 features")
+    if witnessed(package):
+        print("  witnesses    brute force and shap give the same contributions")
+    else:
+        print(
+            f"  witnesses    NOT ASKED: {len(package.catalogue)} features; brute force and shap "
+            f"can be asked for up to {MOST_WITNESSED}"
+        )
     return DONE
 
 
@@ -103,21 +128,31 @@ def _package_seal(options: argparse.Namespace) -> int:
 
 
 def _package_golden(options: argparse.Namespace) -> int:
-    from explainer.packages.admit import record_texts
+    from explainer.packages.admit import admit, record_texts
     from explainer.packages.bundled import find_package
-    from explainer.packages.package import open_package
     from explainer.packages.scaffold import replace, seal
 
     folder = find_package(options.package)
-    package = open_package(folder)
+    package = admit(folder)
     texts = record_texts(package, tell_as_text, options.count)
-    for old in (folder / "golden").glob("*.txt"):
-        if old.name not in texts:
-            old.unlink()
+    before = package.recorded_texts
+    for name in before.keys() - texts.keys():
+        (folder / "golden" / name).unlink()
     for name, text in texts.items():
-        replace(folder / "golden" / name, text)
+        if before.get(name) != text:
+            replace(folder / "golden" / name, text)
     seal(folder)
-    print(f"{len(texts)} texts recorded in {folder / 'golden'}. Have people read them.")
+    print(f"{len(texts)} texts recorded in {folder / 'golden'}, and the package sealed:")
+    new = [(name, "new" if name not in before else "changed") for name in texts]
+    changes = [(name, how) for name, how in new if before.get(name) != texts[name]]
+    changes += [(name, "removed") for name in before.keys() - texts.keys()]
+    for name, how in sorted(changes):
+        print(f"  {how:8} {name}")
+    if changes:
+        print("Nobody has read these yet. Have people read every one that is new or changed, line")
+        print("by line and in every language, before the package is used; say so in its card.")
+    else:
+        print("  no text is new or changed")
     return DONE
 
 

@@ -1,8 +1,8 @@
 """Whether a package may speak: every fault at once.
 
-At start-up a package is opened, and its recorded cases must give the recorded scores. `warum
-package check` asks more: each recorded case explained in every language, the recorded texts, and
-two witnesses against our own numbers.
+At start-up a package is opened, its comparison group must have the scores it had in training, and
+its recorded cases must give the recorded scores. `warum package check` asks more: each recorded
+case explained in every language, the recorded texts, and two witnesses against our own numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from explainer.core.attribution import TOLERANCE
 from explainer.core.case import Case, read_case
 from explainer.core.disclosure import Audience
 from explainer.errors import (
+    BackgroundInvalid,
     CaseFaulty,
     ExplainerError,
     GoldenCaseDiffers,
@@ -29,6 +30,9 @@ from explainer.packages.survey import survey
 from explainer.text.languages import language
 
 FEWEST_GOLDEN = 50
+MOST_WITNESSED = 14
+"""Features up to which the witnesses are asked: each more doubles the answers they need."""
+
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
 
@@ -39,7 +43,9 @@ Teller = Callable[[Case, ModelPackage, Audience, str], bytes]
 def admit(folder: Path) -> ModelPackage:
     """Open the package for service. Raises PackageFaulty with every fault found."""
     package = open_package(folder)
-    faults = list(_scores(package, _golden_cases(package)))
+    faults: list[PackageError] = []
+    cases = _golden_cases(package, faults)
+    faults += [*_group(package), *_scores(package, cases)]
     if faults:
         raise PackageFaulty(package.manifest.id, faults)
     return package
@@ -57,7 +63,7 @@ def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
         found = {str(fault): fault for fault in (*first.faults, *survey(folder))}
         raise PackageFaulty(first.where, found.values()) from None
     faults: list[PackageError] = []
-    cases = _golden_cases(package)
+    cases = _golden_cases(package, faults)
     if len(package.golden) < FEWEST_GOLDEN:
         faults.append(
             GoldenCaseDiffers(
@@ -66,6 +72,7 @@ def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
                 f"Record at least {FEWEST_GOLDEN} in the training environment.",
             )
         )
+    faults.extend(_group(package))
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
     faults.extend(_witnesses(package, cases, progress))
@@ -81,7 +88,11 @@ def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, b
     nothing changed.
     """
     texts: dict[str, bytes] = {}
-    for _, case in _golden_cases(package)[:count]:
+    faults: list[PackageError] = []
+    cases = _golden_cases(package, faults)
+    if faults:
+        raise PackageFaulty(package.manifest.id, faults)
+    for _, case in cases[:count]:
         for audience in Audience:
             for tag in _tags(package, audience):
                 texts[text_name(case, audience, tag)] = tell(case, package, audience, tag)
@@ -98,10 +109,9 @@ def _tags(package: ModelPackage, audience: Audience) -> list[str]:
     return [t for t in package.wordings if language(t).staff or audience is Audience.APPLICANT]
 
 
-def _golden_cases(package: ModelPackage) -> list[tuple[int, Case]]:
-    """The recorded cases with their line; faulty ones are raised together."""
+def _golden_cases(package: ModelPackage, faults: list[PackageError]) -> list[tuple[int, Case]]:
+    """The recorded cases with their line; what is wrong with others is added to `faults`."""
     cases: list[tuple[int, Case]] = []
-    faults: list[PackageError] = []
     for number, golden in enumerate(package.golden, start=1):
         try:
             cases.append((number, read_case(golden.case, package.catalogue)))
@@ -112,9 +122,26 @@ def _golden_cases(package: ModelPackage) -> list[tuple[int, Case]]:
                 )
                 for fault in found.faults
             )
-    if faults:
-        raise PackageFaulty(package.manifest.id, faults)
     return cases
+
+
+def _group(package: ModelPackage) -> Iterable[PackageError]:
+    """The comparison group has the scores it had in training: group and model belong together."""
+    declared, found = package.manifest, package.explained.comparison
+    allowed = TOLERANCE * found.scale
+    # "not <=" so that a NaN is caught as well
+    if not (
+        abs(found.base - declared.base) <= allowed
+        and abs(found.scale - declared.margin_scale) <= allowed
+    ):
+        yield BackgroundInvalid(
+            "It is stale: this model does not give its rows the scores of the training. Their mean "
+            f"is {found.base:.6f} where the manifest says {declared.base:.6f}, their spread "
+            f"{found.scale:.6f} where it says {declared.margin_scale:.6f}.",
+            declared.background_file,
+            "Draw the comparison group again for this model, and write base and margin_scale from "
+            "the training environment into [background].",
+        )
 
 
 def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[PackageError]:
@@ -127,9 +154,9 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
         yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
         return
     allowed = TOLERANCE * package.explained.comparison.scale
-    for (number, _), margin, golden in zip(cases, margins, package.golden, strict=True):
+    for (number, _), margin in zip(cases, margins, strict=True):
         # "not <=" so that a NaN is caught as well
-        if not abs(float(margin) - golden.margin) <= allowed:
+        if not abs(float(margin) - package.golden[number - 1].margin) <= allowed:
             yield GoldenCaseDiffers(
                 "The model gives another score than was recorded in training.",
                 f"golden/cases.jsonl, line {number}",
@@ -166,15 +193,19 @@ def _texts(
         )
 
 
+def witnessed(package: ModelPackage) -> bool:
+    """Whether brute force and shap can be asked about this package."""
+    return len(package.catalogue) <= MOST_WITNESSED
+
+
 def _witnesses(
     package: ModelPackage, cases: list[tuple[int, Case]], progress: Progress
 ) -> Iterable[PackageError]:
     """Our values equal brute force through the original model, and shap's, on sampled rows."""
     from explainer.families.second_opinion import by_brute_force, by_shap, ours
 
-    players = len(package.catalogue)
-    if players > 14 or not cases:
-        # 2^players answers of the model would take hours; the sum is still checked every time
+    if not witnessed(package) or not cases:
+        # so many answers of the model would take hours; the sum is still checked every time
         return
     rows = [raw_row(case) for _, case in cases]
     allowed = 1e-6 * package.explained.comparison.scale

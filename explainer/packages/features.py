@@ -26,8 +26,22 @@ FILE = "features.toml"
 def read_features(parsed: Mapping[str, Any]) -> FeatureCatalogue:
     """Check the parsed features.toml. Raises PackageFaulty with every fault."""
     faults: list[PackageError] = []
+    catalogue, _ = features_as_they_are(parsed, faults)
+    if faults:
+        raise PackageFaulty(FILE, faults)
+    return catalogue
+
+
+def features_as_they_are(
+    parsed: Mapping[str, Any], faults: list[PackageError]
+) -> tuple[FeatureCatalogue, tuple[str, ...]]:
+    """The features without a fault, and the names of all, for people who prepare a package.
+
+    Every fault is added to `faults`.
+    """
     rows = parsed.get("feature")
-    features: list[Feature] = []
+    whole: dict[str, Feature] = {}
+    names: list[str] = []
     if not isinstance(rows, list) or not rows:
         faults.append(ManifestInvalid("It names no feature.", FILE, "Add [[feature]] tables."))
         rows = []
@@ -37,15 +51,17 @@ def read_features(parsed: Mapping[str, Any]) -> FeatureCatalogue:
     )
     for number, row in enumerate(rows, start=1):
         name = str(row.get("name", number)) if isinstance(row, dict) else str(number)
-        features.append(_feature(Table(f"feature {name}", row, faults, FILE)))
-    names = [feature.name for feature in features]
+        own: list[PackageError] = []
+        feature = _feature(Table(f"feature {name}", row, own, FILE))
+        names.append(name)
+        if not own:
+            whole.setdefault(name, feature)
+        faults += own
     faults.extend(
         ManifestInvalid("The feature is there twice.", f"{FILE}, {name}", "Remove one.")
         for name in sorted({name for name in names if names.count(name) > 1})
     )
-    if faults:
-        raise PackageFaulty(FILE, faults)
-    return FeatureCatalogue(features)
+    return FeatureCatalogue(list(whole.values())), tuple(dict.fromkeys(names))
 
 
 def _feature(table: Table) -> Feature:

@@ -57,6 +57,9 @@ class Manifest:
     background_file: str
     background_rows: int
     background_note: str
+    base: float
+    margin_scale: float
+    """Of the comparison group, as the bare pipeline gave them where it was trained."""
     policy: ReasonPolicy
     limits: LimitRules
     offered: tuple[str, ...]
@@ -167,11 +170,23 @@ def parse_toml(data: bytes, file: str) -> dict[str, Any]:
 
 def read_manifest(data: bytes) -> Manifest:
     """Check a manifest. Raises PackageFaulty with every fault."""
+    faults: list[PackageError] = []
+    manifest = manifest_as_it_is(data, faults)
+    if faults or manifest is None:
+        raise PackageFaulty("manifest.toml", faults)
+    return manifest
+
+
+def manifest_as_it_is(data: bytes, faults: list[PackageError]) -> Manifest | None:
+    """A manifest whatever is wrong with it, for people who prepare one; None if it is no TOML.
+
+    Every fault is added to `faults`; what is missing or wrong is empty or a default.
+    """
     try:
         parsed = parse_toml(data, "manifest.toml")
     except ManifestInvalid as fault:
-        raise PackageFaulty("manifest.toml", [fault]) from None
-    faults: list[PackageError] = []
+        faults.append(fault)
+        return None
     top = Table("", parsed, faults, "manifest.toml")
     protocol = top.take("protocol", int, f"Give protocol = {PROTOCOL}.")
     if protocol is not None and protocol != PROTOCOL:
@@ -180,8 +195,6 @@ def read_manifest(data: bytes) -> Manifest:
         )
     manifest = _manifest(top, hashlib.sha256(data).hexdigest())
     top.done()
-    if faults:
-        raise PackageFaulty("manifest.toml", faults)
     return manifest
 
 
@@ -224,6 +237,12 @@ def _manifest(top: Table, digest: str) -> Manifest:
         "background_file": background.text("file", "Name the file.", FILE_NAME),
         "background_rows": background.take("rows", int, "Say how many rows it has."),
         "background_note": background.text("note", "Say how its rows were chosen."),
+        "base": _finite(background, "base", "Give the mean margin of its rows, from training."),
+        "margin_scale": _finite(
+            background,
+            "margin_scale",
+            "Give the 90th minus the 10th percentile of its margins, from training.",
+        ),
     }
     background.done()
     languages = top.table("languages")
@@ -279,6 +298,13 @@ def _line(table: Table) -> tuple[DecisionLine, str, tuple[str, ...]]:
         decision_type,
         tuple(map(str, interim)),
     )
+
+
+def _finite(table: Table, key: str, hint: str) -> float:
+    number = table.take(key, (float, int), hint)
+    if number is not None and not math.isfinite(number):
+        table.fault("It is not a finite number.", hint, key)
+    return float(number or 0)
 
 
 def _policy(table: Table) -> ReasonPolicy:

@@ -27,7 +27,7 @@ from explainer.families.attribute import Explained, explained
 from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
 from explainer.packages.manifest import Manifest, parse_toml, read_manifest
-from explainer.packages.rows import GoldenCase, read_background, read_golden
+from explainer.packages.rows import GOLDEN, GoldenCase, read_background, read_golden
 from explainer.packages.wordings import read_wordings
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
@@ -35,6 +35,8 @@ from explainer.text.sentences import Voice
 from explainer.text.wording import Wording
 
 UNLISTED = {"manifest.toml"}
+NEEDED = ("features.toml", "wording.toml", "CARD.md")
+"""Beside the model and the comparison group. Nobody can judge a model without its card."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def read_files(folder: Path) -> PackageFiles:
         )
         for name in sorted(present - set(manifest.files) - UNLISTED)
     )
-    needed = ("features.toml", "wording.toml", manifest.model_file, manifest.background_file)
+    needed = (*NEEDED, manifest.model_file, manifest.background_file)
     faults.extend(
         ManifestInvalid("The file is not there.", name, "Add it to the package.")
         for name in needed
@@ -164,9 +166,9 @@ def open_package(folder: Path) -> ModelPackage:
         faults.append(fault)
     golden: tuple[GoldenCase, ...] = ()
     try:
-        golden = read_golden(files.data.get("golden/cases.jsonl", b""))
-    except PackageError as fault:
-        faults.append(fault)
+        golden = read_golden(files.data.get(GOLDEN, b""))
+    except PackageFaulty as several:
+        faults += several.faults
     if faults or model is None:
         raise PackageFaulty(manifest.id, faults)
     texts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from explainer.errors import (
 )
 from explainer.families.model import RawRow
 
+GOLDEN = "golden/cases.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class GoldenCase:
@@ -30,8 +32,12 @@ class GoldenCase:
 
 
 def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
-    """The recorded cases of golden/cases.jsonl. Raises ManifestInvalid with the line."""
-    found = []
+    """The recorded cases of golden/cases.jsonl.
+
+    Raises PackageFaulty with every line that is none.
+    """
+    found: list[GoldenCase] = []
+    faults: list[PackageError] = []
     # not splitlines(): inside a text JSON allows characters that it takes for line ends
     lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
     for number, line in enumerate(lines, start=1):
@@ -39,19 +45,30 @@ def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
             row = json.loads(line)
             found.append(GoldenCase(row["case"], float(row["margin"]), float(row["probability"])))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise ManifestInvalid(
-                "The line is not a recorded case.",
-                f"golden/cases.jsonl, line {number}",
-                'Give {"case": {…}, "margin": …, "probability": …} from the training environment.',
-            ) from None
+            faults.append(
+                ManifestInvalid(
+                    "The line is not a recorded case.",
+                    f"{GOLDEN}, line {number}",
+                    'Give {"case": {…}, "margin": …, "probability": …} from the training '
+                    "environment.",
+                )
+            )
+    if faults:
+        raise PackageFaulty(GOLDEN, faults)
     return tuple(found)
 
 
-def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
+def read_background(
+    data: bytes, catalogue: FeatureCatalogue, declared: Sequence[str] | None = None
+) -> list[RawRow]:
     """The comparison rows; an empty cell is a missing value.
+
+    `declared` names all features where the catalogue holds only those that are not faulty: they
+    are its columns, and those of the catalogue are looked into.
 
     Raises PackageFaulty naming the lines where a value does not fit the catalogue.
     """
+    columns = catalogue.names if declared is None else tuple(declared)
     where = "background.csv"
     try:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
@@ -61,11 +78,11 @@ def read_background(data: bytes, catalogue: FeatureCatalogue) -> list[RawRow]:
         raise BackgroundInvalid(
             "The file is not a table of comma-separated values.", where, "Export it again."
         ) from None
-    if sorted(names) != sorted(catalogue.names):
+    if sorted(names) != sorted(columns):
         raise BackgroundInvalid(
             "Its columns are not the features of the catalogue.",
             where,
-            f"Give exactly: {', '.join(catalogue.names)}.",
+            f"Give exactly: {', '.join(columns)}.",
         )
     rows: list[RawRow] = []
     faults: list[PackageError] = []

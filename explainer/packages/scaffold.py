@@ -167,11 +167,15 @@ decision_type = "bound"
 # outcomes after which the application is still open
 interim = ["check_more_closely"]
 
-# The comparison group: at least 30 rows, in the columns of features.toml.
+# The comparison group: at least 30 rows, in the columns of features.toml. base is the mean of the
+# margins the bare pipeline gives them where it was trained, margin_scale their 90th minus their
+# 10th percentile: so a group that does not belong to the model is noticed. See golden/README.md.
 [background]
 file = "background.csv"
 rows = 0
 note = ""
+base = ""
+margin_scale = ""
 
 [reasons]
 cap_applicant = 4
@@ -278,6 +282,19 @@ In the training environment, with `frame` a DataFrame of cases that were not tra
             print(json.dumps(line), file=file)
 
 A missing value is `{{"missing": "not_given"}}`, never NaN.
+
+There too, with `group` a DataFrame of the rows of `background.csv`, for the manifest:
+
+    import numpy
+    margins = pipeline.decision_function(group)
+    low, high = numpy.quantile(margins, [0.1, 0.9])
+    print("base =", float(margins.mean()))
+    print("margin_scale =", float(high - low))
+
+## Recorded texts
+
+`warum package golden` writes what the first ten cases are told, in every language, beside this
+file. Say here who read which of them line by line, in which languages, when, and who approved them.
 """
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from explainer.errors import PackageError, PackageFaulty
-from explainer.families.artefacts import read_once
-from explainer.packages.features import read_features
-from explainer.packages.manifest import Manifest, parse_toml, read_manifest
+from explainer.core.case import FeatureCatalogue, read_case
+from explainer.errors import (
+    CaseFaulty,
+    FeatureUnknown,
+    GoldenCaseDiffers,
+    PackageError,
+    PackageFaulty,
+)
+from explainer.families.artefacts import check_declared, read_once
+from explainer.packages.features import features_as_they_are
+from explainer.packages.manifest import Manifest, manifest_as_it_is, parse_toml
 from explainer.packages.package import read_files
-from explainer.packages.rows import read_background, read_golden
+from explainer.packages.rows import GOLDEN, read_background, read_golden
 from explainer.packages.wordings import read_wordings
 from explainer.text.wording import check_texts, source_wording
 
@@ -19,48 +27,80 @@ from explainer.text.wording import check_texts, source_wording
 def survey(folder: Path) -> list[PackageError]:
     """Every fault that can be found without trusting the digests, for people who prepare one.
 
-    Manifest, texts, comparison group and recorded cases are read as they lie there; the model
-    itself is parsed only once its bytes are the ones the manifest names.
+    Manifest, texts, comparison group and recorded cases are read as they lie there, and a fault in
+    one hides none in another. Of the model only the kind is looked at: it is parsed only once its
+    bytes are the ones the manifest names.
     """
     faults: list[PackageError] = []
     data: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
         if path.is_file() and not path.is_symlink():
-            data[path.relative_to(folder).as_posix()] = read_once(path)
-    manifest: Manifest | None = None
-    try:
-        manifest = read_manifest(data.get("manifest.toml", b""))
-        read_files(folder)
-    except PackageFaulty as several:
-        faults += several.faults
+            with _collecting(faults):
+                data[name] = read_once(path)
+    manifest = manifest_as_it_is(data.get("manifest.toml", b""), faults)
+    if not faults:
+        # names and digests can be compared only with a manifest that is understood
+        with _collecting(faults):
+            read_files(folder)
     parsed: dict[str, dict[str, Any]] = {}
     for name in ("features.toml", "wording.toml"):
-        try:
+        with _collecting(faults):
             parsed[name] = parse_toml(data.get(name, b""), name)
-        except PackageError as fault:
-            faults.append(fault)
+    features, agency = parsed.get("features.toml"), parsed.get("wording.toml")
+    catalogue = FeatureCatalogue([])
+    names: tuple[str, ...] = ()
+    if features is not None:
+        catalogue, names = features_as_they_are(features, faults)
+    if features is not None and agency is not None:
+        if manifest is not None:
+            read_wordings(manifest, data, catalogue, features, agency, faults)
+        else:
+            with _collecting(faults):
+                check_texts(source_wording(features, agency), "features.toml and wording.toml")
+    if manifest is not None:
+        _survey_model(manifest, data, faults)
+    if features is not None:
+        background = (manifest.background_file if manifest else "") or "background.csv"
+        with _collecting(faults):
+            read_background(data.get(background, b""), catalogue, names)
+    _survey_golden(data.get(GOLDEN, b""), catalogue, names, faults)
+    return faults
+
+
+def _survey_model(manifest: Manifest, data: dict[str, bytes], faults: list[PackageError]) -> None:
+    """The kind of the model, by what is declared and by how its bytes begin; nothing is parsed."""
+    if manifest.format and manifest.model_file in data:
+        with _collecting(faults):
+            check_declared(manifest.format, data[manifest.model_file])
+
+
+def _survey_golden(
+    data: bytes, catalogue: FeatureCatalogue, names: Sequence[str], faults: list[PackageError]
+) -> None:
+    """Every line, and of every case the values of the features that are not faulty themselves."""
     try:
-        catalogue = read_features(parsed.get("features.toml", {}))
+        golden = read_golden(data)
     except PackageFaulty as several:
         faults += several.faults
+        return
+    for number, one in enumerate(golden, start=1):
         try:
-            source = source_wording(parsed.get("features.toml", {}), parsed.get("wording.toml", {}))
-            check_texts(source, "features.toml and wording.toml")
-        except PackageError as fault:
-            faults.append(fault)
-        return faults
-    checks: list[Callable[[], object]] = [lambda: read_golden(data.get("golden/cases.jsonl", b""))]
-    if manifest is not None:
-        background = data.get(manifest.background_file, b"")
-        checks.append(lambda: read_background(background, catalogue))
-        if len(parsed) == 2:
-            features, agency = parsed["features.toml"], parsed["wording.toml"]
-            read_wordings(manifest, data, catalogue, features, agency, faults)
-    for one in checks:
-        try:
-            one()
-        except PackageFaulty as several:
-            faults += several.faults
-        except PackageError as fault:
-            faults.append(fault)
-    return faults
+            read_case(one.case, catalogue)
+        except CaseFaulty as found:
+            faults.extend(
+                GoldenCaseDiffers(fault.what, f"{GOLDEN}, line {number}, {fault.where}", fault.mend)
+                for fault in found.faults
+                if not (isinstance(fault, FeatureUnknown) and fault.where in names)
+            )
+
+
+@contextmanager
+def _collecting(faults: list[PackageError]) -> Iterator[None]:
+    """What is raised inside is one more fault, and nothing more."""
+    try:
+        yield
+    except PackageFaulty as several:
+        faults += several.faults
+    except PackageError as fault:
+        faults.append(fault)

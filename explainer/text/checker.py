@@ -35,7 +35,7 @@ _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
 _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
-_BETWEEN = re.compile(r"[\s\-–:().·]*")
+_BETWEEN = re.compile(r"[\s\-–:().·|]*")
 _MARKS = str.maketrans("", "", FIRST_STRONG_ISOLATE + LEFT_TO_RIGHT_ISOLATE + POP_ISOLATE)
 
 
@@ -141,7 +141,7 @@ def _prose(s: Sentences) -> Iterator[str]:
     yield from filter(None, (s.comparison, s.withheld, *s.opening))
     for reason in (*s.towards, *s.away, *s.unclear):
         yield from filter(None, (reason.label, reason.text, reason.strength, reason.parts))
-        yield from reason.notes
+        yield from (*reason.notes, *reason.staff_notes)
         yield from filter(None, (reason.provenance,))
     yield from filter(None, (s.rest, *s.limits))
 

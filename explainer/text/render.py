@@ -97,6 +97,7 @@ def render_text(sentences: Sentences, language: Language) -> Told:
 
 
 def _lines(s: Sentences) -> Iterator[str]:
+    """What the templates hold, heading by heading: nobody reads less for reading it in text."""
     if s.banner:
         yield s.banner
         yield ""
@@ -107,6 +108,10 @@ def _lines(s: Sentences) -> Iterator[str]:
     yield from (
         line for line in (s.suggestion, *s.warnings, s.comparison, s.withheld or "") if line
     )
+    if s.frame and not s.withheld:
+        yield ""
+        yield s.frame["quoted"]
+        yield ""
     yield from s.opening
     for side in ("towards", "away", "unclear"):
         reasons: tuple[ReasonText, ...] = getattr(s, side)
@@ -118,11 +123,21 @@ def _lines(s: Sentences) -> Iterator[str]:
     yield ""
     if s.rest:
         yield s.rest
+    if s.frame:
+        yield ""
+        yield f"{s.frame['not_shown']}:"
     yield from s.limits
+    if s.rows:
+        # the caption of the page explains its bars; here are none
+        yield ""
+        yield f"{s.frame['table']}:"
+        yield f"  {s.frame['information']}: {s.frame['value']} – {s.frame['effect']}"
     for row in s.rows:
-        yield f"  {row.label}: {row.value} – {row.effect}"
+        above = f". {s.frame['above']}" if row.shown else ""
+        yield f"  {row.label}: {row.value} – {row.effect}{above}"
     if s.correct:
         yield ""
+        yield f"{s.heading['correct']}:"
         yield from s.correct
         yield from s.contact
 
@@ -136,6 +151,9 @@ def _reason_lines(reason: ReasonText) -> Iterator[str]:
     yield f"  {reason.strength}{f' ({reason.parts})' if reason.parts else ''}"
     for note in reason.notes:
         yield f"  {note}"
+    for note in reason.staff_notes:
+        # the stroke the heading speaks of
+        yield f"  | {note}"
     if reason.provenance:
         yield f"  {reason.provenance}"
 

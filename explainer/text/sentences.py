@@ -70,7 +70,10 @@ class HumanDecision:
 
 @dataclass(frozen=True, slots=True)
 class ReasonText:
-    """One reason in words; `label` stands alone as a heading, never in a sentence."""
+    """One reason in words; `label` stands alone as a heading, never in a sentence.
+
+    `staff_notes` are for caseworkers and marked; everybody reads the others.
+    """
 
     label: str
     text: str
@@ -79,6 +82,7 @@ class ReasonText:
     parts: str
     provenance: str
     notes: tuple[str, ...]
+    staff_notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +276,7 @@ def _contact(voice: Voice) -> tuple[str, ...]:
 def _reason(reason: ShownReason, voice: Voice, *, staff: bool) -> ReasonText:
     strength = voice.say(f"told.strength.{reason.strength}")
     if reason.withheld or reason.feature is None or reason.value is None:
-        return ReasonText("", voice.say("told.withheld_one"), "", strength, "", "", ())
+        return ReasonText("", voice.say("told.withheld_one"), "", strength, "", "", (), ())
     feature = voice.catalogue[reason.feature]
     missing = reason.value.missing is not None
     written = "" if missing else value_or_missing(feature.name, reason.value, voice, staff=False)
@@ -293,6 +297,7 @@ def _reason(reason: ShownReason, voice: Voice, *, staff: bool) -> ReasonText:
         # where there is no value, there is nothing that came from somewhere
         provenance="" if missing else provenance(reason.value, voice),
         notes=_notes(reason, voice, staff=staff),
+        staff_notes=_staff_notes(reason, voice),
     )
 
 
@@ -311,6 +316,12 @@ def _notes(reason: ShownReason, voice: Voice, *, staff: bool) -> tuple[str, ...]
             notes.append(supply)
     if reason.leading:
         notes.append(voice.say("told.leading"))
+    return tuple(notes)
+
+
+def _staff_notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
+    """What only a caseworker reads; the view for others holds nothing of it."""
+    notes = []
     if reason.decisive:
         notes.append(voice.say("staff.told.decisive"))
     if reason.proxy_for:

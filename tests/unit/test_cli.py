@@ -447,6 +447,7 @@ def test_check_prints_what_a_package_is_and_names_every_fault(run, make_package,
     code, out, err = run("package", "check", folder)
     assert (code, err) == (cli.DONE, "")
     assert "small_benefit 1.0.0: no fault found." in out
+    assert "witnesses    brute force and shap give the same contributions" in out
     (folder / "CARD.md").write_text("changed")
     (folder / "more.txt").write_text("more")
     code, out, err = run("package", "check", folder)
@@ -470,10 +471,39 @@ def test_new_seal_and_golden_go_hand_in_hand(run, make_package, tmp_path, small_
     assert run("package", "seal", folder)[0] == cli.DONE
     code, out, _ = run("package", "golden", folder, "--count", 1)
     assert code == cli.DONE
+    assert "Have people read every one" in out
+    assert [tuple(line.split()) for line in out.splitlines() if line.startswith("  ")] == [
+        ("new", "T-000.applicant.de.txt"),
+        ("new", "T-000.caseworker.de.txt"),
+        ("removed", "T-777.applicant.de.txt"),
+    ]
     assert sorted(p.name for p in (folder / "golden").glob("*.txt")) == [
         "T-000.applicant.de.txt",
         "T-000.caseworker.de.txt",
     ]
+    out = run("package", "golden", folder, "--count", 1)[1]
+    assert "no text is new or changed" in out
+    assert "Have people" not in out
+    text = folder / "golden" / "T-000.applicant.de.txt"
+    text.write_text("something else")
+    assert run("package", "seal", folder)[0] == cli.DONE
+    out = run("package", "golden", folder, "--count", 1)[1]
+    assert "changed  T-000.applicant.de.txt" in out
+    assert "T-000.caseworker" not in out
+
+
+def test_no_text_is_recorded_of_a_package_that_may_not_speak(run, make_package):
+    folder = make_package(manifest=lambda t: t.replace("base = ", "base = 7 # "))
+    code, out, err = run("package", "golden", folder)
+    assert (code, out) == (cli.REFUSED, "")
+    assert "background_invalid" in err
+    assert not list((folder / "golden").glob("*.txt"))
+
+
+def test_the_help_of_check_says_what_only_it_asks(run):
+    out = run("package", "check", "--help")[1]
+    for word in ("shap", "brute force", "up to 14 features", "start-up"):
+        assert word in out
 
 
 def test_a_model_that_is_refused_leaves_no_folder(run, tmp_path):

@@ -20,7 +20,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from trained import DEMO, MANIFEST, background, golden, small_pipeline
+from trained import DEMO, MANIFEST, SmallModel, background, golden, manifest_of, small_pipeline
 
 from explainer.cli.packages import tell_as_text
 from explainer.errors import (
@@ -155,6 +155,10 @@ def test_a_needed_file_that_the_manifest_does_not_name_is_missed(make_package):
     only_fault(folder, MANIFEST_BAD, "wording.toml")
 
 
+def test_a_package_without_its_card_is_none(make_package):
+    only_fault(make_package(files={"CARD.md": None}), MANIFEST_BAD, "CARD.md")
+
+
 # -- the manifest -----------------------------------------------------------------------------
 
 DEEP = "x = " + "[" * 3000 + "]" * 3000
@@ -195,7 +199,7 @@ MANIFESTS = {
         changed("threshold", 'interim = "can_be_granted"\nthreshold'),
         "interim",
     ),
-    "another space": (changed('"log-odds"', '"probability"'), "space"),
+    "another space": (changed('"log-odds"', '"percent"'), "space"),
     "classes the other way round": (changed('["no", "yes"]', '["yes", "no"]'), "classes"),
     "three classes": (changed('["no", "yes"]', '["no", "maybe", "yes"]'), "classes"),
     "a share above one": (changed('"0.80"', '"80"'), "coverage"),
@@ -212,6 +216,12 @@ MANIFESTS = {
     "German not offered": (changed('["de", "en"]', '["en"]'), "offered"),
     "the default not offered": (changed('default = "de"', 'default = "ar"'), "offered"),
     "approved by a word of one's own": (changed('"not_approved"', '"fine"'), "review.status"),
+    "no mean of the comparison group": (changed("base = 0.0\n", ""), "background.base"),
+    "a mean in words": (changed("base = 0.0", 'base = ""'), "background.base"),
+    "a spread that is no number": (
+        changed("margin_scale = 1.0", "margin_scale = nan"),
+        "background.margin_scale",
+    ),
     "a digest that is none": (
         lambda t: t + '\n[files]\n"x" = { sha256 = "1", size = 1 }\n',
         "files",
@@ -410,6 +420,38 @@ def test_a_comparison_group_that_does_not_fit_is_refused(make_package, small_mod
     only_fault(make_package(files={"background.csv": data}), BACKGROUND, says)
 
 
+def test_a_stale_background_is_refused(make_package, small_model):
+    """Rows and model are whole, sealed and fit the catalogue; they do not belong together."""
+    rows = background(small_model.rows).splitlines(keepends=True)
+    older = b"".join([rows[0], *rows[1:151], *rows[1:151]])
+    folder = make_package(files={"background.csv": older})
+    for open_ in (admit, check_german):
+        only_fault(folder, BACKGROUND, "background.csv: It is stale", open_)
+    # the model was trained again, on the same rows, and the group was not measured again
+    again = small_pipeline(random_state=2, subsample=0.5).fit(
+        small_model.rows, other_labels(small_model)
+    )
+    renewed = SmallModel(again, skops.io.dumps(again), small_model.rows)
+    folder = make_package(
+        "renewed", files={"model.skops": renewed.data, "golden/cases.jsonl": golden(renewed)}
+    )
+    only_fault(folder, BACKGROUND, "Draw the comparison group again")
+
+
+@pytest.mark.parametrize(("key", "off"), [("base", 1e-3), ("margin_scale", -1e-3)])
+def test_figures_of_the_comparison_group_may_differ_by_the_tolerance_only(
+    make_package, small_model, key, off
+):
+    declared = tomllib.loads(manifest_of(small_model))["background"][key]
+    for added, good in ((off / 100, True), (off, False)):
+        line = changed(f"{key} = {declared}", f"{key} = {declared + added}")
+        folder = make_package(f"small_{good}".lower(), manifest=line)
+        if good:
+            assert admit(folder)
+        else:
+            only_fault(folder, BACKGROUND, "It is stale")
+
+
 def test_all_lines_that_do_not_fit_are_named(small, small_model):
     data = background(small_model.rows).replace(b",yes,", b",maybe,")
     with pytest.raises(PackageFaulty) as caught:
@@ -437,7 +479,7 @@ def test_another_model_is_known_by_its_scores(make_package, small_model):
     other = small_pipeline(learning_rate=0.3).fit(small_model.rows, other_labels(small_model))
     folder = make_package(files={"model.skops": skops.io.dumps(other)})
     found = faults_of(folder)
-    assert {code for code, _ in found} == {GOLDEN}
+    assert {code for code, _ in found} == {GOLDEN, BACKGROUND}
     assert len(found) > 30
 
 
@@ -623,14 +665,86 @@ def test_check_names_faults_of_all_files_though_the_digests_are_old(make_package
         assert place in found
 
 
+BROKEN = {
+    # file: what is put in the place of what, and what must be said, whatever else is broken
+    "features.toml": ("[16, 80]", "[80, 16]", "features.toml, feature age.range"),
+    "manifest.toml": ('"small_benefit"\nversion', '"../x"\nversion', "manifest.toml, id"),
+    "wording.toml": ("030 23125 123", "<030>", "contact|phone"),
+    "locales/en/wording.po": ('msgctxt "feature|tenure|label"', 'msgctxt "x"', "tenure|label"),
+    "background.csv": (",yes,", ",maybe,", "background.csv, line 2, married"),
+    "golden/cases.jsonl": ('"margin": ', '"m": ', "golden/cases.jsonl, line 7"),
+    "model.skops": ("", "", "pickle"),
+}
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "not sealed"])
+def test_a_fault_in_one_file_hides_none_in_another(make_package, sealed):
+    import pickle  # noqa: TID251 - the attack
+
+    folder = make_package()
+    for name, (old, new, _) in BROKEN.items():
+        if name == "model.skops":
+            (folder / name).write_bytes(pickle.dumps({"a": 1}))
+            continue
+        text = (folder / name).read_text("utf-8")
+        assert old in text, name
+        (folder / name).write_text(text.replace(old, new), "utf-8")
+    if sealed:
+        seal(folder)
+    found = "\n".join(text for _, text in faults_of(folder, check_german))
+    assert [name for name, (_, _, says) in BROKEN.items() if says not in found] == []
+
+
+@pytest.mark.parametrize("name", ["features.toml", "manifest.toml", "wording.toml"])
+def test_a_file_that_is_no_toml_hides_no_fault_in_the_others(make_package, name):
+    broken = {n: b for n, b in BROKEN.items() if n in ("background.csv", "golden/cases.jsonl")}
+    if name == "features.toml":
+        del broken["background.csv"]  # what may stand in it nobody can say
+    folder = make_package()
+    (folder / name).write_text("]", "utf-8")
+    for file, (old, new, _) in broken.items():
+        text = (folder / file).read_text("utf-8")
+        (folder / file).write_text(text.replace(old, new), "utf-8")
+    found = "\n".join(text for _, text in faults_of(folder, check_german))
+    assert f"{name}: The file is not TOML" in found
+    assert [file for file, (_, _, says) in broken.items() if says not in found] == []
+
+
+def test_of_a_recorded_case_the_features_that_are_whole_are_looked_into(make_package, small_model):
+    lines = golden(small_model).decode().splitlines()
+    row = json.loads(lines[6])
+    row["case"]["values"] |= {"married": "maybe", "shoe_size": 44}
+    lines[6] = json.dumps(row)
+    folder = make_package(
+        features=changed("[16, 80]", "[80, 16]"),
+        files={"golden/cases.jsonl": "\n".join(lines).encode()},
+    )
+    recorded = [text for _, text in faults_of(folder, check_german) if "cases.jsonl" in text]
+    assert [text.partition(":")[0] for text in recorded] == [
+        "golden/cases.jsonl, line 7, shoe_size",
+        "golden/cases.jsonl, line 7, married",
+    ]
+
+
+def test_one_case_that_is_none_does_not_hide_a_score_that_differs(make_package, small_model):
+    lines = golden(small_model).decode().splitlines()
+    for at, change in ((3, {"case": {"ref": "T-003", "values": {}}}), (6, {"margin": 77.0})):
+        lines[at] = json.dumps(json.loads(lines[at]) | change)
+    folder = make_package(files={"golden/cases.jsonl": "\n".join(lines).encode()})
+    for open_ in (admit, check_german):
+        found = "\n".join(text for _, text in faults_of(folder, open_))
+        assert "line 4, age" in found
+        assert "line 7: The model gives another score" in found
+
+
 # -- seal -------------------------------------------------------------------------------------
 
 
-def test_sealing_rewrites_the_table_of_files_and_nothing_else(make_package):
+def test_sealing_rewrites_the_table_of_files_and_nothing_else(make_package, small_model):
     folder = make_package()
     text = (folder / "manifest.toml").read_text()
     head, _, _ = text.partition("[files]")
-    assert head.strip() == MANIFEST.strip()
+    assert head.strip() == manifest_of(small_model).strip()
     (folder / "CARD.md").write_text("# other\n")
     assert seal(folder) == 7
     again = (folder / "manifest.toml").read_text()
@@ -779,7 +893,8 @@ def test_a_skeleton_is_no_package_yet_and_check_says_what_is_left(housing, tmp_p
     new_package(tmp_path / "housing", tmp_path / "model.skops")
     left = "\n".join(text for _, text in faults_of(tmp_path / "housing"))
     assert "manifest.toml, owner" in left
-    assert "background.note" in left
+    for key in ("note", "base", "margin_scale"):
+        assert f"background.{key}" in left
 
 
 @pytest.mark.parametrize("folder", ["1benefit", "___", "é", "x" * 65])
@@ -818,6 +933,10 @@ def test_an_agency_brings_its_own_model_and_check_passes(housing, tmp_path):
     folder = tmp_path / "housing_benefit"
     new_package(folder, tmp_path / "model.skops")
 
+    # as golden/README.md of the skeleton says
+    margins = pipeline.decision_function(rows.iloc[::4])
+    low, high = np.quantile(margins, [0.1, 0.9])
+
     def edit(name: str, *changes: tuple[str, str]) -> None:
         text = (folder / name).read_text("utf-8")
         for old, new in changes:
@@ -833,6 +952,8 @@ def test_an_agency_brings_its_own_model_and_check_passes(housing, tmp_path):
         ('unit = ""', 'unit = "housing"'),
         ("rows = 0", "rows = 60"),
         ('note = ""', 'note = "Jeder vierte Antrag des Jahres."'),
+        ('base = ""', f"base = {margins.mean()}"),
+        ('margin_scale = ""', f"margin_scale = {high - low}"),
     )
     words = {
         "rent": ("Miete", "Ihre Miete", "[0, 5000]", "[200, 1499]"),

@@ -139,6 +139,8 @@ decision_type = "bound"
 file = "background.csv"
 rows = 300
 note = "Alle Zeilen."
+base = 0.0
+margin_scale = 1.0
 
 [reasons]
 cap_applicant = 4
@@ -167,6 +169,14 @@ class = "case_file"
 """
 
 
+def manifest_of(model: SmallModel) -> str:
+    """The manifest with the figures of the comparison group, as the bare pipeline gives them."""
+    margins = model.pipeline.decision_function(model.rows)
+    low, high = np.quantile(margins, [0.1, 0.9])
+    figures = f"base = {margins.mean()}\nmargin_scale = {high - low}\n"
+    return MANIFEST.replace("base = 0.0\nmargin_scale = 1.0\n", figures)
+
+
 def write_package(
     folder: Path,
     model: SmallModel,
@@ -185,7 +195,7 @@ def write_package(
     features_text = features(_features(parsed["feature"]))
     wording_text = wording(_wording(agency))
     content: dict[str, bytes | None] = {
-        "manifest.toml": manifest(MANIFEST).encode(),
+        "manifest.toml": manifest(manifest_of(model)).encode(),
         "features.toml": features_text.encode(),
         "wording.toml": wording_text.encode(),
         "model.skops": model.data,

@@ -11,7 +11,13 @@ import pytest
 from explainer.core.case import Missing, Source, SourceType, Value, read_case
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, disclose
-from explainer.errors import DoesNotAddUp, LanguageNotOffered, ModelFailed, PackageReplaced
+from explainer.errors import (
+    DoesNotAddUp,
+    LanguageNotOffered,
+    ModelFailed,
+    OutsideExperience,
+    PackageReplaced,
+)
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.manifest import read_manifest
 from explainer.pipeline import RENDER, explain, tell, tell_withheld
@@ -139,6 +145,54 @@ def test_a_value_in_arabic_is_set_apart_from_the_sentence_around_it(demo, found)
     assert "\u2068" not in page
     german = tell(found[0], APPLICANT, language("de"), demo, form="text").body.decode()
     assert "\u2068" not in german
+
+
+def headings_of(page: str) -> list[str]:
+    """What stands as a heading on a page, in order; the folded table's is its summary."""
+    found = re.findall(r"<(h[2-6]|summary)\b[^>]*>(.*?)</\1>", page, re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", words).strip() for _, words in found]
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+@pytest.mark.parametrize("audience", Audience)
+def test_the_text_has_the_headings_of_the_page_in_the_same_order(demo, found, audience, tag):
+    spoken = language(tag)
+    if audience is CASEWORKER and not spoken.staff:
+        return
+    fault = OutsideExperience("what", "where", "mend")
+    for explanation in (*found, None):
+        said = {
+            form: (
+                tell(explanation, audience, spoken, demo, form=form)
+                if explanation
+                else tell_withheld(fault, audience, spoken, demo, form=form)
+            ).body.decode()
+            for form in RENDER
+        }
+        wanted = headings_of(said["html"])
+        assert len(wanted) >= 2
+        lines = [line.rstrip(":") for line in said["text"].splitlines()]
+        at = [lines.index(words.upper() if n == 0 else words) for n, words in enumerate(wanted)]
+        assert at == sorted(at)
+
+
+@pytest.mark.parametrize("tag", [tag for tag in OFFERED if language(tag).staff])
+def test_what_only_a_caseworker_reads_has_a_stroke_and_nothing_else_has(demo, found, tag):
+    voice = demo.voice(language(tag), staff=True)
+    marked, plain = set(), set()
+    for explanation in found:
+        text = tell(explanation, CASEWORKER, language(tag), demo, form="text").body.decode()
+        for line in text.splitlines():
+            (marked if line.startswith("  | ") else plain).add(line.removeprefix("  | ").strip())
+    own = {voice.say("staff.told.decisive")} | {
+        voice.say("staff.told.proxy", words)
+        for key, words in voice.wording.texts.items()
+        if key.startswith("proxy|")
+    }
+    assert marked
+    assert marked <= own
+    assert not plain & own
+    assert voice.say("told.leading") in plain
 
 
 DECISIONS = [
