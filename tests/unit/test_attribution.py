@@ -133,9 +133,9 @@ def test_a_sign_is_stable_where_it_holds_in_27_of_30_resamples(against, stable):
     # so far down that just so many resamples fall below zero
     zero = (means[against - 1] + means[against]) / 2 if against else means[0] - 1
     rows = (values - zero)[:, None]
-    (found,) = _stable_signs(rows, rows.mean(axis=0))
+    (found,) = _stable_signs(rows, rows.mean(axis=0), 40)
     assert found == stable
 
 
 def test_what_moved_nothing_has_no_stable_sign():
-    assert not _stable_signs(np.zeros((40, 1)), np.zeros(1)).any()
+    assert not _stable_signs(np.zeros((40, 1)), np.zeros(1), 40).any()
