@@ -14,4 +14,5 @@ FORMATS = {
     "catboost-cbm": "explainer.families.from_catboost",
     "linear-json": "explainer.families.from_linear_json",
     "onnx": "explainer.families.from_onnx",
+    "remote-oip-v2": "explainer.families.from_remote",
 }

@@ -11,11 +11,12 @@ import numpy as np
 
 from explainer.core.attribution import Space
 from explainer.core.case import Scalar
-from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.errors import ModelFailed
 from explainer.families.engine.forest import Floats
 from explainer.families.engine.linear import Linear
 from explainer.families.json_form import NUMBERS, Members, read_json, refuse_all
 from explainer.families.model import Answer, Input, RawRow
+from explainer.families.scores import check_classes
 
 FORM = "warum.linear-model/1"
 
@@ -80,12 +81,8 @@ def _missing(entries: Members, name: str) -> bool:
 def _check_kind(whole: Members, positive_class: str) -> None:
     whole.text("link", among=("log-odds",))
     classes = whole.texts("classes")
-    if classes and (len(classes) != 2 or classes[1] != positive_class):
-        raise ArtefactRefused(
-            f"The model's classes are {list(classes)}; its margin is for the second.",
-            "model.positive_class",
-            "Declare the second class as positive_class; of two classes exactly.",
-        )
+    if classes:
+        check_classes(classes, positive_class)
 
 
 def _term(each: Input, entry: Members) -> Term:

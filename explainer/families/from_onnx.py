@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from explainer.core.attribution import Space
-from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.errors import ModelFailed
 from explainer.families.engine import function
 from explainer.families.engine.forest import Floats
 from explainer.families.engine.function import Function
@@ -29,6 +29,7 @@ from explainer.families.onnx_file import (
     refused,
 )
 from explainer.families.raw_columns import RawColumns, stand_ins_in
+from explainer.families.scores import check_classes, second_class
 
 try:
     import onnxruntime
@@ -40,9 +41,6 @@ DECLARED = "warum"
 
 NUMBERS = {FLOAT: np.float32, DOUBLE: np.float64, INT64: np.int64, INT32: np.int32}
 """Types of an input that takes numbers."""
-
-SUM = 1e-5
-"""How far the two probabilities of a row may be from 1 together, in single precision."""
 
 MEND = 'See "ONNX" in docs/formats.md; what the graph cannot say stands in its metadata_props.'
 
@@ -238,12 +236,7 @@ def _classes(file: OnnxFile, declared: _Declared, positive_class: str) -> tuple[
             f"Declared are the classes {list(found)}, the graph names {list(of_map[0])}.",
             f"Correct metadata_props.{DECLARED}.",
         )
-    if len(found) != 2 or found[1] != positive_class:
-        raise ArtefactRefused(
-            f"The model's classes are {list(found)}; its margin is for the second.",
-            "model.positive_class",
-            "Declare the second class as positive_class; of two classes exactly.",
-        )
+    check_classes(found, positive_class)
     return found[0], found[1]
 
 
@@ -287,10 +280,7 @@ class OnnxModel:
         with _quietly_failing():
             feed = {each.port.name: self._fed(each, columns) for each in self._feeds}
             (answer,) = self._session.run([self._output.name], feed)
-            margins = self._read(answer, len(columns))
-        if not np.isfinite(margins).all():
-            raise _failed("The model gave a number that is not finite.")
-        return margins
+            return self._read(answer, len(columns))
 
     def _fed(self, feed: _Feed, columns: Floats) -> Any:
         given: list[Any]
@@ -316,29 +306,8 @@ class OnnxModel:
 
     def _read(self, answer: Any, n_rows: int) -> Floats:
         """Margins of the second class; ndarray of shape (n_rows,)."""
-        if self._output.by_class:
-            of_two = np.array(
-                [self._of_table(table) for table in answer], dtype=np.float64
-            ).reshape(-1, 2)
-        else:
-            of_two = np.asarray(answer, dtype=np.float64)
-        if of_two.shape in ((n_rows,), (n_rows, 1)):
-            margins = of_two.reshape(-1)
-        elif of_two.shape == (n_rows, 2):
-            margins = of_two[:, 1]
-            whole = 1.0 if self.space is Space.PROBABILITY else 0.0
-            size = np.maximum(1.0, np.abs(of_two).max(axis=1, initial=0.0))
-            if (np.abs(of_two.sum(axis=1) - whole) > SUM * size).any():
-                raise _failed(
-                    f"The two scores of a row are no {self.space} of two classes.",
-                    mend="If the graph gives raw scores, convert it without; or declare them: "
-                    'docs/formats.md, "ONNX".',
-                )
-        else:
-            raise _failed("The model gave another number of scores than it was asked for.")
-        if self.space is Space.PROBABILITY and (margins.min() < -SUM or margins.max() > 1 + SUM):
-            raise _failed("The model gave a number that is no probability.")
-        return np.ascontiguousarray(margins)
+        scores = [self._of_table(table) for table in answer] if self._output.by_class else answer
+        return second_class(scores, n_rows, self.space, "model")
 
     def _of_table(self, table: Any) -> list[float]:
         named = {str(label): float(value) for label, value in table.items()}
@@ -358,7 +327,5 @@ def _quietly_failing() -> Iterator[None]:
         raise _failed(f"The model raised {type(fault).__name__}.") from None
 
 
-def _failed(
-    what: str, where: str = "model", mend: str = "Run `warum package check` on the package."
-) -> ModelFailed:
-    return ModelFailed(what, where, mend)
+def _failed(what: str, where: str = "model") -> ModelFailed:
+    return ModelFailed(what, where, "Run `warum package check` on the package.")

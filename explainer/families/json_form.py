@@ -18,15 +18,15 @@ MOST_FAULTS = 20
 _NEEDED: Any = object()
 
 
-def read_json(text: bytes | str, where: str) -> Any:
+def read_json(text: bytes | str, where: str, largest: int = LARGEST) -> Any:
     """What stands in `text`. Raises ArtefactRefused for anything but plain, finite JSON.
 
     JSON allows a key twice, and Python reads NaN and Infinity besides: both would let two readers
     of one file see two models.
     """
-    if len(text) > LARGEST:
+    if len(text) > largest:
         raise ArtefactRefused(
-            f"It has {len(text)} bytes; {LARGEST} are allowed.", where, "Use a smaller model."
+            f"It has {len(text)} bytes; {largest} are allowed.", where, "Use a smaller model."
         )
     try:
         whole = text if isinstance(text, str) else text.decode("utf-8")
