@@ -104,6 +104,7 @@ def _gradient_boosting(booster: Any, player: Ints, n_players: int) -> Estimator:
         player,
         n_players,
         width=1,
+        constant=float(booster._raw_predict_init(np.zeros((1, len(player))))[0, 0]),
     )
     return Estimator(form, Space.LOG_ODDS, booster.decision_function)
 
@@ -144,6 +145,7 @@ def _trees(
     n_players: int,
     *,
     width: int,
+    constant: float = 0.0,
 ) -> Trees:
     """scikit-learn narrows a value to float32 and compares it with a threshold in doubles."""
     parts: dict[str, list[Any]] = {name: [] for name in ("left", "right", "column", "threshold")}
@@ -170,7 +172,9 @@ def _trees(
     columns = tuple(
         Column(source, int(owner), Test.AT_MOST, single=True) for source, owner in enumerate(player)
     )
-    return Trees(columns=columns, n_players=n_players, roots=np.array(roots), **whole)
+    return Trees(
+        columns=columns, n_players=n_players, roots=np.array(roots), constant=constant, **whole
+    )
 
 
 def _inside(children: Ints, n: int) -> bool:
@@ -189,7 +193,8 @@ def _histogram_boosting(booster: Any, player: Ints, n_players: int) -> Estimator
     is_category = (
         np.zeros(len(player), dtype=np.bool_)
         if booster.is_categorical_ is None
-        else np.asarray(booster.is_categorical_, dtype=np.bool_)
+        # said of the columns as they come from outside
+        else np.asarray(booster.is_categorical_, dtype=np.bool_)[order]
     )
     known = _known_categories(booster, is_category)
     columns = tuple(

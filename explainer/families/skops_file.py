@@ -48,6 +48,10 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     # node indices are used unchecked by scikit-learn; whoever opens a model looks at every one
     # before the model is asked anything
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
+    # histogram boosting with categories holds its own check of what it is given; of all functions
+    # this one, which looks at an array
+    "FunctionNode": frozenset({"sklearn.utils.validation.check_array"}),
+    "PartialNode": frozenset({"functools.partial"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
     "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
     "LossNode": frozenset(

@@ -1,0 +1,437 @@
+"""Every format and kind of model: equal to brute force and to the original, on awkward rows too."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trained_formats import CHOICES, NAMES, VARIANTS, Made, households, made, raw
+
+from explainer.core.attribution import DecisionLine, Side
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.families.apart import ModelApart, open_apart
+from explainer.families.artefacts import parse
+from explainer.families.attribute import Explained, explained
+from explainer.families.engine.exact import Exact
+from explainer.families.engine.forest import Floats, Test, Trees
+from explainer.families.engine.reference import brute_force
+from explainer.families.model import RawRow
+from explainer.families.second_opinion import ours
+
+ROOT = Path(__file__).resolve().parents[2]
+LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
+EXACT = 1e-9
+"""Of the margin scale: how far the engine may be from brute force, and sums from the margin."""
+SINGLE = 1e-6
+"""The same where the library itself adds up in single precision, as XGBoost does."""
+
+
+@cache
+def apart(name: str) -> ModelApart:
+    model = made(name)
+    return open_apart(model.declared, model.data, model.catalogue, model.positive)
+
+
+@cache
+def comparison(name: str, n: int = 40) -> list[RawRow]:
+    """Rows every variant answers for; the first n of the table of training."""
+    names = set(made(name).names)
+    return [{k: v for k, v in row.items() if k in names} for row in raw(households())[:n]]
+
+
+def in_place(name: str, catalogue: FeatureCatalogue | None = None) -> Explained:
+    """The variant, opened in a process of its own, beside its comparison group."""
+    if catalogue is None:
+        return _in_place(name)
+    model = made(name)
+    found = open_apart(model.declared, model.data, catalogue, model.positive)
+    return explained(found, catalogue, LINE, comparison(name), "d" * 64)
+
+
+@cache
+def _in_place(name: str) -> Explained:
+    return explained(apart(name), made(name).catalogue, LINE, comparison(name), "d" * 64)
+
+
+def tolerance(name: str) -> float:
+    return SINGLE if made(name).declared.startswith("xgboost") else EXACT
+
+
+@cache
+def awkward(name: str) -> list[RawRow]:
+    """On thresholds, one step beside in either precision, cents, noughts, infinities, missing
+    values, every choice and one that training never saw."""
+    model, first = made(name), dict(comparison(name)[0])
+    rows = []
+    form = apart(name).form
+    values: dict[str, set[float]] = {n: set() for n in model.names if n not in CHOICES}
+    if isinstance(form, Trees):
+        for k, column in enumerate(form.columns):
+            owner = model.catalogue.names[column.player]
+            if column.test is not Test.ONE_OF and owner in values:
+                scale = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
+                values[owner].update(scale[:: max(1, len(scale) // 6)].tolist())
+    for number, thresholds in values.items():
+        beside = {0.0, -0.0, 1e-36, -1e-36, 1e-35, 0.1, 1179.99, 1180.01}
+        # where weights are multiplied with it, the margin would be beyond all telling
+        beside |= set() if "linear" in name else {16777217.0}
+        for value in thresholds:
+            single = np.float32(value)
+            beside |= {value, float(single), round(value, 2)}
+            beside |= {float(np.nextafter(value, np.inf)), float(np.nextafter(value, -np.inf))}
+            beside |= {float(np.nextafter(single, np.float32(s * 3e38))) for s in (1, -1)}
+        beside = {value for value in beside if np.isfinite(value)}
+        beside |= {np.inf, -np.inf, 3.5e38} if infinities(name) else set()
+        rows += [{**first, number: value} for value in sorted(beside)]
+        rows += [{**first, number: None}]
+    for word in CHOICES.keys() & set(model.names):
+        given = [*CHOICES[word]]
+        given += ["coal"] if word == "heating" and not raises_unseen(name) else []
+        given += [None] if word == "heating" else []
+        rows += [{**first, word: value} for value in given]
+    missing = {n: None for n in model.names if n in ("income", "months", "rooms", "heating")}
+    return [*rows, first | missing]
+
+
+def infinities(name: str) -> bool:
+    """Whether the library itself takes an infinity: XGBoost and scikit-learn's checks do not."""
+    return made(name).declared in ("catboost-cbm", "lightgbm-txt") and "linear" not in name
+
+
+def raises_unseen(name: str) -> bool:
+    return made(name).declared.startswith("xgboost")
+
+
+def contributions(name: str, rows: list[RawRow]) -> tuple[Floats, Floats]:
+    """Contributions of rows, ndarray of shape (n_rows, n_players), and their library margins."""
+    model = in_place(name)
+    answer = model.model.answer(rows)
+    one = np.zeros(1, dtype=np.int64)
+    found = [model._against.measured(row, one)[0] for row in answer.columns]
+    return np.stack(found), answer.margins
+
+
+@pytest.fixture(params=VARIANTS)
+def name(request) -> str:
+    return request.param
+
+
+# -- what every kind of model must hold ---------------------------------------------------------
+
+
+def test_the_file_answers_as_the_trained_model_does(name):
+    model, rows = made(name), [*comparison(name, 260), *awkward(name)]
+    own = np.asarray(model.margins(model.table(rows)), dtype=np.float64)
+    away = np.abs(apart(name).answer(rows).margins - own).max()
+    assert away <= 1e-12 * in_place(name).comparison.scale
+
+
+def test_our_form_gives_the_librarys_own_margin(name):
+    form = apart(name).form
+    answer = apart(name).answer([*comparison(name, 260), *awkward(name)])
+    if hasattr(form, "sums"):
+        away = np.abs(form.sums(answer.columns) - answer.margins).max()
+        assert away <= tolerance(name) * in_place(name).comparison.scale
+
+
+def test_contributions_add_up_on_every_awkward_row(name):
+    values, margins = contributions(name, awkward(name))
+    group = in_place(name).comparison
+    away = np.abs(group.base + values.sum(axis=1) - margins).max()
+    assert away <= tolerance(name) * group.scale
+
+
+def test_contributions_equal_brute_force(name):
+    model, scale = in_place(name), in_place(name).comparison.scale
+    names, few = model.catalogue.names, comparison(name)[5:9]
+    form = model.model.form
+    for row in (comparison(name)[2], comparison(name)[4], awkward(name)[-1]):
+        mine = ours(model, row, few)
+
+        def by_library(rows, summed=False):
+            answer = model.model.answer([dict(zip(names, r, strict=True)) for r in rows])
+            return form.sums(answer.columns) if summed else answer.margins
+
+        asked = [row[n] for n in names], [[z[n] for n in names] for z in few]
+        assert np.abs(mine - brute_force(by_library, *asked)).max() <= tolerance(name) * scale
+        if tolerance(name) > EXACT:
+            # the engine itself is as exact as everywhere; the library's own sum is not
+            exact = brute_force(lambda rows: by_library(rows, summed=True), *asked)
+            assert np.abs(mine - exact).max() <= EXACT * scale
+
+
+def test_another_order_of_the_catalogue_gives_the_same_contributions(name):
+    model = in_place(name)
+    turned = in_place(name, FeatureCatalogue(list(model.catalogue)[::-1]))
+    for row in comparison(name)[3:6]:
+        there, few = ours(turned, row, comparison(name)[:6]), comparison(name)[:6]
+        assert np.abs(there[::-1] - ours(model, row, few)).max() <= 1e-12 * model.comparison.scale
+
+
+def test_a_case_alone_is_the_same_as_among_others(name):
+    rows = awkward(name)[:20]
+    values, margins = contributions(name, rows)
+    form = apart(name).form
+    if isinstance(form, Trees):
+        columns = apart(name).answer(rows).columns
+        together = Exact(form, in_place(name).comparison_columns).values(columns, threads=2)
+        assert together.tobytes() == values.tobytes()
+    for at in range(0, len(rows), 7):
+        alone, margin = contributions(name, rows[at : at + 1])
+        assert alone.tobytes() == values[at : at + 1].tobytes()
+        # a library that multiplies matrices may round the last place of many rows otherwise
+        assert abs(margin[0] - margins[at]) <= 1e-12 * in_place(name).comparison.scale
+
+
+IN_ANOTHER_PROCESS = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from explainer.core.attribution import DecisionLine, Side
+from explainer.families.apart import open_apart
+from explainer.families.attribute import against
+from explainer.families.model import Input
+
+import explainer.families.apart as apart_module
+found = {}
+for name, given in json.loads(Path(sys.argv[1]).read_text("utf-8")).items():
+    inputs = tuple(Input(n, None if c is None else tuple(c)) for n, c in given["inputs"])
+    question = apart_module._Question(
+        given["format"], Path(given["file"]).read_bytes(), inputs, given["positive"]
+    )
+    model = apart_module.ModelApart(question, 1.0)
+    columns = model.answer(given["comparison"]).columns
+    laid = against(model, columns)
+    answer = model.answer(given["rows"])
+    one = np.zeros(1, dtype=np.int64)
+    found[name] = [laid.measured(row, one)[0].tobytes().hex() for row in answer.columns]
+    model.close()
+heavy = {"xgboost", "lightgbm", "catboost", "sklearn", "skops", "scipy"} & set(sys.modules)
+print(json.dumps({"found": found, "heavy": sorted(heavy)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def another_process(tmp_path_factory):
+    """The contributions of three rows of every variant, computed in a process without libraries."""
+    folder = tmp_path_factory.mktemp("formats")
+    given = {}
+    for at, name in enumerate(VARIANTS):
+        model = made(name)
+        (folder / str(at)).write_bytes(model.data)
+        given[name] = {
+            "format": model.declared,
+            "file": str(folder / str(at)),
+            "inputs": [[each.name, each.choices] for each in model.inputs],
+            "positive": model.positive,
+            "comparison": comparison(name),
+            "rows": comparison(name)[:3],
+        }
+    (folder / "given.json").write_text(json.dumps(given), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_PROCESS, folder / "given.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_another_process_gives_the_same_bits(name, another_process):
+    values, _ = contributions(name, comparison(name)[:3])
+    assert [row.tobytes().hex() for row in values] == another_process["found"][name]
+
+
+def test_nothing_of_a_library_is_loaded_where_people_are_answered(another_process):
+    assert another_process["heavy"] == []
+
+
+# -- silent traps of the usual tools ------------------------------------------------------------
+# Each was seen to give wrong numbers, or the wrong class, without any error. A trap bites only if
+# the naive reading of the same file differs, so that is shown too.
+
+
+def adds_up(name: str, rows: list[RawRow] | None = None) -> None:
+    values, margins = contributions(name, rows or [*comparison(name), *awkward(name)])
+    group = in_place(name).comparison
+    assert np.abs(group.base + values.sum(axis=1) - margins).max() <= tolerance(name) * group.scale
+
+
+@pytest.mark.parametrize("trap", ["histogram boosting with categories"])
+def test_trap_1_and_2_histogram_boosting_with_categories_is_no_comparison_of_codes(trap):
+    form = apart(trap).form
+    sets = [form.category_sets[s] for s in form.category_set[form.category_set >= 0]]
+    assert sets
+    adds_up(trap)
+
+
+def test_trap_3_a_sentinel_that_marks_missing_values_is_one():
+    name = "xgboost, missing is -999"
+    rows = [{**comparison(name)[0], "months": m} for m in (None, -999.0, -998.0)]
+    adds_up(name, rows)
+    missing, marked, number = apart(name).answer(rows).margins
+    assert missing == marked
+    nothing = "xgboost, missing is 0"
+    rows = [{**comparison(nothing)[0], "months": m} for m in (None, 0.0, 0.5)]
+    adds_up(nothing, rows)
+    missing, marked, number = apart(nothing).answer(rows).margins
+    assert missing == marked != number
+
+
+def test_trap_4_trees_that_were_dropped_in_training_count_less():
+    name = "xgboost, dart"
+    weights = json.loads(made(name).data)["learner"]["gradient_booster"]["weight_drop"]
+    assert len(set(weights)) > 1
+    adds_up(name)
+
+
+def test_trap_5_and_13_the_base_score_is_a_list_of_one_or_a_number():
+    listed, number = made("xgboost, base score a list"), made("xgboost, base score a number")
+    scores = [
+        json.loads(m.data)["learner"]["learner_model_param"]["base_score"] for m in (listed, number)
+    ]
+    assert scores[0].startswith("[")
+    assert not scores[1].startswith("[")
+    for name in ("xgboost, base score a list", "xgboost, base score a number"):
+        assert apart(name).form.constant != 0
+        adds_up(name)
+
+
+def test_trap_6_linear_trees_are_no_trees_of_constants():
+    name = "lightgbm, linear trees"
+    assert "is_linear=1" in made(name).data.decode()
+    assert not isinstance(apart(name).form, Trees)
+    adds_up(name, comparison(name)[:6])
+
+
+def test_trap_7_nought_is_missing_where_training_said_so():
+    name = "lightgbm, nought is missing"
+    rows = [{**comparison(name)[0], "months": m} for m in (None, 0.0, -0.0, 1e-36, 0.5)]
+    adds_up(name, rows)
+    margins = apart(name).answer(rows).margins
+    assert len(set(margins[:4])) == 1
+
+
+def test_trap_8_and_14_categories_of_boosters_are_sets():
+    for name in ("lightgbm", "xgboost, sets of categories", "catboost, one-hot"):
+        form = apart(name).form
+        assert (form.category_set >= 0).any(), name
+        adds_up(name)
+
+
+def test_trap_9_a_threshold_that_equals_a_value_after_narrowing():
+    """Euro cents: many are no float32, and land on the other side of a threshold that is one."""
+    for name in ("xgboost, numbers", "catboost, numbers", "random forest with NaN"):
+        form, model = apart(name).form, made(name)
+        income = model.catalogue.names.index("income")
+        (k,) = {k for k, c in enumerate(form.columns) if c.player == income and c.single}
+        thresholds = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
+        rows = [
+            {**comparison(name)[0], "income": value}
+            for border in thresholds.tolist()
+            for value in (border, np.nextafter(border, np.inf), np.nextafter(border, -np.inf))
+        ]
+        assert rows
+        adds_up(name, rows)
+
+
+@pytest.mark.parametrize("trap", ["xgboost", "lightgbm", "catboost, one-hot", "logistic"])
+def test_trap_10_columns_in_another_order_are_placed_by_name(trap):
+    catalogue = made(trap).catalogue
+    assert catalogue.names != tuple(n for n in NAMES if n in made(trap).names)
+    turned = in_place(trap, FeatureCatalogue(list(catalogue)[::-1]))
+    rows = [dict(reversed(row.items())) for row in comparison(trap)]
+    assert (turned.model.answer(rows).margins == apart(trap).answer(comparison(trap)).margins).all()
+
+
+def test_trap_11_the_whole_comparison_group_counts():
+    name = "xgboost"
+    rows = comparison(name, 260)
+    whole = explained(apart(name), made(name).catalogue, LINE, rows, "d" * 64)
+    margins = apart(name).answer(rows).margins
+    assert whole.comparison.base == margins.mean()
+    case = rows[7]
+    direct = ours(whole, case, rows)
+    assert abs(whole.comparison.base + direct.sum() - margins[7]) <= SINGLE
+    assert np.abs(direct - ours(whole, case, rows[:100])).max() > 1e-3
+
+
+def test_trap_12_the_base_is_there_before_the_first_case_and_for_every_thread():
+    name = "lightgbm"
+    model = in_place(name)
+    before = model.comparison.base
+    rows = comparison(name)[:8]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda row: contributions(name, [row])[0].tobytes(), rows))
+    assert found == [contributions(name, [row])[0].tobytes() for row in rows]
+    assert model.comparison.base == before
+
+
+@pytest.mark.parametrize(
+    "trap", ["logistic", "calibrated", "voting", "stacking", "network", "gradient boosting"]
+)
+def test_trap_18_wrappers_and_pipelines_are_explained_on_what_was_given(trap):
+    assert set(in_place(trap).catalogue.names) == set(NAMES)
+    adds_up(trap, comparison(trap)[:4])
+
+
+@pytest.mark.parametrize("trap", ["catboost, numbers", "random forest with NaN", "stacking"])
+def test_trap_19_the_class_that_is_explained_is_the_declared_one(trap):
+    model = made(trap)
+    with pytest.raises(ArtefactRefused) as refused:
+        parse(model.declared, model.data, model.inputs, "0")
+    assert refused.value.where == "model.positive_class"
+    rows = comparison(trap, 260)
+    high = apart(trap).answer(rows).margins > np.median(apart(trap).answer(rows).margins)
+    from trained_formats import labels
+
+    assert labels()[high].mean() > labels()[~high].mean() + 0.3
+
+
+@pytest.mark.parametrize(
+    "trap", ["random forest with NaN", "extra trees", "tree", "histogram boosting with NaN"]
+)
+def test_trap_20_missing_values_go_where_scikit_learn_sends_them(trap):
+    rows = [row for row in comparison(trap, 260) if row["months"] is None]
+    form = apart(trap).form
+    assert len(set(form.missing_left[form.left >= 0].tolist())) == 2
+    model = made(trap)
+    own = model.margins(model.table(rows))
+    assert np.abs(form.sums(apart(trap).answer(rows).columns) - own).max() <= 1e-12
+    adds_up(trap, rows)
+
+
+def test_trap_22_a_category_that_training_never_saw():
+    """LightGBM takes it for a missing one, and so do we; XGBoost refuses, and so do we."""
+    rows = [{**comparison("lightgbm")[0], "heating": value} for value in ("coal", None)]
+    unseen, missing = apart("lightgbm").answer(rows).margins
+    assert unseen == missing
+    adds_up("lightgbm", rows)
+    with pytest.raises(ModelFailed):
+        apart("xgboost").answer(rows[:1])
+    adds_up("random forest with NaN", rows)
+
+
+# -- what is not explained is refused, with the way out -----------------------------------------
+
+
+def changed(made_: Made, **changes) -> Made:
+    from dataclasses import replace
+
+    return replace(made_, **changes)
+
+
+def test_every_variant_is_of_a_known_format_and_every_format_has_one():
+    from explainer.families import FORMATS
+
+    ours_ = {made(name).declared for name in VARIANTS}
+    assert ours_ <= set(FORMATS)
+    assert {"skops", "xgboost-json", "xgboost-ubj", "lightgbm-txt", "catboost-cbm"} <= ours_

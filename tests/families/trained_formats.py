@@ -1,0 +1,372 @@
+"""Small models of every format, really trained on the same invented households: money in cents,
+missing numbers and choices, noughts, categories. One entry of VARIANTS is one kind of model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import catboost
+import lightgbm
+import numpy as np
+import pandas as pd
+import skops.io
+import xgboost
+from factories import choice, feature
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from explainer.core.case import FeatureCatalogue
+from explainer.families.model import Input, RawRow
+
+NUMBERS = ("income", "months", "rooms")
+CHOICES = {"heating": ("wood", "gas", "oil"), "tenancy": ("rent", "own")}
+NAMES = ("income", "heating", "months", "tenancy", "rooms")
+"""As the tables of training have them; the catalogue has them in another order on purpose."""
+
+FEATURES = {
+    "rooms": feature("rooms", hard=(0, 99)),
+    "tenancy": choice("tenancy", *sorted(CHOICES["tenancy"])),
+    "income": feature("income", hard=(0, 99_999)),
+    "heating": choice(
+        "heating", *sorted(CHOICES["heating"]), "coal", optional=True, stand_in="gas"
+    ),
+    "months": feature("months", optional=True, stand_in=0.0, hard=(-999, 999)),
+}
+
+
+@cache
+def households() -> pd.DataFrame:
+    random = np.random.default_rng(11)
+    n = 260
+    rows = pd.DataFrame(
+        {
+            "income": np.round(random.gamma(3, 400, n), 2),
+            "heating": random.choice(CHOICES["heating"], n),
+            "months": random.integers(0, 40, n).astype(float),
+            "tenancy": random.choice(CHOICES["tenancy"], n),
+            "rooms": random.integers(1, 7, n) / 2,
+        }
+    )
+    for name, kind in CHOICES.items():
+        rows[name] = pd.Series(list(rows[name]), dtype=object)
+        assert set(rows[name]) == set(kind)
+    rows.loc[rows.index % 5 == 2, "months"] = 0.0
+    rows.loc[rows.index % 7 == 3, "months"] = np.nan
+    rows.loc[rows.index % 11 == 4, "heating"] = np.nan
+    return rows
+
+
+@cache
+def labels() -> np.ndarray:
+    rows = households()
+    noise = np.random.default_rng(12).normal(0, 0.6, len(rows))
+    worth = (
+        -(rows["income"].to_numpy() - 1200) / 500
+        + np.nan_to_num(rows["months"].to_numpy(), nan=25) / 12
+        + (rows["heating"] == "oil").to_numpy() * 1.2
+        - (rows["tenancy"] == "own").to_numpy() * (rows["rooms"].to_numpy() > 1.5) * 1.5
+    )
+    return (worth + noise > 1.0).astype(int)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A trained model as its library holds it, and as a file.
+
+    `margins` asks the original object, never the file, about a table as it was trained on.
+    """
+
+    declared: str
+    data: bytes
+    names: tuple[str, ...]
+    margins: Callable[[pd.DataFrame], Any]
+    positive: str = "1"
+
+    @property
+    def catalogue(self) -> FeatureCatalogue:
+        return FeatureCatalogue([each for name, each in FEATURES.items() if name in self.names])
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(Input(f.name, f.choices or None) for f in self.catalogue)
+
+    def table(self, rows: list[RawRow]) -> pd.DataFrame:
+        """Raw rows as the table a colleague would hand to the original model."""
+        columns = {}
+        for name in self.names:
+            given = [np.nan if row[name] is None else row[name] for row in rows]
+            columns[name] = pd.Series(given, dtype=float if name in NUMBERS else object)
+        return pd.DataFrame(columns)
+
+
+def raw(table: pd.DataFrame) -> list[RawRow]:
+    """A table as raw rows; NaN is a missing value."""
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+# -- XGBoost -----------------------------------------------------------------------------------
+
+
+def _as_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """Categories in the order of training, which is not the catalogue's; others are missing."""
+    known = {n: table[n].where(table[n].isin(CHOICES[n])) for n in CHOICES if n in table}
+    return table.assign(**{n: pd.Categorical(known[n], categories=CHOICES[n]) for n in known})
+
+
+def by_xgboost(
+    *,
+    kind: str = "json",
+    numbers: bool = False,
+    missing: float = np.nan,
+    rounds: int = 12,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    **parameters: Any,
+) -> Made:
+    names = NUMBERS if numbers else NAMES
+
+    def matrix(table: pd.DataFrame, label: Any = None) -> Any:
+        table = _as_categories(table[list(names)])
+        if not np.isnan(missing):
+            table = table.fillna(missing)
+        return xgboost.DMatrix(table, label, missing=missing, enable_categorical=True, nthread=1)
+
+    settings: dict[str, Any] = {"objective": "binary:logistic", "nthread": 1, "seed": 3}
+    settings |= {} if parameters.get("booster") == "gblinear" else {"max_depth": 3}
+    booster = xgboost.train(settings | parameters, matrix(households(), labels()), rounds)
+    if not np.isnan(missing):
+        booster.set_attr(missing=str(missing))
+    data = bytes(booster.save_raw(kind))
+    if change is not None:
+        whole = json.loads(data)
+        change(whole)
+        data = json.dumps(whole).encode()
+    return Made(
+        f"xgboost-{kind}",
+        data,
+        names,
+        lambda table: booster.predict(matrix(table), output_margin=True),
+    )
+
+
+def _base_score_as_a_number(whole: dict[str, Any]) -> None:
+    """As XGBoost wrote it before 3.1."""
+    parameters = whole["learner"]["learner_model_param"]
+    assert parameters["base_score"].startswith("[")
+    parameters["base_score"] = parameters["base_score"].strip("[]")
+
+
+def _without_categories(whole: dict[str, Any]) -> None:
+    """As XGBoost wrote it before it kept their names: codes in an order nobody wrote down."""
+    del whole["learner"]["gradient_booster"]["model"]["cats"]
+
+
+# -- LightGBM ----------------------------------------------------------------------------------
+
+
+def by_lightgbm(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -> Made:
+    names = NUMBERS if numbers else NAMES
+    settings = {
+        "objective": "binary",
+        "num_threads": 1,
+        "verbose": -1,
+        "num_leaves": 7,
+        "min_data_in_leaf": 8,
+        "min_data_per_group": 5,
+        "cat_smooth": 1.0,
+        "cat_l2": 1.0,
+        "max_cat_to_onehot": 1,
+        "deterministic": True,
+        "seed": 3,
+    } | parameters
+    table = _as_categories(households()[list(names)])
+    booster = lightgbm.train(settings, lightgbm.Dataset(table, labels()), rounds)
+
+    def margins(table: pd.DataFrame) -> Any:
+        asked = _as_categories(table[list(names)])
+        if "linear_tree" in parameters:  # its margins may lie beyond what a probability can tell
+            return booster.predict(asked, raw_score=True, num_threads=1)
+        share = booster.predict(asked, num_threads=1)
+        return np.log(share / (1 - share))
+
+    return Made("lightgbm-txt", booster.model_to_string().encode(), names, margins)
+
+
+# -- CatBoost ----------------------------------------------------------------------------------
+
+
+def by_catboost(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -> Made:
+    # it takes no missing category: the table says so in a word
+    names = NUMBERS if numbers else tuple(n for n in NAMES if n != "heating")
+    booster = catboost.CatBoostClassifier(
+        iterations=rounds,
+        **{"depth": 3, "thread_count": 1, "random_seed": 3, "verbose": False} | parameters,
+        allow_writing_files=False,
+        cat_features=[n for n in names if n in CHOICES],
+    )
+    booster.fit(households()[list(names)], labels())
+    return Made(
+        "catboost-cbm",
+        booster._serialize_model(),
+        names,
+        lambda table: booster.predict(table[list(names)], prediction_type="RawFormulaVal"),
+    )
+
+
+# -- scikit-learn ------------------------------------------------------------------------------
+
+
+def _one_hot(*, filled: bool, scaled: bool = False) -> ColumnTransformer:
+    numbers: Any = "passthrough"
+    if filled:
+        steps: list[Any] = [("fill", SimpleImputer(strategy="median", add_indicator=True))]
+        numbers = Pipeline([*steps, ("scale", StandardScaler())] if scaled else steps)
+    words = Pipeline(
+        [
+            ("fill", SimpleImputer(strategy="most_frequent")),
+            ("one_hot", OneHotEncoder(handle_unknown="ignore")),
+        ]
+    )
+    return ColumnTransformer([("words", words, list(CHOICES)), ("numbers", numbers, list(NUMBERS))])
+
+
+def _codes() -> ColumnTransformer:
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    return ColumnTransformer(
+        [("numbers", "passthrough", list(NUMBERS)), ("words", codes, list(CHOICES))]
+    )
+
+
+def by_sklearn(preparation: ColumnTransformer, model: Any) -> Made:
+    pipeline = Pipeline([("prepared", preparation), ("model", model)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a network that was not trained to the end is enough
+        pipeline.fit(households()[list(NAMES)], labels())
+    by_log_odds = isinstance(
+        model,
+        LogisticRegression | GradientBoostingClassifier | HistGradientBoostingClassifier,
+    )
+
+    def margins(table: pd.DataFrame) -> Any:
+        if by_log_odds:
+            return pipeline.decision_function(table[list(NAMES)])
+        return pipeline.predict_proba(table[list(NAMES)])[:, 1]
+
+    return Made("skops", skops.io.dumps(pipeline), NAMES, margins)
+
+
+def _forest(kind: Any) -> Made:
+    return by_sklearn(
+        _one_hot(filled=False), kind(n_estimators=8, max_depth=4, random_state=3, n_jobs=1)
+    )
+
+
+def _small_network() -> MLPClassifier:
+    return MLPClassifier((5,), max_iter=60, random_state=3)
+
+
+def _logistic() -> LogisticRegression:
+    return LogisticRegression(max_iter=500)
+
+
+VARIANTS: dict[str, Callable[[], Made]] = {
+    "xgboost": by_xgboost,
+    "xgboost, ubj": lambda: by_xgboost(kind="ubj"),
+    "xgboost, numbers": lambda: by_xgboost(numbers=True),
+    "xgboost, missing is -999": lambda: by_xgboost(numbers=True, missing=-999.0),
+    "xgboost, missing is 0": lambda: by_xgboost(numbers=True, missing=0.0, kind="ubj"),
+    "xgboost, dart": lambda: by_xgboost(booster="dart", rate_drop=0.4, one_drop=1),
+    "xgboost, sets of categories": lambda: by_xgboost(max_cat_to_onehot=1, kind="ubj"),
+    "xgboost, base score a list": lambda: by_xgboost(base_score=0.2),
+    "xgboost, base score a number": lambda: by_xgboost(change=_base_score_as_a_number),
+    "xgboost, margins only": lambda: by_xgboost(objective="binary:logitraw"),
+    "xgboost, several trees at once": lambda: by_xgboost(
+        num_parallel_tree=3, subsample=0.6, rounds=4
+    ),
+    "xgboost, pruned": lambda: by_xgboost(numbers=True, tree_method="exact", gamma=2.0),
+    "xgboost, linear": lambda: by_xgboost(numbers=True, booster="gblinear"),
+    "xgboost, linear, missing is 0": lambda: by_xgboost(
+        numbers=True, booster="gblinear", missing=0.0
+    ),
+    "lightgbm": by_lightgbm,
+    "lightgbm, numbers": lambda: by_lightgbm(numbers=True),
+    "lightgbm, nought is missing": lambda: by_lightgbm(zero_as_missing=True),
+    "lightgbm, nothing is missing": lambda: by_lightgbm(use_missing=False),
+    "lightgbm, linear trees": lambda: by_lightgbm(linear_tree=True, linear_lambda=0.1),
+    "lightgbm, forest": lambda: by_lightgbm(
+        boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8
+    ),
+    "lightgbm, dart": lambda: by_lightgbm(boosting="dart", drop_rate=0.5),
+    "lightgbm, steep": lambda: by_lightgbm(sigmoid=2.5),
+    "catboost, numbers": lambda: by_catboost(numbers=True),
+    "catboost, missing is large": lambda: by_catboost(numbers=True, nan_mode="Max"),
+    "catboost, one-hot": lambda: by_catboost(one_hot_max_size=9),
+    "catboost, free trees": lambda: by_catboost(one_hot_max_size=9, grow_policy="Lossguide"),
+    "catboost, counted categories": lambda: by_catboost(one_hot_max_size=1),
+    "logistic": lambda: by_sklearn(_one_hot(filled=True, scaled=True), _logistic()),
+    "random forest with NaN": lambda: _forest(RandomForestClassifier),
+    "extra trees": lambda: _forest(ExtraTreesClassifier),
+    "tree": lambda: by_sklearn(
+        _one_hot(filled=False), DecisionTreeClassifier(max_depth=4, random_state=3)
+    ),
+    "gradient boosting": lambda: by_sklearn(
+        _one_hot(filled=True), GradientBoostingClassifier(n_estimators=12, random_state=3)
+    ),
+    "histogram boosting": lambda: by_sklearn(
+        _one_hot(filled=True), HistGradientBoostingClassifier(max_iter=12, random_state=3)
+    ),
+    "histogram boosting with NaN": lambda: by_sklearn(
+        _one_hot(filled=False), HistGradientBoostingClassifier(max_iter=12, random_state=3)
+    ),
+    "histogram boosting with categories": lambda: by_sklearn(
+        _codes(),
+        HistGradientBoostingClassifier(
+            max_iter=12, random_state=3, categorical_features=[3, 4], min_samples_leaf=5
+        ),
+    ),
+    "network": lambda: by_sklearn(_one_hot(filled=True, scaled=True), _small_network()),
+    "calibrated": lambda: by_sklearn(
+        _one_hot(filled=True, scaled=True), CalibratedClassifierCV(_logistic(), cv=2)
+    ),
+    "voting": lambda: by_sklearn(
+        _one_hot(filled=True, scaled=True),
+        VotingClassifier(
+            [("a", _logistic()), ("b", DecisionTreeClassifier(max_depth=3, random_state=3))],
+            voting="soft",
+        ),
+    ),
+    "stacking": lambda: by_sklearn(
+        _one_hot(filled=True, scaled=True),
+        StackingClassifier(
+            [("a", _logistic()), ("b", DecisionTreeClassifier(max_depth=3, random_state=3))],
+            cv=2,
+        ),
+    ),
+}
+"""By name: what is trained. Every one of them is held against every promise."""
+
+
+@cache
+def made(name: str) -> Made:
+    return VARIANTS[name]()
