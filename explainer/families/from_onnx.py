@@ -65,6 +65,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Onn
 
 
 def _session(data: bytes) -> Any:
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True

@@ -80,6 +80,8 @@ def start(certificate: Certificate | None = None) -> tuple[Endpoint, Callable[[]
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # head and body go out in two pieces; the second would wait for a receipt of the first
+        disable_nagle_algorithm = True
 
         def setup(self):
             if context is not None:
