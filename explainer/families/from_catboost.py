@@ -304,10 +304,13 @@ def _check_repacked(trees: Buffer, sizes: Sequence[int]) -> None:
             test = (~(place + 1) & 0xFF, 0xFF) if one_hot else (0, place + 1)
             expected.append((bucket + beyond, *test))
         bucket += -(-abs(size) // _BORDERS_AT_ONCE)
-    # a node without a test is written as the first one
-    expected = expected or [(0, 0, 1)]
-    wanted = np.array(expected, dtype=repacked.dtype)[trees.array(_SPLITS, "<i4")]
-    if len(wanted) != len(repacked) or (wanted != repacked).any():
+    if not expected:  # a model without a single test
+        sound = not repacked["feature"].any()
+    else:
+        # a node without a test is written as the first one
+        wanted = np.array(expected, dtype=repacked.dtype)[trees.array(_SPLITS, "<i4")]
+        sound = len(wanted) == len(repacked) and bool((wanted == repacked).all())
+    if not sound:
         raise damaged("The two forms of the model's tests differ.")
 
 

@@ -177,7 +177,7 @@ def _base_score_as_a_number(whole: dict[str, Any]) -> None:
     parameters["base_score"] = parameters["base_score"].strip("[]")
 
 
-def _without_categories(whole: dict[str, Any]) -> None:
+def without_categories(whole: dict[str, Any]) -> None:
     """As XGBoost wrote it before it kept their names: codes in an order nobody wrote down."""
     del whole["learner"]["gradient_booster"]["model"]["cats"]
 

@@ -1,0 +1,388 @@
+"""Damaged, crafted and renamed files: refused or right, and the service lives on.
+
+Bits are flipped and files cut short as if the digest had been computed anew, so that what stands
+here is the second line, behind the digest. Each file is opened as the service opens it, in a
+process of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle  # noqa: TID251 - the attack these tests are about
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from trained_formats import Made, by_catboost, by_lightgbm, by_xgboost, households, made, raw
+
+from explainer.core.attribution import DecisionLine, Side
+from explainer.core.case import Case, Value
+from explainer.errors import ArtefactRefused, ExplainerError
+from explainer.families import ubjson
+from explainer.families.apart import open_apart
+from explainer.families.artefacts import parse
+from explainer.families.attribute import explained
+from explainer.families.flatbuffer import Table
+
+LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
+SECONDS = 30.0
+"""For one file, with everything; a hang would take the two minutes a process has for opening."""
+
+SMALL: dict[str, Callable[[], Made]] = {
+    "xgboost-json": lambda: by_xgboost(rounds=3),
+    "xgboost-ubj": lambda: by_xgboost(rounds=3, kind="ubj", max_cat_to_onehot=1),
+    "lightgbm-txt": lambda: by_lightgbm(rounds=3),
+    "catboost-cbm": lambda: by_catboost(rounds=3, one_hot_max_size=9),
+    "skops": lambda: made("gradient boosting"),
+}
+
+
+@cache
+def small(declared: str) -> Made:
+    return SMALL[declared]()
+
+
+def outcome(model: Made, data: bytes) -> str:
+    """What becomes of a file: `refused`, `withheld`, or `verified` answers."""
+    began = time.monotonic()
+    rows = raw(households())[:31]
+    try:
+        opened = open_apart(model.declared, data, model.catalogue, model.positive)
+        try:
+            names = set(model.names)
+            own = [{k: v for k, v in row.items() if k in names} for row in rows]
+            beside = explained(opened, model.catalogue, LINE, own[1:], "d" * 64)
+            values = {n: Value(v) for n, v in own[0].items()}
+            attribution = beside.attribute(Case("T-1", None, values))
+            # an attribution exists only if it adds up to the library's own margin
+            assert abs(attribution.difference) <= 1e-4 * attribution.comparison.scale
+            found = "verified"
+        except ExplainerError:
+            found = "withheld"
+        finally:
+            opened.close()
+    except ArtefactRefused:
+        found = "refused"
+    assert time.monotonic() - began < SECONDS
+    return found
+
+
+def damaged(data: bytes, seed: int) -> bytes:
+    """Three of four times one bit is flipped, else the file is cut short."""
+    random = np.random.default_rng(seed)
+    if seed % 4 == 3:
+        return data[: int(random.integers(0, len(data)))]
+    spoiled = bytearray(data)
+    spoiled[int(random.integers(0, len(data)))] ^= 1 << int(random.integers(0, 8))
+    return bytes(spoiled)
+
+
+def check_damaged(declared: str, seeds: range) -> None:
+    model = small(declared)
+    assert outcome(model, model.data) == "verified"
+    found = [outcome(model, damaged(model.data, seed)) for seed in seeds]
+    print(declared, {kind: found.count(kind) for kind in sorted(set(found))})
+    assert len(found) == len(seeds)
+    cut_short = [found[at] for at, seed in enumerate(seeds) if seed % 4 == 3]
+    # a file cut inside what only describes the training may still hold the whole model
+    assert cut_short.count("refused") >= len(cut_short) - 1 - len(seeds) // 40
+    assert outcome(model, model.data) == "verified"
+
+
+@pytest.mark.parametrize("declared", SMALL)
+def test_twenty_damaged_files_are_refused_or_right(declared):
+    check_damaged(declared, range(20))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("declared", SMALL)
+def test_two_hundred_damaged_files_are_refused_or_right(declared):
+    check_damaged(declared, range(1000, 1200))
+
+
+# -- crafted ------------------------------------------------------------------------------------
+# Refused while they are read, before the library sees them: `parse` in this process would not
+# survive it otherwise.
+
+
+def json_with(change: Callable[[dict[str, Any]], None]) -> bytes:
+    whole = json.loads(small("xgboost-json").data)
+    change(whole["learner"])
+    return json.dumps(whole).encode()
+
+
+def tree(learner: dict[str, Any]) -> dict[str, Any]:
+    return learner["gradient_booster"]["model"]["trees"][0]
+
+
+def setting(name: str, at: int, value: Any) -> bytes:
+    return json_with(lambda learner: tree(learner)[name].__setitem__(at, value))
+
+
+def inner(name: str = "left_children") -> int:
+    """The second node that has a test."""
+    left = tree(json.loads(small("xgboost-json").data)["learner"])[name]
+    return [at for at, child in enumerate(left) if child >= 0][1]
+
+
+def ubj_with(name: str, place: int, value: int, kind: str = "l") -> bytes:
+    """A number in the first array of that name overwritten."""
+    data = bytearray(small("xgboost-ubj").data)
+    mark = name.encode() + b"[$" + kind.encode() + b"#L"
+    at = data.index(mark) + len(mark) + 8
+    form = {"l": ">i", "U": ">B"}[kind]
+    struct.pack_into(form, data, at + place * struct.calcsize(form), value)
+    return bytes(data)
+
+
+def text_with(line: str, change: Callable[[list[str]], list[str]]) -> bytes:
+    """Numbers in the first line of that name changed; the sizes of the trees mended."""
+    text = small("lightgbm-txt").data.decode()
+    before, _, rest = text.partition(f"\n{line}=")
+    numbers, _, after = rest.partition("\n")
+    new = " ".join(change(numbers.split(" ")))
+    sizes = text.partition("\ntree_sizes=")[2].partition("\n")[0]
+    first, *others = sizes.split(" ")
+    mended = " ".join([str(int(first) + len(new) - len(numbers)), *others])
+    made_ = f"{before}\n{line}={new}\n{after}"
+    return made_.replace(f"tree_sizes={sizes}", f"tree_sizes={mended}", 1).encode()
+
+
+def put(at: int, value: object) -> Callable[[list[str]], list[str]]:
+    return lambda numbers: [*numbers[:at], str(value), *numbers[at + 1 :]]
+
+
+def cbm_with(field: int, place: int, value: int, form: str = "<i") -> bytes:
+    """A number in a vector of the trees overwritten."""
+    data = bytearray(small("catboost-cbm").data)
+    trees = Table.root(bytes(data[8:])).table(1)
+    first, length = trees._vector(field, struct.calcsize(form))
+    assert place < length
+    struct.pack_into(form, data, 8 + first + place * struct.calcsize(form), value)
+    return bytes(data)
+
+
+def bomb() -> bytes:
+    """A skops file that would unpack to gigabytes."""
+    made_ = io.BytesIO()
+    with zipfile.ZipFile(made_, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b"[" * 50_000_000)
+    return made_.getvalue()
+
+
+CRAFTED: dict[str, tuple[str, Callable[[], bytes]]] = {
+    # the four that ended XGBoost's process
+    "json: a child too large": ("xgboost-json", lambda: setting("left_children", inner(), 10**6)),
+    "json: a negative child": ("xgboost-json", lambda: setting("right_children", inner(), -7)),
+    "json: a column too large": ("xgboost-json", lambda: setting("split_indices", 0, 10**6)),
+    "json: a ring": ("xgboost-json", lambda: setting("left_children", inner(), 0)),
+    "json: a child beyond 64 bits": (
+        "xgboost-json",
+        lambda: setting("left_children", inner(), 2**70),
+    ),
+    "json: a column below nought": ("xgboost-json", lambda: setting("split_indices", 0, -1)),
+    "json: a fraction for a child": ("xgboost-json", lambda: setting("left_children", 0, 1.5)),
+    "json: a text for a child": ("xgboost-json", lambda: setting("left_children", 0, "1")),
+    "json: another way up": ("xgboost-json", lambda: setting("parents", inner(), 5)),
+    "json: an array too short": (
+        "xgboost-json",
+        lambda: json_with(lambda learner: tree(learner)["sum_hessian"].pop()),
+    ),
+    "json: a category below nought": (
+        "xgboost-json",
+        lambda: json_with(lambda learner: tree(learner).update(categories=[-1])),
+    ),
+    "json: a category beyond all": (
+        "xgboost-json",
+        lambda: json_with(lambda learner: tree(learner).update(categories=[2**31 - 1])),
+    ),
+    "json: more trees than there are": (
+        "xgboost-json",
+        lambda: json_with(
+            lambda learner: learner["gradient_booster"]["model"]["gbtree_model_param"].update(
+                num_trees="9"
+            )
+        ),
+    ),
+    "json: rounds beyond the trees": (
+        "xgboost-json",
+        lambda: json_with(
+            lambda learner: learner["gradient_booster"]["model"].update(
+                iteration_indptr=[0, 1, 2, 99]
+            )
+        ),
+    ),
+    "json: a tree of another group": (
+        "xgboost-json",
+        lambda: json_with(
+            lambda learner: learner["gradient_booster"]["model"].update(tree_info=[0, 5, 0])
+        ),
+    ),
+    "json: more columns than names": (
+        "xgboost-json",
+        lambda: json_with(lambda learner: learner["learner_model_param"].update(num_feature="99")),
+    ),
+    "json: one name twice": (
+        "xgboost-json",
+        lambda: small("xgboost-json").data.replace(b'{"learner":', b'{"learner":1,"learner":', 1),
+    ),
+    "json: nested without end": ("xgboost-json", lambda: b"[" * 200_000),
+    "json: another coding": (
+        "xgboost-json",
+        lambda: small("xgboost-json").data.decode().encode("utf-16"),
+    ),
+    "ubj: a child too large": ("xgboost-ubj", lambda: ubj_with("left_children", 0, 10**6)),
+    "ubj: a negative child": ("xgboost-ubj", lambda: ubj_with("right_children", 0, -7)),
+    "ubj: a column too large": ("xgboost-ubj", lambda: ubj_with("split_indices", 0, 10**6)),
+    "ubj: a ring": ("xgboost-ubj", lambda: ubj_with("left_children", 1, 0)),
+    "ubj: a size beyond the end": (
+        "xgboost-ubj",
+        lambda: small("xgboost-ubj").data.replace(
+            b"left_children[$l#L" + bytes(7), b"left_children[$l#L\x7f" + bytes(6), 1
+        ),
+    ),
+    "ubj: a huge size": ("xgboost-ubj", lambda: b"{L" + b"\x7f" + b"\xff" * 7 + b"learner"),
+    "ubj: a size below nought": ("xgboost-ubj", lambda: b"{L" + b"\xff" * 8 + b"learner"),
+    "ubj: nested without end": ("xgboost-ubj", lambda: b"{" + b"U\x01a{" * 100_000),
+    "ubj: something behind the end": ("xgboost-ubj", lambda: small("xgboost-ubj").data + b"}"),
+    "lightgbm: a child too large": (
+        "lightgbm-txt",
+        lambda: text_with("left_child", put(0, 99)),
+    ),
+    "lightgbm: a leaf too large": (
+        "lightgbm-txt",
+        lambda: text_with("right_child", put(0, -99)),
+    ),
+    "lightgbm: a ring": ("lightgbm-txt", lambda: text_with("left_child", put(0, 0))),
+    "lightgbm: a column too large": (
+        "lightgbm-txt",
+        lambda: text_with("split_feature", put(0, 77)),
+    ),
+    "lightgbm: a column below nought": (
+        "lightgbm-txt",
+        lambda: text_with("split_feature", put(0, -1)),
+    ),
+    "lightgbm: a leaf that is no number": (
+        "lightgbm-txt",
+        lambda: text_with("leaf_value", put(0, "nan")),
+    ),
+    "lightgbm: a line too short": (
+        "lightgbm-txt",
+        lambda: text_with("threshold", lambda numbers: numbers[1:]),
+    ),
+    "lightgbm: leaves without end": (
+        "lightgbm-txt",
+        lambda: text_with("num_leaves", put(0, 2_000_000_000)),
+    ),
+    "lightgbm: leaves below nought": ("lightgbm-txt", lambda: text_with("num_leaves", put(0, -5))),
+    "lightgbm: sets beyond the words": (
+        "lightgbm-txt",
+        lambda: text_with("cat_boundaries", lambda numbers: [*numbers[:-1], "9"]),
+    ),
+    "lightgbm: a tree larger than the file": (
+        "lightgbm-txt",
+        lambda: small("lightgbm-txt").data.replace(b"tree_sizes=", b"tree_sizes=9", 1),
+    ),
+    "lightgbm: an unknown line": (
+        "lightgbm-txt",
+        lambda: small("lightgbm-txt").data.replace(b"\nshrinkage=", b"\nshrinkagf=", 1),
+    ),
+    "catboost: a test too large": ("catboost-cbm", lambda: cbm_with(1, 0, 10**6)),
+    "catboost: a test below nought": ("catboost-cbm", lambda: cbm_with(1, 0, -1)),
+    "catboost: a tree too deep": ("catboost-cbm", lambda: cbm_with(2, 0, 60)),
+    "catboost: a tree below nought": ("catboost-cbm", lambda: cbm_with(2, 0, -3)),
+    "catboost: a tree that begins elsewhere": ("catboost-cbm", lambda: cbm_with(3, 1, 900)),
+    "catboost: two forms of a test": ("catboost-cbm", lambda: cbm_with(17, 0, 0xFFFF, "<I")),
+    "catboost: a leaf that is no number": (
+        "catboost-cbm",
+        lambda: cbm_with(8, 0, 0x7FF8 << 48, "<Q"),
+    ),
+    "catboost: longer than it says": (
+        "catboost-cbm",
+        lambda: small("catboost-cbm").data + b"something",
+    ),
+    "catboost: a root beyond the end": (
+        "catboost-cbm",
+        lambda: small("catboost-cbm").data[:8] + b"\xff\xff\xff\x7f" + bytes(64),
+    ),
+    "skops: a bomb": ("skops", bomb),
+}
+
+
+@pytest.mark.parametrize("case", CRAFTED)
+def test_a_crafted_file_is_refused_before_the_library_reads_it(case):
+    declared, make = CRAFTED[case]
+    model, data = small(declared), make()
+    assert data != model.data
+    with pytest.raises(ArtefactRefused) as refused:
+        parse(declared, data, model.inputs, model.positive)
+    assert refused.value.mend
+
+
+# -- renamed ------------------------------------------------------------------------------------
+
+
+class _Program:
+    """What a pickle does when it is loaded."""
+
+    def __init__(self, canary: str) -> None:
+        self._canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (self._canary, "w")
+
+
+def programs(canary: str) -> list[bytes]:
+    plain = [pickle.dumps(_Program(canary), protocol) for protocol in range(6)]
+    return [*plain, *(zlib.compress(data, level) for data in plain for level in (1, 6, 9))]
+
+
+@pytest.mark.parametrize("declared", SMALL)
+def test_a_pickle_under_every_name_is_refused_and_nothing_runs(declared, tmp_path):
+    canary, model = tmp_path / "canary", small(declared)
+    for data in programs(str(canary)):
+        with pytest.raises(ArtefactRefused):
+            open_apart(declared, data, model.catalogue, model.positive)
+        with pytest.raises(ArtefactRefused):
+            parse(declared, data, model.inputs, model.positive)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("declared", SMALL)
+def test_a_file_of_one_format_under_the_name_of_another_is_refused(declared):
+    model = small(declared)
+    for other in SMALL:
+        if other != declared:
+            with pytest.raises(ArtefactRefused):
+                parse(declared, small(other).data, model.inputs, model.positive)
+
+
+# -- the reader of UBJSON -----------------------------------------------------------------------
+
+
+def test_both_notations_of_a_model_hold_the_same():
+    def plain(thing: Any) -> Any:
+        if isinstance(thing, dict):
+            return {name: plain(inner) for name, inner in thing.items()}
+        if isinstance(thing, list | np.ndarray):
+            return [plain(each) for each in thing]
+        return float(np.float32(thing)) if isinstance(thing, int | float | np.number) else thing
+
+    as_text, as_bytes = by_xgboost(kind="json").data, by_xgboost(kind="ubj").data
+    assert plain(ubjson.read(as_bytes)) == plain(json.loads(as_text))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[", b"[#", b"[$l", b"[$l#", b"S", b"SU", b"Q", b"{U\x01a", b"i", b"[$Z#U\x01"],
+)
+def test_what_is_not_whole_is_an_error_of_ours(data):
+    with pytest.raises(ValueError):
+        ubjson.read(data)
