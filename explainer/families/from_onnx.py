@@ -1,4 +1,4 @@
-"""ONNX: one file, run by onnxruntime, known by its answers only."""
+"""ONNX: one file, run by onnxruntime. Trees where it is nothing else, or known by its answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from explainer.core.attribution import Space
 from explainer.errors import ModelFailed
 from explainer.families.engine import function
-from explainer.families.engine.forest import Floats
+from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.function import Function
 from explainer.families.json_form import Members, read_json, refuse_all
-from explainer.families.model import Answer, Input, RawRow
+from explainer.families.model import Answer, Form, Input, RawRow
 from explainer.families.onnx_file import (
     DOUBLE,
     FLOAT,
@@ -28,6 +28,7 @@ from explainer.families.onnx_file import (
     read_onnx,
     refused,
 )
+from explainer.families.onnx_trees import rows_at_thresholds, trees_in
 from explainer.families.raw_columns import RawColumns, stand_ins_in
 from explainer.families.scores import check_classes, second_class
 
@@ -41,6 +42,9 @@ DECLARED = "warum"
 
 NUMBERS = {FLOAT: np.float32, DOUBLE: np.float64, INT64: np.int64, INT32: np.int32}
 """Types of an input that takes numbers."""
+
+SAME = 1e-5
+"""How far our sum of leaves may be from onnxruntime's, in single precision."""
 
 MEND = 'See "ONNX" in docs/formats.md; what the graph cannot say stands in its metadata_props.'
 
@@ -61,7 +65,11 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Onn
     session = _session(data)
     if {each.name for each in session.get_inputs()} != {feed.port.name for feed in feeds}:
         raise refused("onnxruntime reads other inputs than stand in the file.", "Save it again.")
-    return OnnxModel(session, RawColumns(inputs, declared.stand_ins), feeds, output)
+    model = OnnxModel(session, RawColumns(inputs, declared.stand_ins), feeds, output)
+    if all(feed.port.element == FLOAT for feed in feeds):
+        columns = {feed.port.name: feed.features for feed in feeds}
+        model.take_form(trees_in(file.steps, columns, len(inputs)))
+    return model
 
 
 def _session(data: bytes) -> Any:
@@ -254,11 +262,23 @@ class OnnxModel:
         self._columns = columns
         self._feeds = tuple(feeds)
         self._output = output
-        self._form = columns.form
+        self._form: Function | Trees = columns.form
 
     @property
-    def form(self) -> Function:
+    def form(self) -> Form:
         return self._form
+
+    def take_form(self, trees: Trees | None) -> None:
+        """Take our reading of the trees for the form, if onnxruntime reads them so as well."""
+        if trees is None:
+            return
+        rows = self._columns.filled(rows_at_thresholds(trees))
+        try:
+            margins = self._margins(rows)
+        except ModelFailed:
+            return
+        if np.abs(trees.sums(rows) - margins).max() <= SAME * max(1.0, np.abs(margins).max()):
+            self._form = trees
 
     @property
     def space(self) -> Space:
@@ -270,11 +290,13 @@ class OnnxModel:
 
     def answer(self, rows: Sequence[RawRow]) -> Answer:
         """The graph's own scores, and the features as columns."""
-        columns = self._columns.of(rows)
+        columns = self._columns.filled(self._columns.of(rows))
         return Answer(self._margins(columns), columns)
 
     def row_values(self, case: Floats, comparison: Floats) -> Floats:
         """See `Model.row_values`."""
+        if not isinstance(self._form, Function):
+            raise TypeError("only a model known by its answers is asked about mixtures")
         return function.row_values(self._margins, self._form, case, comparison)
 
     def _margins(self, columns: Floats) -> Floats:
@@ -290,7 +312,7 @@ class OnnxModel:
         elif feed.port.element in (INT32, INT64):
             given = [self._columns.whole_numbers(columns, at) for at in feed.features]
         else:
-            given = [self._columns.numbers(columns, at) for at in feed.features]
+            given = [columns[:, at] for at in feed.features]
         if feed.port.shape is not None and len(feed.port.shape) == 1:
             whole: Any = given[0]
         else:

@@ -234,7 +234,7 @@ class RemoteModel:
 
     def answer(self, rows: Sequence[RawRow]) -> Answer:
         """The endpoint's own scores, and the features as columns."""
-        columns = self._columns.of(rows)
+        columns = self._columns.filled(self._columns.of(rows))
         deadline = time.monotonic() + ANSWERING + PER_ROW * len(rows)
         return Answer(self._margins(columns, deadline), columns)
 
@@ -289,7 +289,7 @@ class RemoteModel:
             if not np.array_equal(whole.astype(WHOLE[feed.datatype]), whole):
                 raise self._too_large(at)
             return list(whole.tolist())
-        given = self._columns.numbers(columns, at)
+        given = columns[:, at]
         if np.isnan(given).any():
             raise ModelFailed(
                 "The model takes no missing value here.",

@@ -8,6 +8,7 @@ of protocol buffers does.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -60,6 +61,16 @@ class Labels:
     classes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the outer graph, its attributes still as bytes."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    data: memoryview
+
+
 @dataclass(slots=True)
 class OnnxFile:
     """What of a file matters here."""
@@ -67,6 +78,7 @@ class OnnxFile:
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     nodes: int = 0
 
@@ -230,10 +242,13 @@ def _node(data: memoryview, found: OnnxFile, depth: int) -> None:
         )
     once = _Once()
     operator = domain = ""
+    inputs: list[str] = []
     outputs: list[str] = []
     classes: list[tuple[str, ...]] = []
     for number, value in _fields(data):
-        if number == 2:
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
             outputs.append(_text(value))
         elif number == 4:
             once(number)
@@ -248,6 +263,8 @@ def _node(data: memoryview, found: OnnxFile, depth: int) -> None:
         raise refused(
             f"The model asks chance ({operator}).", "Save it for answering, not for training."
         )
+    if depth == 0:
+        found.steps.append(Step(operator, tuple(inputs), tuple(outputs), data))
     found.labels += [Labels(operator, tuple(outputs), each) for each in classes if depth == 0]
 
 
@@ -274,6 +291,40 @@ def _attribute(data: memoryview, found: OnnxFile, depth: int) -> list[tuple[str,
         elif number == 9:
             classes.append(_text(value))
     return [tuple(classes)] if classes else []
+
+
+def attributes_of(step: memoryview) -> dict[str, list[float] | list[int] | list[bytes]]:
+    """The numbers and texts among the attributes of a step; a part that holds anything else is
+    there and empty."""
+    found: dict[str, list[float] | list[int] | list[bytes]] = {}
+    try:
+        for number, value in _fields(step):
+            if number == 5:
+                name, values = _values(_bytes(value))
+                found[name] = values
+    except (_Broken, UnicodeDecodeError):
+        raise refused("An attribute of the model is damaged.", "Save the model again.") from None
+    return found
+
+
+def _values(data: memoryview) -> tuple[str, list[float] | list[int] | list[bytes]]:
+    name = ""
+    floats: list[float] = []
+    ints: list[int] = []
+    texts: list[bytes] = []
+    for number, value in _fields(data):
+        if number == 1:
+            name = _text(value)
+        elif number in (2, 7):
+            part = _bytes(value)
+            if len(part) % 4:
+                raise _Broken
+            floats += struct.unpack(f"<{len(part) // 4}f", part)
+        elif number in (3, 8):
+            ints += _numbers(value)
+        elif number in (4, 9):
+            texts.append(bytes(_bytes(value)))
+    return name, floats or ints or texts
 
 
 _HELD: dict[int, Callable[[memoryview, OnnxFile, int], object]] = {

@@ -61,15 +61,17 @@ class RawColumns:
             raise _failed("The value is no finite number.", self.names[at])
         return number
 
-    def numbers(self, columns: Floats, at: int) -> Floats:
-        """The numbers of one feature, with its stand-in; NaN where there is none."""
-        given = columns[:, at]
-        stand_in = self.stand_ins.get(self.names[at])
-        return given if stand_in is None else np.where(np.isnan(given), stand_in, given)
+    def filled(self, columns: Floats) -> Floats:
+        """The same with stand-ins for missing values; NaN is left where there is none."""
+        found = columns.copy()
+        for at, name in enumerate(self.names):
+            if name in self.stand_ins:
+                found[np.isnan(found[:, at]), at] = self._coded(at, self.stand_ins[name])
+        return found
 
     def whole_numbers(self, columns: Floats, at: int) -> NDArray[np.int64]:
-        """The same for a model that takes whole numbers only."""
-        given = self.numbers(columns, at)
+        """One feature for a model that takes whole numbers only."""
+        given = columns[:, at]
         self._refuse(at, np.isnan(given), "The model takes no missing value here.")
         self._refuse(
             at,
@@ -79,16 +81,12 @@ class RawColumns:
         return given.astype(np.int64)
 
     def texts(self, columns: Floats, at: int) -> NDArray[np.object_]:
-        """The choices of one feature as text, with its stand-in."""
-        choices, name = self._choices[at], self.names[at]
+        """The choices of one feature as text."""
+        choices = self._choices[at]
         assert choices is not None  # noqa: S101 - formats ask for texts of choices only
         given = columns[:, at]
-        missing = np.isnan(given)
-        if name not in self.stand_ins:
-            self._refuse(at, missing, "The model takes no missing value here.")
-        place = np.where(missing, 0, given).astype(np.int64)
-        known = np.array(choices, dtype=object)[place]
-        return np.where(missing, self.stand_ins.get(name, ""), known).astype(object)
+        self._refuse(at, np.isnan(given), "The model takes no missing value here.")
+        return np.array(choices, dtype=object)[given.astype(np.int64)]
 
     def _refuse(self, at: int, wrong: Bools, what: str) -> None:
         if wrong.any():
