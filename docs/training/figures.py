@@ -9,35 +9,11 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from measures import auc_interval, calibration_rows, folded, level_shares, wilson
 from records import ALL_NUMBERS, FEATURES, OPTIONAL
 from training import Trained, new_pipeline
 
 SEED_BOOTSTRAP = 4877
-
-
-def auc_interval(received: pd.Series, margins: pd.Series) -> tuple[float, float, float]:
-    """AUC with a 95 % bootstrap interval over the held-out records."""
-    generator = np.random.default_rng(SEED_BOOTSTRAP)
-    truth, scores = received.to_numpy(), margins.to_numpy()
-    found = []
-    while len(found) < 2000:
-        sample = generator.integers(0, len(truth), len(truth))
-        if 0 < truth[sample].sum() < len(sample):
-            found.append(roc_auc_score(truth[sample], scores[sample]))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(roc_auc_score(truth, scores)), float(low), float(high)
-
-
-def wilson(hits: int, number: int) -> str:
-    """A share in per cent with its 95 % Wilson interval."""
-    if number == 0:
-        return "–"
-    z = 1.959964
-    share = hits / number
-    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
-    half = z * np.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
-    half /= 1 + z * z / number
-    return f"{100 * share:.1f} ({100 * (middle - half):.1f}–{100 * (middle + half):.1f})"
 
 
 def plain_logistic_auc(train: pd.DataFrame, held_out: pd.DataFrame, received: pd.Series) -> float:
@@ -47,19 +23,6 @@ def plain_logistic_auc(train: pd.DataFrame, held_out: pd.DataFrame, received: pd
         [("columns", columns), ("scale", StandardScaler()), ("model", LogisticRegression(C=0.1))]
     ).fit(train, received[train.index])
     return float(roc_auc_score(received[held_out.index], regression.decision_function(held_out)))
-
-
-def calibration_rows(probabilities: pd.Series, received: pd.Series) -> list[str]:
-    tenth = pd.qcut(probabilities.rank(method="first"), 10, labels=False)
-    rows = []
-    for number in range(10):
-        members = tenth == number
-        hits, total = int(received[members].sum()), int(members.sum())
-        rows.append(
-            f"| {number + 1} | {total} | {100 * probabilities[members].mean():.1f} "
-            f"| {wilson(hits, total)} |"
-        )
-    return rows
 
 
 def group_rows(audit: pd.DataFrame, line: float) -> list[str]:
@@ -115,26 +78,11 @@ def proxy_rows(inputs: pd.DataFrame, records: pd.DataFrame) -> list[str]:
     return rows
 
 
-def level_shares(column: pd.Series, member: np.ndarray) -> np.ndarray:
-    """For every row the share of members among the rows with the same choice."""
-    return (
-        pd.Series(member.astype(float), index=column.index)
-        .groupby(column)
-        .transform("mean")
-        .to_numpy()
-    )
-
-
-def folded(truth: np.ndarray, scores: np.ndarray) -> float:
-    auc = float(roc_auc_score(truth, scores))
-    return max(auc, 1 - auc)
-
-
 def overview_rows(result: Trained) -> list[str]:
     """The figures that are one line each."""
     truth = result.received[result.held_out.index]
     train_truth = result.received[result.train.index]
-    auc, low, high = auc_interval(truth, result.margins)
+    auc, low, high = auc_interval(truth.to_numpy(), result.margins.to_numpy(), SEED_BOOTSTRAP)
     fitted = roc_auc_score(train_truth, result.pipeline.decision_function(result.train))
     share = float(train_truth.mean())
     above = result.margins > result.line

@@ -13,8 +13,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from golden import draw_background
 from records import CHOICES, NUMBERS, OPTIONAL_CHOICES, OPTIONAL_NUMBERS
-from rows import draw_background
+from rows import BACKGROUND_ROWS, SEED_BACKGROUND
 
 SEED_SPLIT = 13
 SEED_MODEL = 189
@@ -115,5 +116,5 @@ def train_model(inputs: pd.DataFrame, received: pd.Series) -> Trained:
         line=line,
         margins=pd.Series(pipeline.decision_function(held_out), index=held_out.index),
         probabilities=pd.Series(pipeline.predict_proba(held_out)[:, 1], index=held_out.index),
-        background=draw_background(train),
+        background=draw_background(train, BACKGROUND_ROWS, SEED_BACKGROUND),
     )

@@ -19,9 +19,7 @@ random act has a seed of its own, so that changing one act leaves the others as 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -31,8 +29,10 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from figures import card_figures
+from golden import background_csv
 from group_figures import write_group_figures
 from model_file import dump_model, reload_model
+from package_files import read_options, seal_manifest, write_card
 from records import (
     ALL_NUMBERS,
     CHOICES,
@@ -44,15 +44,12 @@ from records import (
     read_records,
     to_inputs,
 )
-from rows import BACKGROUND_ROWS, background_csv, choose_golden, golden_lines
+from rows import BACKGROUND_ROWS, GOLDEN
 from training import Trained, train_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "models" / "unemployment_benefit"
 AUDIT = Path(__file__).with_name("unemployment_benefit_audit.csv")
-
-FIGURES_BEGIN = "<!-- figures: written by docs/training/unemployment_benefit.py -->"
-FIGURES_END = "<!-- end of figures -->"
 
 
 # -- agreement between what people declared and what came out ----------------------------------
@@ -113,61 +110,26 @@ def fitted_levels(pipeline: Pipeline) -> dict[str, list[str]]:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def write_card(path: Path, figures: str) -> None:
-    """Put `figures` between the two markers, so that the card cannot drift from the model."""
-    text = path.read_text("utf-8")
-    before, rest = text.split(FIGURES_BEGIN)
-    _, after = rest.split(FIGURES_END)
-    path.write_text(f"{before}{FIGURES_BEGIN}\n\n{figures}\n{FIGURES_END}{after}", "utf-8")
-
-
-def seal_manifest(package: Path) -> None:
-    """Rewrite the last table of the manifest: digest and size of every other file."""
-    manifest = package / "manifest.toml"
-    head = manifest.read_text("utf-8").partition("[files]\n")[0]
-    lines = []
-    for path in sorted(package.rglob("*")):
-        name = path.relative_to(package).as_posix()
-        if path.is_file() and name not in ("manifest.toml", "manifest.sig"):
-            content = path.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            lines.append(f'"{name}" = {{ sha256 = "{digest}", size = {len(content)} }}\n')
-    manifest.write_text(f"{head}[files]\n{''.join(lines)}", "utf-8")
-
-
 def write_package(
     out: Path, blob: bytes, result: Trained, figures: str, audit: pd.DataFrame, audit_path: Path
 ) -> None:
     """Write every file that is a number, then the digests of all files."""
-    refs = choose_golden(result.held_out, result.margins, result.line)
+    refs = GOLDEN.choose(result.held_out, result.margins, result.line)
     (out / "golden").mkdir(exist_ok=True)
     (out / "model.skops").write_bytes(blob)
-    (out / "background.csv").write_text(background_csv(result.background), "utf-8")
+    (out / "background.csv").write_text(background_csv(result.background, ALL_NUMBERS), "utf-8")
     (out / "golden" / "cases.jsonl").write_text(
-        golden_lines(result.held_out, result.margins, result.probabilities, refs), "utf-8"
+        GOLDEN.lines(result.held_out, result.margins, result.probabilities, refs), "utf-8"
     )
-    write_card(out / "CARD.md", figures)
+    write_card(out / "CARD.md", Path(__file__).name, figures)
     write_group_figures(out, result.pipeline.decision_function(result.background))
     # Sex and `nwhite` are for the fairness audit alone and never part of the package.
     audit.to_csv(audit_path, lineterminator="\n")
     seal_manifest(out)
 
 
-def read_options(arguments: list[str] | None) -> tuple[Path, Path]:
-    """The folder of the package and the file of the audit."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=PACKAGE, help="write a whole copy here")
-    parser.add_argument("--audit", type=Path, help="write the file for the fairness audit here")
-    options = parser.parse_args(arguments)
-    out: Path = options.out
-    if out.resolve() == PACKAGE:
-        return PACKAGE, options.audit or AUDIT
-    shutil.copytree(PACKAGE, out, dirs_exist_ok=True)
-    return out, options.audit or out.with_name(AUDIT.name)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    out, audit_path = read_options(arguments)
+    out, audit_path = read_options(arguments, __doc__, PACKAGE, AUDIT)
     records = read_records()
     inputs = mask(to_inputs(records))
     records.index = inputs.index

@@ -1,0 +1,119 @@
+"""Recorded cases: which held-out records, and how they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What a package records cases of.
+
+    Attributes
+    ----------
+    numbers : inputs that are numbers; all others are choices
+    optional : inputs that may be missing
+    shown : a choice of which every level gets cases
+    sources : by input, who says so: a type and a label looked up in wording.toml
+    ways : by optional input, the ways in which it may be missing; repeated ones are more frequent
+    number : how many cases
+    """
+
+    package: str
+    features: Sequence[str]
+    numbers: Sequence[str]
+    optional: Sequence[str]
+    shown: str
+    sources: Mapping[str, tuple[str, str]]
+    ways: Mapping[str, Sequence[str]]
+    number: int
+    seed: int
+
+    def choose(self, inputs: pd.DataFrame, margins: pd.Series, line: float) -> list[str]:
+        """Held-out cases: those a wrong engine would get wrong first, then anybody.
+
+        Close to the line, far on both sides, missing values (each optional feature, several at
+        once), values at and beyond the edges of what was trained, every level of one choice.
+        """
+        generator = np.random.default_rng(self.seed)
+        missing = inputs[list(self.optional)].isna()
+        chosen: dict[str, None] = {}
+
+        def take(refs: Iterable[str], number: int) -> None:
+            fresh = [ref for ref in refs if ref not in chosen]
+            chosen.update(dict.fromkeys(fresh[:number]))
+
+        def drawn(condition: pd.Series) -> list[str]:
+            refs = inputs.index[condition].to_numpy()
+            return [str(ref) for ref in generator.permutation(refs)]
+
+        take((margins - line).abs().sort_values(kind="stable").index, 10)
+        take(margins.sort_values(kind="stable").index, 5)
+        take(margins.sort_values(kind="stable", ascending=False).index, 5)
+        take(missing.sum(axis=1).sort_values(kind="stable", ascending=False).index, 3)
+        for name in self.optional:
+            take(drawn(missing[name] & (missing.sum(axis=1) == 1)), 4)
+        take(drawn(missing.sum(axis=1) == 2), 3)
+        for name in self.numbers:
+            take(drawn(inputs[name] == inputs[name].max()), 1)
+            take(drawn(inputs[name] == inputs[name].min()), 1)
+        for level in sorted(inputs[self.shown].dropna().unique()):
+            take(drawn(inputs[self.shown] == level), 2)
+        take(drawn(pd.Series(True, index=inputs.index)), max(0, self.number - len(chosen)))
+        return sorted(chosen)
+
+    def lines(
+        self,
+        inputs: pd.DataFrame,
+        margins: pd.Series,
+        probabilities: pd.Series,
+        refs: Sequence[str],
+    ) -> str:
+        """One JSON object a line. No dates: the records carry none, and none are made up."""
+        generator = np.random.default_rng(self.seed + 1)
+        lines = []
+        for number, ref in enumerate(refs):
+            bare = number % 12 == 5  # a few cases the way a bare system would send them
+            values = {
+                name: self._value(name, inputs.at[ref, name], bare, generator)
+                for name in self.features
+            }
+            line = {
+                "case": {"ref": ref, "package": self.package, "values": values},
+                "margin": float(margins[ref]),
+                "probability": float(probabilities[ref]),
+            }
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+        return "".join(lines)
+
+    def _value(self, name: str, raw: Any, bare: bool, generator: np.random.Generator) -> Any:
+        if pd.isna(raw):
+            value: dict[str, Any] = {"missing": str(generator.choice(list(self.ways[name])))}
+        else:
+            value = {"value": int(raw) if name in self.numbers else str(raw)}
+        if bare:
+            return value.get("value", value)
+        if value.get("missing") != "not_asked":  # nobody was asked, so there is no source
+            type_, label = self.sources[name]
+            value["source"] = {"type": type_, "label": label}
+        return value
+
+
+def background_csv(rows: pd.DataFrame, numbers: Sequence[str]) -> str:
+    """The comparison group as a table; a missing value stays an empty cell."""
+    plain = rows.copy()
+    for name in numbers:
+        plain[name] = plain[name].astype("Int64")
+    return plain.to_csv(index=False, lineterminator="\n")
+
+
+def draw_background(inputs: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
+    """Training records, each as likely as the next; in the order of the records."""
+    chosen = np.random.default_rng(seed).choice(len(inputs), number, replace=False)
+    return inputs.iloc[np.sort(chosen)]
