@@ -94,7 +94,8 @@ class Feature:
     `hard` is the range (or `choices` the list) outside of which a value is an error;
     `trained` is the range the model has seen: outside it the value is taken, and becomes a
     limit of the explanation. `stand_in` is what the model's own pipeline puts in the place of a
-    missing value.
+    missing value; None where nothing may be missing, or where the model takes a missing value as
+    it is.
     """
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Booster:
     ----------
     margins : raw margins of rows of the table, from the library itself, shape (n_rows,)
     columns : rows of the table as the form takes them, where it does not take them as they are
+    stand_ins : see `Model`; empty where each missing value has a way of its own through the trees
     """
 
     form: Form
@@ -37,10 +38,7 @@ class Booster:
     margins: Callable[[Floats], Any]
     columns: Callable[[Floats], Floats] | None = None
     space: Space = Space.LOG_ODDS
-
-    @property
-    def stand_ins(self) -> Mapping[str, float | str]:
-        return {}  # a missing value has a way of its own through the trees
+    stand_ins: Mapping[str, float | str] = field(default_factory=dict)
 
     def answer(self, rows: Sequence[RawRow]) -> Answer:
         """See `Model.answer`."""

@@ -84,7 +84,10 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Boo
         raw = booster.predict(rows, raw_score=True, num_threads=1)
         return np.asarray(raw, dtype=np.float64) * model.log_odds
 
-    return Booster(form, table, margins, None if linear else _without_dust)
+    if not isinstance(form, Trees):
+        return Booster(form, table, margins)
+    noughts = {model.names[c.source]: 0.0 for c in form.columns if c.missing is Missing.NEVER}
+    return Booster(form, table, margins, _without_dust, stand_ins=noughts)
 
 
 def _without_dust(table: Floats) -> Floats:

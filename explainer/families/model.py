@@ -69,7 +69,10 @@ class Model(Protocol):
 
     @property
     def stand_ins(self) -> Mapping[str, float | str]:
-        """What the model itself puts in the place of a missing value, by feature."""
+        """What the model itself puts in the place of a missing value, by feature.
+
+        Not of features whose missing values it takes as they are, or not at all.
+        """
         ...
 
     def answer(self, rows: Sequence[RawRow]) -> Answer: ...

@@ -155,13 +155,7 @@ def _range(table: Table, key: str) -> tuple[float, float] | None:
 
 def _stand_in(table: Table, feature: Feature) -> Scalar | None:
     if not table.has("stand_in"):
-        if feature.optional:
-            table.fault(
-                "An optional feature needs its stand-in.",
-                "Give the value the pipeline's imputer puts in its place.",
-                "stand_in",
-            )
-        return None
+        return None  # whether an optional feature needs one, only its model knows
     raw = table.take("stand_in", (int, float, str), "Give a value of the feature's kind.")
     try:
         return feature.check(raw)

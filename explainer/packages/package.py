@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from explainer.errors import (
     BackgroundInvalid,
     LanguageNotOffered,
     ManifestInvalid,
+    ModelFailed,
     PackageError,
     PackageFaulty,
     PackageNotFound,
@@ -207,7 +208,7 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
         model = open_apart(
             manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
         )
-        _check_stand_ins(model.stand_ins, catalogue)
+        _check_missing(model, catalogue, rows)
         if model.space is not manifest.space:
             raise ManifestInvalid(
                 f"The margin of this model is measured in {model.space}.",
@@ -221,27 +222,46 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
     return explained(model, catalogue, manifest.line, rows, hashlib.sha256(background).hexdigest())
 
 
-def _check_stand_ins(of_pipeline: Mapping[str, float | str], catalogue: FeatureCatalogue) -> None:
+def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[RawRow]) -> None:
+    """What may be missing has the stand-in the model uses, or a model that takes it as it is."""
     faults: list[PackageError] = []
     for feature in catalogue:
         if not feature.optional:
             continue
-        used = of_pipeline.get(feature.name)
-        if used is None:
+        used = model.stand_ins.get(feature.name)
+        where = f"features.toml, {feature.name}"
+        if used is not None and used != feature.stand_in:
+            faults.append(
+                ManifestInvalid(
+                    f"The model puts {used} in the place of a missing value.",
+                    f"{where}.stand_in",
+                    "Write that value; people are told which stand-in was used.",
+                )
+            )
+        elif used is None and feature.stand_in is not None:
             faults.append(
                 ManifestInvalid(
                     "The model has no imputer for this feature.",
-                    f"features.toml, {feature.name}",
-                    "Set optional = false, or train with an imputer.",
+                    f"{where}.stand_in",
+                    "Remove it if the model takes missing values as they are. Otherwise set "
+                    "optional = false, or train with an imputer.",
                 )
             )
-        elif used != feature.stand_in:
+        elif used is None and rows and not _answers_without(feature.name, model, rows[0]):
             faults.append(
                 ManifestInvalid(
-                    f"The pipeline puts {used} in the place of a missing value.",
-                    f"features.toml, {feature.name}.stand_in",
-                    "Write that value; people are told which stand-in was used.",
+                    "The model has no stand-in for this feature and gives no answer without it.",
+                    where,
+                    "Set optional = false, or train with gaps or with an imputer.",
                 )
             )
     if faults:
         raise PackageFaulty("features.toml", faults)
+
+
+def _answers_without(name: str, model: Model, row: RawRow) -> bool:
+    try:
+        model.answer([{**row, name: None}])
+    except ModelFailed:
+        return False
+    return True

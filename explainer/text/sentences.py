@@ -133,7 +133,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     for reason in view.reasons:
         by_pointing[reason.pointing].append(_reason(reason, voice, staff=staff))
     # what makes this suggestion unreliable stands beside it, not at the end
-    warnings = [voice.say(f"told.limit.{one}") for one in view.limits if one is not Limit.STALE]
+    warnings = [_warning(one, voice) for one in view.limits if one is not Limit.STALE]
     limits = []
     if Limit.STALE in view.limits:
         limits.append(voice.say("told.limit.stale", str(view.as_of)))
@@ -206,6 +206,14 @@ def withheld_sentences(
         rows=(),
         german_href=None,
     )
+
+
+def _warning(limit: Limit, voice: Voice) -> str:
+    """The program is said to have used stand-ins only where it has one for all that may lack."""
+    optional = [feature for feature in voice.catalogue if feature.optional]
+    if limit is Limit.MANY_MISSING and any(feature.stand_in is None for feature in optional):
+        return voice.say("told.limit.many_missing_bare")
+    return voice.say(f"told.limit.{limit}")
 
 
 def provenance(value: Value, voice: Voice) -> str:
