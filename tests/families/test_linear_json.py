@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from factories import feature
 from households import (
     CATALOGUE,
     COUNTS,
@@ -22,13 +23,15 @@ from households import (
     households,
     permuted,
 )
+from trained import NAMES, SmallModel, demo_rows, write_package
 
 from explainer.core.attribution import Space
-from explainer.core.case import Case, FeatureCatalogue, Value
+from explainer.core.case import Case, FeatureCatalogue, Value, read_case
 from explainer.errors import ArtefactRefused, ExplainerError, ModelFailed
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained
+from explainer.packages.admit import admit
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "linear-model-1.schema.json"
 
@@ -316,8 +319,66 @@ def test_the_schema_refuses_what_the_reader_refuses(wrong):
 
 
 def test_a_feature_of_the_catalogue_that_the_model_lacks_is_named():
-    from factories import feature
-
     more = FeatureCatalogue([*CATALOGUE, feature("age")])
     with pytest.raises(ArtefactRefused, match=r"features\.age is missing"):
         opened(catalogue=more)
+
+
+# -- as a package -------------------------------------------------------------------------------
+
+SMALL = {
+    "schema": "warum.linear-model/1",
+    "link": "log-odds",
+    "classes": ["no", "yes"],
+    "intercept": -1.1,
+    "features": {
+        "age": {"coefficient": 0.9, "centre": 36, "scale": 12},
+        "married": {"coefficients": {"yes": 0.8, "no": 0.0}},
+        "tenure": {"coefficient": 0.13, "stand_in": 4},
+        "job_lost_by": {
+            "coefficients": {
+                "slack_work": 0.1,
+                "position_abolished": 0.2,
+                "seasonal_job_ended": -1.0,
+                "other": 0.0,
+            },
+            "stand_in": "slack_work",
+        },
+    },
+}
+
+
+class BareModel:
+    """The same model where it was trained: numpy on a table."""
+
+    def decision_function(self, rows):
+        def chosen(name, filled):
+            return rows[name].fillna(filled).map(SMALL["features"][name]["coefficients"])
+
+        return (
+            -1.1
+            + 0.9 * (rows["age"] - 36) / 12
+            + 0.13 * rows["tenure"].fillna(4)
+            + chosen("married", "no")
+            + chosen("job_lost_by", "slack_work")
+        ).to_numpy()
+
+    def predict_proba(self, rows):
+        chances = 1 / (1 + np.exp(-self.decision_function(rows)))
+        return np.stack([1 - chances, chances], axis=1)
+
+
+def test_a_package_with_a_linear_model_is_admitted_and_explains(tmp_path):
+    rows = demo_rows()[list(NAMES)]
+    package = admit(
+        write_package(
+            tmp_path / "small_benefit",
+            SmallModel(BareModel(), json.dumps(SMALL).encode(), rows),
+            manifest=lambda text: text.replace('format = "skops"', 'format = "linear-json"'),
+        )
+    )
+    assert package.explained.method == "interventional-linear-groups/1"
+    case = read_case(package.golden[0].case, package.catalogue)
+    found = package.explained.attribute(case)
+    assert found.margin == pytest.approx(package.golden[0].margin, abs=1e-12)
+    assert abs(found.difference) <= 1e-12
