@@ -38,11 +38,32 @@ PROCESSOR = 120
 
 FILES = 64
 
+_PLAIN_ARRAYS = (
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "graphviz",
+    "plotly",
+    "dask",
+    "pyarrow",
+    "polars",
+)
+LEFT_OUT = {
+    "xgboost-json": _PLAIN_ARRAYS,
+    "xgboost-ubj": _PLAIN_ARRAYS,
+    "lightgbm-txt": _PLAIN_ARRAYS,
+    "catboost-cbm": ("sklearn", "matplotlib", "graphviz", "plotly"),
+}
+"""What a library would load for conveniences that are not used here: seconds and 100 MB."""
+
 
 def main() -> None:
     """Load the library, then fork a process for each model that is asked for."""
     gc.disable()  # what libraries load stays; looking for garbage among it costs a tenth of a start
     orders = _take_line()
+    for unneeded in LEFT_OUT.get(sys.argv[1], ()):
+        # None makes an import fail, as the language has it; libraries that can do without, do
+        sys.modules[unneeded] = None  # type: ignore[assignment]
     from explainer.families.artefacts import library_of
 
     library_of(sys.argv[1])
