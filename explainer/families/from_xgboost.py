@@ -81,7 +81,12 @@ def open_read(data: bytes, inputs: Sequence[Input], read: Callable[[bytes], Any]
         # the columns were placed by their names already
         return booster.predict(matrix, output_margin=True, validate_features=False)
 
-    return Booster(form, table, margins, model.as_weighed if model.linear else None)
+    if not model.linear:
+        return Booster(form, table, margins)
+    # what is left out of a sum counts as nought
+    return Booster(
+        form, table, margins, model.as_weighed, stand_ins=dict.fromkeys(model.names, 0.0)
+    )
 
 
 def _read_json(data: bytes) -> Any:
@@ -323,7 +328,10 @@ def _tree(
             "model",
             'Train it with multi_strategy="one_output_per_tree".',
         )
-    split, default = _whole(tree["split_indices"]), _whole(tree["default_left"])
+    split = _whole(tree["split_indices"])
+    # early versions wrote true and false
+    default = np.asarray(tree["default_left"])
+    default = default.astype(np.int64) if default.dtype.kind == "b" else _whole(default)
     parents = _whole(tree["parents"])
     condition = np.asarray(_numbers(tree["split_conditions"]), dtype=np.float32).astype(np.float64)
     kind = _whole(tree.get("split_type", np.zeros(n, dtype=np.int64)))

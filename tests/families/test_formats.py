@@ -601,6 +601,15 @@ def test_categories_without_their_names_take_the_order_of_the_catalogue():
     assert (found != turned).any()
 
 
+def test_what_is_left_out_of_a_sum_counts_as_nought_and_people_are_told():
+    for name in ("xgboost, linear", "xgboost, linear, missing is 0"):
+        assert apart(name).stand_ins == dict.fromkeys(NUMBERS, 0.0)
+        missing, nought = ({**comparison(name)[0], "months": value} for value in (None, 0.0))
+        margins = apart(name).answer([missing, nought]).margins
+        assert margins[0] == margins[1]
+    assert apart("xgboost").stand_ins == {}
+
+
 def test_a_missing_choice_is_refused_where_the_library_takes_none():
     row = {**comparison("catboost, one-hot")[0], "tenancy": None}
     with pytest.raises(ModelFailed, match="no missing category"):

@@ -149,7 +149,7 @@ def by_xgboost(
     def matrix(table: pd.DataFrame, label: Any = None) -> Any:
         table = _as_categories(table[list(names)])
         if not np.isnan(missing):
-            table = table.fillna(missing)
+            table = table.fillna(dict.fromkeys(NUMBERS, missing))
         return xgboost.DMatrix(table, label, missing=missing, enable_categorical=True, nthread=1)
 
     settings: dict[str, Any] = {"objective": "binary:logistic", "nthread": 1, "seed": 3}
@@ -168,6 +168,20 @@ def by_xgboost(
         names,
         lambda table: booster.predict(matrix(table), output_margin=True),
     )
+
+
+def _as_first_written(whole: dict[str, Any]) -> None:
+    """The first versions wrote true and false, and knew neither categories nor targets."""
+    learner = whole["learner"]
+    model = learner["gradient_booster"]["model"]
+    for tree in model["trees"]:
+        tree["default_left"] = [bool(each) for each in tree["default_left"]]
+        for name in ("split_type", *(name for name in tree if name.startswith("categories"))):
+            tree.pop(name)
+    for name in ("cats", "iteration_indptr"):
+        model.pop(name)
+    learner["learner_model_param"].pop("num_target")
+    _base_score_as_a_number(whole)
 
 
 def _base_score_as_a_number(whole: dict[str, Any]) -> None:
@@ -296,10 +310,12 @@ VARIANTS: dict[str, Callable[[], Made]] = {
     "xgboost, numbers": lambda: by_xgboost(numbers=True),
     "xgboost, missing is -999": lambda: by_xgboost(numbers=True, missing=-999.0),
     "xgboost, missing is 0": lambda: by_xgboost(numbers=True, missing=0.0, kind="ubj"),
+    "xgboost, missing is 0, categories": lambda: by_xgboost(missing=0.0, max_cat_to_onehot=1),
     "xgboost, dart": lambda: by_xgboost(booster="dart", rate_drop=0.4, one_drop=1),
     "xgboost, sets of categories": lambda: by_xgboost(max_cat_to_onehot=1, kind="ubj"),
     "xgboost, base score a list": lambda: by_xgboost(base_score=0.2),
     "xgboost, base score a number": lambda: by_xgboost(change=_base_score_as_a_number),
+    "xgboost, as first written": lambda: by_xgboost(numbers=True, change=_as_first_written),
     "xgboost, margins only": lambda: by_xgboost(objective="binary:logitraw"),
     "xgboost, several trees at once": lambda: by_xgboost(
         num_parallel_tree=3, subsample=0.6, rounds=4
