@@ -12,10 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import ask, heading, row, service
+from harness import PACKAGE, ask, heading, row, service
 
 from explainer.core.case import read_case
-from explainer.packages.bundled import bundled_packages
 from explainer.pipeline import explain
 from service.actions import queue
 from service.demo import CASEWORKER, load_cases
@@ -58,7 +57,7 @@ def main() -> None:
 
 def _prepare(data: Path) -> tuple[list[str], str, list[float]]:
     """A data folder with open cases: their ids, a cookie, and what explaining them takes alone."""
-    settings = read_settings({"WARUM_DEMO": "1", "WARUM_DATA": str(data)}, bundled_packages())
+    settings = read_settings({"WARUM_DEMO": "1", "WARUM_DATA": str(data)}, PACKAGE)
     tools = open_tools(settings)
     try:
         load_cases(tools)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from itertools import zip_longest
 
 from explainer.core.decision import Actor, Role
 from explainer.core.disclosure import Audience
@@ -20,10 +21,10 @@ CASEWORKER = Actor("demo-caseworker", Role.CASEWORKER, unit=DEMO_UNIT)
 
 
 def load_cases(tools: Tools) -> int:
-    """Submit the recorded cases of every package, as a specialist procedure would."""
+    """Submit the recorded cases of every package in turn, as specialist procedures would."""
     loaded = 0
-    for package in tools.packages.values():
-        for golden in package.golden:
+    for turn in zip_longest(*(package.golden for package in tools.packages.values())):
+        for golden in filter(None, turn):
             try:
                 submit(golden.case, SYSTEM, tools)
             except CaseExists:

@@ -50,6 +50,15 @@ def demo():
 
 
 @pytest.fixture(scope="session")
+def mortgage():
+    """The other package that comes with Warum: LightGBM, and no stand-ins for missing values."""
+    from explainer.packages.admit import admit
+    from explainer.packages.bundled import find_package
+
+    return admit(find_package("mortgage_guarantee"))
+
+
+@pytest.fixture(scope="session")
 def demo_cases(demo):
     """The recorded cases of the demonstration."""
     from explainer.core.case import read_case

@@ -36,7 +36,7 @@ REGRESSION = 1e-9
 """Far below the gate of 1e-4: supported models have never been further off."""
 
 
-@pytest.fixture(scope="module", params=["demo", "small"])
+@pytest.fixture(scope="module", params=["demo", "mortgage", "small"])
 def package(request):
     return request.getfixturevalue(request.param)
 
@@ -66,7 +66,7 @@ def test_the_base_is_the_mean_margin_of_the_comparison_group(package):
     assert group.scale > 0
 
 
-def test_a_missing_value_counts_as_what_the_pipeline_puts_in_its_place(package, cases):
+def test_a_missing_value_counts_as_the_model_takes_it(package, cases):
     optional = [f for f in package.catalogue if f.optional]
     for kind in Missing:
         values = dict(cases[0].values) | {f.name: Value(None, kind) for f in optional}

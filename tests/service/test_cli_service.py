@@ -43,7 +43,7 @@ def test_the_demonstration_tells_one_case_in_three_languages(
 ) -> None:
     assert first.returncode == 0, first.stderr
     for autonym in ("Deutsch", "English", "العربية"):
-        assert re.search(rf"^-- UB-\d{{4}} · {autonym} -+$", first.stdout, re.MULTILINE)
+        assert re.search(rf"^-- (MG|UB)-\d{{4}} · {autonym} -+$", first.stdout, re.MULTILINE)
     for words in (
         "Das Programm entscheidet nicht.",
         "The program does not decide.",
@@ -53,7 +53,7 @@ def test_the_demonstration_tells_one_case_in_three_languages(
     assert "A person decides" in first.stdout
     assert re.search(r"Entry \d+ of the ledger, [0-9a-f]{64}$", first.stdout, re.MULTILINE)
     assert first.stdout.rstrip().endswith("clean")
-    assert "60 cases loaded" in first.stderr
+    assert "132 cases loaded" in first.stderr  # of both packages
     assert (folder / "var" / "demo" / "warum.sqlite").is_file()
     assert "Traceback" not in first.stderr
 
@@ -81,12 +81,13 @@ def test_a_second_demonstration_goes_on(
     assert main(["demo", "--no-serve"]) == 0
     second = capsys.readouterr().out
     numbers = [
-        set(re.findall(r"^-- (UB-\d{4}) ·", said, re.MULTILINE)) for said in (first.stdout, second)
+        set(re.findall(r"^-- ((?:MG|UB)-\d{4}) ·", said, re.MULTILINE))
+        for said in (first.stdout, second)
     ]
     assert numbers[0] != numbers[1], "the next case in the queue"
     with closing(sqlite3.connect(folder / "var/demo/warum.sqlite")) as database:
         assert database.execute("SELECT count(*) FROM decision_record").fetchone() == (2,)
-        assert database.execute("SELECT count(*) FROM case_file").fetchone() == (60,)
+        assert database.execute("SELECT count(*) FROM case_file").fetchone() == (132,)
 
 
 def test_a_fresh_demonstration_forgets_the_others(
@@ -144,7 +145,7 @@ def verify(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 def test_a_ledger_nobody_touched(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = verify(capsys, str(data))
     assert code == 0, said
-    assert "ledger: 3 entries" in said
+    assert "ledger: 4 entries" in said  # two packages admitted, one case shown and decided
     assert "0 ALTERED" in said
 
 

@@ -81,6 +81,7 @@ def test_a_whole_package_is_admitted(make_package):
 
 def test_the_packages_that_come_with_warum_are_found_by_name():
     assert find_package("unemployment_benefit") == DEMO
+    assert find_package("mortgage_guarantee") == DEMO.with_name("mortgage_guarantee")
     assert find_package(str(DEMO)) == DEMO
     with pytest.raises(PackageNotFound, match="unemployment_benefit"):
         find_package("housing_benefit")
@@ -309,6 +310,17 @@ FEATURES = {
         changed("optional = false", "optional = true\nstand_in = 30"),
         MANIFEST_BAD,
         "no imputer",
+    ),
+    "optional, and the model gives no answer without": (
+        lambda t: re.sub(
+            r"(?s)optional = false(.*?\[feature\.reason\]\n)(.*?)(\n\n)",
+            r"optional = true\1\2\n[feature.reason_missing]\ncan_be_granted = "
+            r'"Das Alter fehlte."\ncheck_more_closely = "Das Alter war nicht da."\3',
+            t,
+            count=1,
+        ),
+        MANIFEST_BAD,
+        "gives no answer without",
     ),
     "a sentence missing": (
         lambda t: re.sub(r'"can_be_granted" = "Ihr Alter.*\n', "", t),
