@@ -41,6 +41,8 @@ SMALL: dict[str, Callable[[], Made]] = {
     "lightgbm-txt": lambda: by_lightgbm(rounds=3),
     "catboost-cbm": lambda: by_catboost(rounds=3, one_hot_max_size=9),
     "skops": lambda: made("gradient boosting"),
+    # tables of counts that only the library reads: here the process of their own is all there is
+    "catboost-cbm, counted categories": lambda: by_catboost(rounds=3, one_hot_max_size=1),
 }
 
 
@@ -92,7 +94,7 @@ def check_damaged(declared: str, seeds: range) -> None:
     assert len(found) == len(seeds)
     cut_short = [found[at] for at, seed in enumerate(seeds) if seed % 4 == 3]
     # a file cut inside what only describes the training may still hold the whole model
-    assert cut_short.count("refused") >= len(cut_short) - 1 - len(seeds) // 40
+    assert cut_short.count("refused") >= 0.85 * len(cut_short) - 1
     assert outcome(model, model.data) == "verified"
 
 
@@ -130,6 +132,15 @@ def inner(name: str = "left_children") -> int:
     """The second node that has a test."""
     left = tree(json.loads(small("xgboost-json").data)["learner"])[name]
     return [at for at, child in enumerate(left) if child >= 0][1]
+
+
+def one_node_twice(learner: dict[str, Any]) -> None:
+    """Both children are the same leaf, and the other one is said to be deleted."""
+    first = tree(learner)
+    left, right = first["left_children"], first["right_children"]
+    ends = [at for at, child in enumerate(left) if child >= 0 and left[child] < 0 > left[right[at]]]
+    right[ends[0]] = left[ends[0]]
+    first["tree_param"]["num_deleted"] = "1"
 
 
 def ubj_with(name: str, place: int, value: int, kind: str = "l") -> bytes:
@@ -183,6 +194,7 @@ CRAFTED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "json: a negative child": ("xgboost-json", lambda: setting("right_children", inner(), -7)),
     "json: a column too large": ("xgboost-json", lambda: setting("split_indices", 0, 10**6)),
     "json: a ring": ("xgboost-json", lambda: setting("left_children", inner(), 0)),
+    "json: one node twice": ("xgboost-json", lambda: json_with(one_node_twice)),
     "json: a child beyond 64 bits": (
         "xgboost-json",
         lambda: setting("left_children", inner(), 2**70),
@@ -349,9 +361,9 @@ def test_a_pickle_under_every_name_is_refused_and_nothing_runs(declared, tmp_pat
     canary, model = tmp_path / "canary", small(declared)
     for data in programs(str(canary)):
         with pytest.raises(ArtefactRefused):
-            open_apart(declared, data, model.catalogue, model.positive)
+            open_apart(model.declared, data, model.catalogue, model.positive)
         with pytest.raises(ArtefactRefused):
-            parse(declared, data, model.inputs, model.positive)
+            parse(model.declared, data, model.inputs, model.positive)
     assert not canary.exists()
 
 
@@ -359,9 +371,9 @@ def test_a_pickle_under_every_name_is_refused_and_nothing_runs(declared, tmp_pat
 def test_a_file_of_one_format_under_the_name_of_another_is_refused(declared):
     model = small(declared)
     for other in SMALL:
-        if other != declared:
+        if small(other).declared != model.declared:
             with pytest.raises(ArtefactRefused):
-                parse(declared, small(other).data, model.inputs, model.positive)
+                parse(model.declared, small(other).data, model.inputs, model.positive)
 
 
 # -- the reader of UBJSON -----------------------------------------------------------------------
