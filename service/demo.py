@@ -68,7 +68,8 @@ def _verify(tools: Tools) -> bool:
     _title("The ledger, verified from its stored bytes")
     results = verify_files(tools)
     for result in results:
-        print(report(result))
+        # truthfully: the demonstration's witness lies beside its database
+        print(report(result, "of the witness folder beside the database, not from outside"))
     clean = all(result.clean for result in results)
     print("clean" if clean else "NOT CLEAN")
     return clean

@@ -646,12 +646,12 @@ def _read_file(path: Path, limit: int) -> bytes:
 # -- the command --------------------------------------------------------------------------------
 
 
-def report(result: Result) -> str:
-    """Say in words what was found in one log."""
+def report(result: Result, kept: str = "from outside") -> str:
+    """Say in words what was found in one log; `kept` says where the checkpoints were kept."""
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     lines = [f"{result.log}: {result.size} entries: {counts}"]
     if result.covered:
-        lines.append(f"  entries 0 to {result.covered - 1} are under a checkpoint from outside")
+        lines.append(f"  entries 0 to {result.covered - 1} are under a checkpoint {kept}")
     else:
         lines.append(
             "  no checkpoint from outside covers any entry: whoever may write the database could"
