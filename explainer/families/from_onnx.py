@@ -28,7 +28,7 @@ from explainer.families.onnx_file import (
     read_onnx,
     refused,
 )
-from explainer.families.onnx_trees import rows_at_thresholds, trees_in
+from explainer.families.onnx_trees import check_ensembles, rows_at_thresholds, trees_in
 from explainer.families.raw_columns import RawColumns, stand_ins_in
 from explainer.families.scores import check_classes, second_class
 
@@ -62,6 +62,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Onn
     feeds = _feeds(file, inputs, declared.columns, faults)
     refuse_all(faults, MEND)
     output = _output(file, declared, positive_class)
+    check_ensembles(file.steps)
     session = _session(data)
     if {each.name for each in session.get_inputs()} != {feed.port.name for feed in feeds}:
         raise refused("onnxruntime reads other inputs than stand in the file.", "Save it again.")

@@ -263,6 +263,11 @@ def _node(data: memoryview, found: OnnxFile, depth: int) -> None:
         raise refused(
             f"The model asks chance ({operator}).", "Save it for answering, not for training."
         )
+    if operator.startswith("TreeEnsemble") and (depth or operator == "TreeEnsemble"):
+        raise refused(
+            "Trees stand in a branch of the graph, or in a form that is not read.",
+            "Convert it with operators of ai.onnx.ml below version 5, without branches.",
+        )
     if depth == 0:
         found.steps.append(Step(operator, tuple(inputs), tuple(outputs), data))
     found.labels += [Labels(operator, tuple(outputs), each) for each in classes if depth == 0]

@@ -39,6 +39,45 @@ _MODES = {
 }
 
 
+def check_ensembles(steps: Sequence[Step]) -> None:
+    """Every ensemble of trees in the graph is one: onnxruntime walks a circle for ever.
+
+    Raises ArtefactRefused.
+    """
+    for step in steps:
+        if step.operator in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
+            _check_nodes(attributes_of(step.data))
+
+
+def _check_nodes(given: Mapping[str, Any]) -> None:
+    ids, nodes, true, false = (
+        given.get(f"nodes_{name}", [])
+        for name in ("treeids", "nodeids", "truenodeids", "falsenodeids")
+    )
+    modes = given.get("nodes_modes", [])
+    if not modes or {len(each) for each in (ids, nodes, true, false)} != {len(modes)}:
+        raise _damaged()
+    place = {key: at for at, key in enumerate(zip(ids, nodes, strict=True))}
+    children: list[tuple[int, ...]] = []
+    for tree, mode, *both in zip(ids, modes, true, false, strict=True):
+        inner = () if mode == b"LEAF" else tuple(place.get((tree, one), -1) for one in both)
+        children.append(inner)
+    pointed = {child for both in children for child in both}
+    roots = [at for at in range(len(modes)) if at not in pointed]
+    # from the roots everything is met exactly once, or it is no forest
+    met, waiting = 0, roots
+    while waiting and met <= len(modes):
+        met += len(waiting)
+        waiting = [child for at in waiting for child in children[at]]
+    if (
+        -1 in pointed
+        or len(place) != len(modes)
+        or len(roots) != len(set(ids))
+        or met != len(modes)
+    ):
+        raise _damaged()
+
+
 def trees_in(
     steps: Sequence[Step], columns: Mapping[str, Sequence[int]], n_players: int
 ) -> Trees | None:

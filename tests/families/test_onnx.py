@@ -38,6 +38,7 @@ from sklearn.tree import DecisionTreeClassifier
 from explainer.core.attribution import Space
 from explainer.core.case import Case, FeatureCatalogue, Value
 from explainer.errors import ArtefactRefused, BackgroundInvalid, ExplainerError, ModelFailed
+from explainer.families import from_onnx
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained
@@ -391,6 +392,45 @@ def test_trees_that_are_something_more_are_known_by_their_answers(changes):
     assert isinstance(opened(tree("BRANCH_LEQ", **changes), TWO).form, Function)
 
 
+def in_pipeline(mode, **changes) -> onnx.ModelProto:
+    """The same trees behind a step of preparation, so that they are known by their answers."""
+    model = tree(mode, **changes)
+    model.graph.node[0].input[0] = "scaled"
+    scaler = helper.make_node(
+        "Scaler", ["x"], ["scaled"], domain="ai.onnx.ml", offset=[0.0, 0.0], scale=[1.0, 1.0]
+    )
+    model.graph.node.insert(0, scaler)
+    return model
+
+
+CIRCLES = {
+    "its own child": {"nodes_truenodeids": [0, 3, 0, 0, 0]},
+    "a circle": {"nodes_truenodeids": [1, 0, 0, 0, 0]},
+    "a circle beside the root": {
+        "nodes_modes": ["LEAF", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF"],
+        "nodes_truenodeids": [0, 2, 1, 0, 0],
+        "nodes_falsenodeids": [0, 3, 4, 0, 0],
+    },
+    "a node with two parents": {"nodes_truenodeids": [1, 2, 0, 0, 0]},
+    "child outside": {"nodes_truenodeids": [1, 9, 0, 0, 0]},
+    "fewer children than nodes": {"nodes_truenodeids": [1, 3]},
+}
+
+
+@pytest.mark.parametrize("make", [tree, in_pipeline])
+@pytest.mark.parametrize("name", CIRCLES)
+def test_trees_are_looked_through_before_onnxruntime_walks_them(name, make, monkeypatch):
+    """It walks a circle for ever; found by flipping bits."""
+    assert opened(make("BRANCH_LEQ"), TWO)
+    monkeypatch.setattr(from_onnx, "_session", lambda data: pytest.fail("it was loaded"))
+    with pytest.raises(ArtefactRefused, match="points outside itself"):
+        opened(make("BRANCH_LEQ", **CIRCLES[name]), TWO)
+
+
+def test_trees_behind_a_preparation_are_known_by_their_answers():
+    assert isinstance(opened(in_pipeline("BRANCH_LEQ"), TWO).form, Function)
+
+
 CROOKED = {
     "child outside": {"nodes_truenodeids": [1, 9, 0, 0, 0]},
     "child far outside": {"nodes_falsenodeids": [2, 2**40, 0, 0, 0]},
@@ -709,14 +749,19 @@ def test_a_renamed_pickle_is_refused(protocol, pipelines):
         open_model("onnx", data, CATALOGUE, "yes")
 
 
+@pytest.mark.parametrize("kind", ["a pipeline", "trees"])
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_damaged_file_gives_our_errors_only(count, forest):
+def test_a_damaged_file_gives_our_errors_only(count, kind, forest):
     """In this process: none of them crashed onnxruntime. In service each has its own."""
-    rows = filled(households())[:4]
+    model, catalogue, rows = forest, CATALOGUE, filled(households())[:4]
+    if kind == "trees":
+        estimator = RandomForestClassifier(n_estimators=10, random_state=1)
+        model, catalogue = of_numbers(estimator, by_name=False), MANY
+        rows = [dict(zip(MANY.names, row, strict=True)) for row in numbers(4).tolist()]
     met = {"refused": 0, "failed": 0, "answered": 0}
-    for damaged in damages(forest.SerializeToString(), count):
+    for damaged in damages(model.SerializeToString(), count):
         try:
-            opened(damaged).answer(rows)
+            opened(damaged, catalogue).answer(rows)
         except ArtefactRefused:
             met["refused"] += 1
         except ExplainerError:
