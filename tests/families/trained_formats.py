@@ -230,7 +230,13 @@ def by_lightgbm(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -
 # -- CatBoost ----------------------------------------------------------------------------------
 
 
-def by_catboost(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -> Made:
+def by_catboost(
+    *,
+    numbers: bool = False,
+    rounds: int = 12,
+    scale_and_bias: tuple[float, float] | None = None,
+    **parameters: Any,
+) -> Made:
     # it takes no missing category: the table says so in a word
     names = NUMBERS if numbers else tuple(n for n in NAMES if n != "heating")
     booster = catboost.CatBoostClassifier(
@@ -240,6 +246,8 @@ def by_catboost(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -
         cat_features=[n for n in names if n in CHOICES],
     )
     booster.fit(households()[list(names)], labels())
+    if scale_and_bias is not None:
+        booster.set_scale_and_bias(*scale_and_bias)
     return Made(
         "catboost-cbm",
         booster._serialize_model(),
@@ -337,6 +345,7 @@ VARIANTS: dict[str, Callable[[], Made]] = {
     "lightgbm, steep": lambda: by_lightgbm(sigmoid=2.5),
     "catboost, numbers": lambda: by_catboost(numbers=True),
     "catboost, missing is large": lambda: by_catboost(numbers=True, nan_mode="Max"),
+    "catboost, scaled": lambda: by_catboost(numbers=True, scale_and_bias=(1.5, -0.4)),
     "catboost, one-hot": lambda: by_catboost(one_hot_max_size=9),
     "catboost, free trees": lambda: by_catboost(one_hot_max_size=9, grow_policy="Lossguide"),
     "catboost, counted categories": lambda: by_catboost(one_hot_max_size=1),
