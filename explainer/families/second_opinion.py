@@ -1,4 +1,4 @@
-"""Two witnesses against our own numbers: brute force through the original model, and shap.
+"""Witnesses against our own numbers: brute force through the original model, and shap.
 
 Slow, and shap alone takes seconds to import: they speak when a package is checked and in the
 tests, never while a person waits.
@@ -8,15 +8,76 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from explainer.core.case import FeatureCatalogue, Scalar
 from explainer.families.attribute import Explained, against
-from explainer.families.engine.forest import Floats
+from explainer.families.engine import forest
+from explainer.families.engine.exact import Exact
+from explainer.families.engine.forest import Floats, Test, Trees
+from explainer.families.engine.kernel import kernel
+from explainer.families.engine.linear import Linear
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import RawRow
+
+MOST_ENUMERATED = 14
+"""Features up to which all coalitions are asked: each more doubles the answers that takes."""
+
+AT_A_TIME = 10
+"""Features that differ between case and comparison row where there are more than that."""
+
+SEED = 20261122
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A second way to the numbers.
+
+    `name` says which, as the report has it. `differs` is how far our values for a case against
+    some comparison rows are from its own, at most; NaN counts as far.
+    """
+
+    name: str
+    differs: Callable[[RawRow, Sequence[RawRow]], float]
+
+
+def witnesses(explained: Explained) -> list[Witness]:
+    """Who can be asked about this model; never nobody."""
+    form = explained.model.form
+    if len(explained.catalogue) <= MOST_ENUMERATED:
+        return [
+            _whole("brute force over all coalitions", explained, by_brute_force),
+            _whole("shap's exact explainer", explained, by_shap),
+        ]
+    found = [
+        Witness(
+            f"brute force, {AT_A_TIME} features at a time",
+            lambda row, comparison: by_parts(explained, row, comparison),
+        )
+    ]
+    if isinstance(form, Linear):
+        found.append(_whole("the model itself, one feature at a time", explained, one_at_a_time))
+    elif isinstance(form, Trees) and _plain(form):
+        found.append(_whole("shap's tree explainer on our trees", explained, by_tree_shap))
+    elif isinstance(form, Trees) and kernel() is not None:
+        found.append(_whole("the kernel's twin in NumPy", explained, by_twin))
+    return found
+
+
+def _whole(
+    name: str,
+    explained: Explained,
+    values: Callable[[Explained, RawRow, Sequence[RawRow]], Floats],
+) -> Witness:
+    def differs(row: RawRow, comparison: Sequence[RawRow]) -> float:
+        mine = ours(explained, row, comparison)
+        return float(abs(mine - values(explained, row, comparison)).max())
+
+    return Witness(name, differs)
 
 
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -41,13 +102,9 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
 
     The masker is told how many rows to keep: left to itself shap cuts them to 100 unasked.
     """
-    # shap compiles its loops for 25 seconds; for the few rows asked here, plain Python answers in
-    # half a second. The setting is read when shap is first imported.
-    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import shap
-
+        shap = _shap()
         codes = _Codes(explained.catalogue, [row, *comparison])
         masker = shap.maskers.Independent(codes.encode(comparison), max_samples=len(comparison))
         explainer = shap.explainers.Exact(
@@ -57,6 +114,125 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
             codes.encode([row]), max_evals=2 ** len(explained.catalogue), silent=True
         )
     return np.asarray(answer.values[0], dtype=np.float64)
+
+
+def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> float:
+    """How far our values are from brute force where only few features differ, at most.
+
+    The comparison row is the case with some features from another row. A feature that does not
+    differ gives nothing, so enumerating the others is the whole game, however many there are.
+    """
+    random = np.random.default_rng(SEED)
+    names = explained.catalogue.names
+    furthest = 0.0
+    for other in comparison:
+        order = [names[at] for at in random.permutation(len(names))]
+        for first in range(0, len(order), AT_A_TIME):
+            part = order[first : first + AT_A_TIME]
+            mixed = {**row, **{name: other[name] for name in part}}
+            mine = dict(zip(names, ours(explained, row, [mixed]), strict=True))
+
+            def margin(rows: list[list[Scalar | None]], part: list[str] = part) -> Floats:
+                asked = [{**row, **dict(zip(part, given, strict=True))} for given in rows]
+                return explained.model.answer(asked).margins
+
+            theirs = brute_force(margin, [row[n] for n in part], [[other[n] for n in part]])
+            of_part = dict(zip(part, theirs, strict=True))
+            gaps = [abs(mine[name] - of_part.get(name, 0.0)) for name in names]
+            furthest = float(np.max([furthest, *gaps]))  # a NaN stays one
+    return furthest
+
+
+def one_at_a_time(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
+    """The same for a weighted sum, by the original model: what one feature changes in a
+    comparison row is its value against that row, whatever the others are."""
+    answer = explained.model.answer
+    before = answer(comparison).margins
+    return np.array(
+        [
+            (answer([{**z, name: row[name]} for z in comparison]).margins - before).mean()
+            for name in explained.catalogue.names
+        ]
+    )
+
+
+def by_tree_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
+    """The same by shap's interventional tree explainer on our form of the trees.
+
+    It knows numbers with a threshold only, and columns, not features. Because it narrows thresholds
+    to single precision, it is given the codes that the trees compare. That the trees and their
+    codes are the model's own, every explanation shows by its sum.
+    """
+    form = explained.model.form
+    assert isinstance(form, Trees)  # noqa: S101 - see `witnesses`
+    columns = explained.model.answer([row, *comparison]).columns
+    codes = form.encode(columns).astype(np.float64)
+    codes[codes == forest.MISSING] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shap = _shap()
+        masker = shap.maskers.Independent(codes[1:], max_samples=len(comparison))
+        explainer = shap.TreeExplainer(
+            {"trees": list(_as_shap_has_them(form)), "input_dtype": np.float64},
+            masker,
+            feature_perturbation="interventional",
+        )
+        told = explainer.shap_values(codes[:1], check_additivity=False)
+    by_column = np.asarray(told, dtype=np.float64).reshape(-1)
+    found = np.zeros(form.n_players)
+    found[[column.player for column in form.columns]] = by_column
+    return found
+
+
+def by_twin(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
+    """The same by the engine's second implementation, which the compiled kernel shares no code
+    with but the form of the trees."""
+    form = explained.model.form
+    assert isinstance(form, Trees)  # noqa: S101 - see `witnesses`
+    columns = explained.model.answer([row, *comparison]).columns
+    found: Floats = Exact(form, columns[1:], compiled=False).values(columns[:1])[0]
+    return found
+
+
+def _plain(trees: Trees) -> bool:
+    """Whether every feature is one column, and every column numbers with thresholds."""
+    players = [column.player for column in trees.columns]
+    return len(set(players)) == len(players) and all(
+        column.test is not Test.ONE_OF for column in trees.columns
+    )
+
+
+def _as_shap_has_them(trees: Trees) -> Iterator[dict[str, Any]]:
+    """A code goes left up to the node's highest; a missing value where the node says."""
+    for root in trees.roots:
+        levels = [np.array([root])]
+        while len(levels[-1]):
+            inner = levels[-1][trees.left[levels[-1]] >= 0]
+            levels.append(np.concatenate([trees.left[inner], trees.right[inner]]))
+        nodes = np.concatenate(levels)
+        leaf = trees.left[nodes] < 0
+        place = np.zeros(len(trees.left), dtype=np.int64)
+        place[nodes] = np.arange(len(nodes))
+        left = np.where(leaf, -1, place[trees.left[nodes]])
+        right = np.where(leaf, -1, place[trees.right[nodes]])
+        yield {
+            "children_left": left,
+            "children_right": right,
+            "children_default": np.where(trees.missing_left[nodes], left, right),
+            "features": np.where(leaf, 0, trees.column[nodes]),
+            "thresholds": np.where(leaf, 0, trees.high[nodes]).astype(np.float64),
+            "values": np.where(leaf, trees.value[nodes], 0.0)[:, None],
+            "node_sample_weight": np.ones(len(nodes)),
+        }
+
+
+def _shap() -> Any:
+    # shap compiles its loops for 25 seconds; for the few rows asked here, plain Python answers in
+    # half a second. The setting is read when shap is first imported.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    import shap
+
+    return shap
 
 
 class _Codes:

@@ -2,12 +2,15 @@
 
 At start-up a package is opened, its comparison group must have the scores it had in training, and
 its recorded cases must give the recorded scores. `warum package check` asks more: each recorded
-case explained in every language, the recorded texts, and two witnesses against our own numbers.
+case explained in every language, the recorded texts, witnesses against our own numbers, and cases
+on thresholds, with values missing and with choices nobody has seen.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,14 +33,29 @@ from explainer.packages.survey import survey
 from explainer.text.languages import language
 
 FEWEST_GOLDEN = 50
-MOST_WITNESSED = 14
-"""Features up to which the witnesses are asked: each more doubles the answers they need."""
+
+REPORT = "Report this with the package: it is a fault of Warum."
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
 
 Teller = Callable[[Case, ModelPackage, Audience, str], bytes]
 """Tells one case as plain text; the pipeline stands above this module and is handed in."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """A package without a fault, and what was asked to find none.
+
+    Attributes
+    ----------
+    witnesses : who gave the same contributions
+    tried : how many cases of each sort add up, and how many were refused
+    """
+
+    package: ModelPackage
+    witnesses: list[str] = field(default_factory=list)
+    tried: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def admit(folder: Path) -> ModelPackage:
@@ -51,7 +69,7 @@ def admit(folder: Path) -> ModelPackage:
     return package
 
 
-def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
+def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     """Everything `admit` asks and all that takes longer.
 
     Raises PackageFaulty with every fault found.
@@ -75,10 +93,13 @@ def check(folder: Path, tell: Teller, progress: Progress) -> ModelPackage:
     faults.extend(_group(package))
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
-    faults.extend(_witnesses(package, cases, progress))
+    checked = Checked(package)
+    if cases:
+        faults.extend(_witnesses(checked, cases, progress))
+        faults.extend(_borders(checked, cases, progress))
     if faults:
         raise PackageFaulty(package.manifest.id, faults)
-    return package
+    return checked
 
 
 def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, bytes]:
@@ -193,31 +214,51 @@ def _texts(
         )
 
 
-def witnessed(package: ModelPackage) -> bool:
-    """Whether brute force and shap can be asked about this package."""
-    return len(package.catalogue) <= MOST_WITNESSED
-
-
 def _witnesses(
-    package: ModelPackage, cases: list[tuple[int, Case]], progress: Progress
+    found: Checked, cases: list[tuple[int, Case]], progress: Progress
 ) -> Iterable[PackageError]:
-    """Our values equal brute force through the original model, and shap's, on sampled rows."""
-    from explainer.families.second_opinion import by_brute_force, by_shap, ours
+    """Our values equal those of others, reached in other ways, on sampled rows."""
+    from explainer.families.second_opinion import witnesses
 
-    if not witnessed(package) or not cases:
-        # so many answers of the model would take hours; the sum is still checked every time
-        return
+    explained = found.package.explained
     rows = [raw_row(case) for _, case in cases]
-    allowed = 1e-6 * package.explained.comparison.scale
+    allowed = 1e-6 * explained.comparison.scale
     # the other recorded cases serve as comparison rows: like the case, they come from outside
-    asked = [(rows[0], rows[1:9]), (rows[-1], rows[-9:-1]), (rows[len(rows) // 2], rows[:8])]
-    for done, (row, comparison) in enumerate(asked):
-        progress("Asking brute force and shap", done, len(asked))
-        mine = ours(package.explained, row, comparison)
-        for name, witness in (("Brute force", by_brute_force), ("shap", by_shap)):
-            if not abs(mine - witness(package.explained, row, comparison)).max() <= allowed:
+    asked = [(0, rows[1:9]), (len(rows) - 1, rows[-9:-1]), (len(rows) // 2, rows[:8])]
+    for witness in witnesses(explained):
+        for done, (at, comparison) in enumerate(asked):
+            progress(f"Asking {witness.name}", done, len(asked))
+            try:
+                # "not <=" so that a NaN is caught as well
+                if not witness.differs(rows[at], comparison or rows[:1]) <= allowed:
+                    what = f"Another way ({witness.name}) gives other contributions than ours."
+                    yield GoldenCaseDiffers(what, f"recorded case {cases[at][1].ref}", REPORT)
+            except NotExplainable as fault:
                 yield GoldenCaseDiffers(
-                    f"{name} gives other contributions than our engine.",
-                    f"recorded case {cases[0][1].ref if done == 0 else done}",
-                    "Report this with the package: it is a fault of Warum.",
+                    f"The model does not answer a witness ({witness.name}). {fault.what}",
+                    f"recorded case {cases[at][1].ref}",
+                    fault.mend,
                 )
+        found.witnesses.append(witness.name)
+
+
+def _borders(
+    found: Checked, cases: list[tuple[int, Case]], progress: Progress
+) -> Iterable[PackageError]:
+    """Cases on thresholds, with gaps and with choices nobody has seen add up or are refused."""
+    from explainer.families.borders import borders
+
+    adding, refused, wrong = Counter[str](), Counter[str](), Counter[tuple[str, str, str]]()
+    try:
+        for done, tried in enumerate(borders(found.package.explained, [c for _, c in cases])):
+            progress("Trying cases on thresholds and with gaps", done, done + 1)
+            if tried.fault is not None:
+                wrong[tried.sort, tried.feature, tried.fault] += 1
+            else:
+                (adding if tried.adds_up else refused)[tried.sort] += 1
+    except NotExplainable as fault:
+        yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
+    for (sort, feature, what), times in wrong.items():
+        yield GoldenCaseDiffers(f"{what} ({times} cases {sort})", f"feature {feature}", REPORT)
+    for sort in dict.fromkeys([*adding, *refused]):
+        found.tried[sort] = (adding[sort], refused[sort])

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pty
+import re
 import resource
 import signal
 import struct
@@ -447,7 +448,8 @@ def test_check_prints_what_a_package_is_and_names_every_fault(run, make_package,
     code, out, err = run("package", "check", folder)
     assert (code, err) == (cli.DONE, "")
     assert "small_benefit 1.0.0: no fault found." in out
-    assert "witnesses    brute force and shap give the same contributions" in out
+    assert "               brute force over all coalitions\n" in out
+    assert re.search(r"\n {15}(\d+) of \1 on thresholds and beside them: \d+ add up, 0", out)
     (folder / "CARD.md").write_text("changed")
     (folder / "more.txt").write_text("more")
     code, out, err = run("package", "check", folder)

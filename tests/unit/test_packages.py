@@ -573,15 +573,16 @@ def quiet(title: str, done: int, total: int) -> None:
 
 
 def check_german(folder: Path) -> object:
-    return check(folder, tell_as_text, quiet)
+    return check(folder, tell_as_text, quiet).package
 
 
 def test_check_tells_every_case_and_asks_both_witnesses(make_package):
-    asked = set()
+    titles = set()
     folder = make_package(manifest=no_english, files={"locales/en/wording.po": None})
-    package = check(folder, tell_as_text, lambda title, *_: asked.add(title))
-    assert len(package.golden) == 50
-    assert len(asked) == 2
+    checked = check(folder, tell_as_text, lambda title, *_: titles.add(title))
+    assert len(checked.package.golden) == 50
+    assert checked.witnesses == ["brute force over all coalitions", "shap's exact explainer"]
+    assert len(titles) == 4
 
 
 def test_check_wants_enough_recorded_cases(make_package, small_model):
