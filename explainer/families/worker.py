@@ -55,6 +55,9 @@ LEFT_OUT = {
     "catboost-cbm": ("sklearn", "matplotlib", "graphviz", "plotly"),
 }
 """What a library would load for conveniences that are not used here: seconds and 100 MB."""
+AFTER_FORKING = frozenset({"onnx"})
+"""Formats whose library starts threads when it is loaded: a fork would lose them. Each model loads
+it for itself."""
 
 
 def main() -> None:
@@ -66,7 +69,8 @@ def main() -> None:
         sys.modules[unneeded] = None  # type: ignore[assignment]
     from explainer.families.artefacts import library_of
 
-    library_of(sys.argv[1])
+    if sys.argv[1] not in AFTER_FORKING:
+        library_of(sys.argv[1])
     gc.freeze()
     gc.enable()
     while True:

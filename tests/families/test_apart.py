@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,11 +18,12 @@ from hypothesis import strategies as st
 from trained import NAMES
 
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families import apart
+from explainer.families import FORMATS, apart
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive, send
 from explainer.families.wire import frame_of
+from explainer.families.worker import AFTER_FORKING
 
 
 @pytest.fixture
@@ -270,3 +273,20 @@ def test_a_crafted_head_is_refused(head):
         ).start()
         with pytest.raises(FrameBroken):
             receive(theirs)
+
+
+@pytest.mark.parametrize("declared", sorted(set(FORMATS) - AFTER_FORKING))
+def test_a_library_that_is_loaded_before_forking_starts_no_thread(declared):
+    """A fork takes one thread along; what the others were doing would never be finished."""
+    asked = (
+        "import sys; from explainer.families.artefacts import library_of; library_of(sys.argv[1]);"
+        "print([line.split()[1] for line in open('/proc/self/status') if 'Threads' in line][0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked, declared],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.stdout.split() == ["1"]
