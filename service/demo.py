@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from itertools import zip_longest
 
 from explainer.core.decision import Actor, Role
 from explainer.core.disclosure import Audience
@@ -19,12 +18,16 @@ from service.wiring import DEMO_UNIT, Tools
 SYSTEM = Actor("demo-procedure", Role.SYSTEM)
 CASEWORKER = Actor("demo-caseworker", Role.CASEWORKER, unit=DEMO_UNIT)
 
+CASES = 60
+"""In all: more of one package would push the others off the first page of the queue."""
+
 
 def load_cases(tools: Tools) -> int:
-    """Submit the recorded cases of every package in turn, as specialist procedures would."""
+    """Submit recorded cases of every package, as many of each, as specialist procedures would."""
     loaded = 0
-    for turn in zip_longest(*(package.golden for package in tools.packages.values())):
-        for golden in filter(None, turn):
+    each = CASES // max(1, len(tools.packages))
+    for package in tools.packages.values():
+        for golden in package.golden[:each]:
             try:
                 submit(golden.case, SYSTEM, tools)
             except CaseExists:
