@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from explainer.cli import DONE, EXIT_CODES, loaded, progress_steps
 from explainer.errors import NotExplainable
+from explainer.families import FORMATS
 
 if TYPE_CHECKING:
     from explainer.core.case import Case
@@ -44,9 +45,9 @@ def add_package(commands: Any) -> None:
         description="A model package is a folder of data: a model, the words of an agency, a\n"
         "comparison group and recorded cases, under one digest. It never holds code.",
         epilog="the way to your own package:\n"
-        "  1. warum package new models/my_benefit --artefact model.skops\n"
-        "  2. fill in manifest.toml, features.toml, wording.toml, background.csv and\n"
-        "     golden/cases.jsonl; `warum package check` names what is left\n"
+        "  1. warum convert --write warum_convert.py; run it where the model was trained\n"
+        "  2. warum package new models/my_benefit --converted OUT\n"
+        "     then fill in the words; `warum package check` names what is left\n"
         "  3. warum package seal models/my_benefit      (writes the digests)\n"
         "  4. warum package check models/my_benefit\n"
         "  5. warum package golden models/my_benefit    (records texts for people to read)\n\n"
@@ -75,15 +76,32 @@ def add_package(commands: Any) -> None:
         if name == "golden":
             sub.add_argument("--count", type=int, default=10, help="how many cases (default: 10)")
         sub.set_defaults(action=action)
+    _add_new(inner)
+
+
+def _add_new(inner: Any) -> None:
     new = inner.add_parser(
         "new",
         help="write a skeleton package around a model",
-        description="Write a skeleton package around a model saved with skops.",
+        description="Write a skeleton package around a model. What its file says of its inputs is "
+        "filled in; the\nfile is read in a process of its own. With --converted, all that the "
+        "converter found out\nwhere the model was trained is filled in as well: comparison group, "
+        "recorded cases, ranges.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("folder", metavar="DIR", type=Path, help="a folder that does not exist yet")
-    new.add_argument("--artefact", metavar="FILE", type=Path, required=True, help="a skops file")
+    source = new.add_mutually_exclusive_group(required=True)
+    source.add_argument("--artefact", metavar="FILE", type=Path, help="the file of the model")
+    source.add_argument(
+        "--converted", metavar="OUT", type=Path, help="the folder the converter wrote"
+    )
+    new.add_argument(
+        "--format",
+        metavar="F",
+        choices=tuple(FORMATS),
+        help=f"of --artefact, if its ending does not say it: {', '.join(FORMATS)}",
+    )
     new.set_defaults(action=_package_new)
 
 
@@ -165,9 +183,12 @@ def _package_golden(options: argparse.Namespace) -> int:
 
 
 def _package_new(options: argparse.Namespace) -> int:
-    from explainer.packages.scaffold import new_package
+    from explainer.packages.scaffold import converted_package, new_package
 
-    names = new_package(options.folder, options.artefact)
+    if options.converted is not None:
+        names = converted_package(options.folder, options.converted)
+    else:
+        names = new_package(options.folder, options.artefact, options.format)
     print(f"A skeleton with {len(names)} features stands in {options.folder}:")
     for name in names:
         print(f"  {name}")

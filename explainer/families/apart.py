@@ -90,6 +90,22 @@ def open_apart(
     return ModelApart(_Question(declared, data, inputs_of(catalogue), positive_class), pause)
 
 
+def ask_once(declared: str, request: Frame) -> Frame:
+    """The answer of a process that lives for this one question.
+
+    Raises ArtefactRefused where the process broke or refused.
+    """
+    try:
+        process = _Process(declared)
+        reply = process.ask(request, OPENING)
+        process.end()
+    except ProcessFailed as fault:
+        raise _opening_failed(fault) from None
+    if "error" in reply.head:
+        raise _refused(reply)
+    return reply
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     """All that is needed to open the model, the first time and after a crash."""
@@ -123,11 +139,7 @@ class ModelApart:
         try:
             self._process, reply = self._open()
         except ProcessFailed as fault:
-            raise ArtefactRefused(
-                f"Opening the model broke its process. {fault}",
-                "model",
-                "The file is damaged or was tampered with; save the model again.",
-            ) from None
+            raise _opening_failed(fault) from None
         try:
             self._form = form_in(reply)
             self._space = Space(reply.head["space"])
@@ -216,11 +228,7 @@ class ModelApart:
             process.end()
             if reply.head["error"] != ArtefactRefused.code:
                 raise ProcessFailed(f"It raised {_plain(reply.head.get('what'))}.")
-            raise ArtefactRefused(
-                _plain(reply.head.get("what")),
-                _plain(reply.head.get("where")),
-                _plain(reply.head.get("mend")),
-            )
+            raise _refused(reply)
         return process, reply
 
     def _ready(self) -> _Process:
@@ -248,6 +256,25 @@ class ModelApart:
             "model",
             "It is started again by itself; if this comes back, run `warum package check`.",
         )
+
+
+def _opening_failed(fault: Exception) -> ArtefactRefused:
+    return ArtefactRefused(
+        f"Opening the model broke its process. {fault}",
+        "model",
+        "The file is damaged or was tampered with; save the model again.",
+    )
+
+
+def _refused(reply: Frame) -> ArtefactRefused:
+    """What the process refused, in its words; whatever else it raised is a file it cannot read."""
+    if reply.head["error"] != ArtefactRefused.code:
+        return _opening_failed(ProcessFailed(f"It raised {_plain(reply.head.get('what'))}."))
+    return ArtefactRefused(
+        _plain(reply.head.get("what")),
+        _plain(reply.head.get("where")),
+        _plain(reply.head.get("mend")),
+    )
 
 
 def _another_answer() -> ModelFailed:

@@ -34,8 +34,8 @@ REFUSED_FORMATS = {
 }
 
 WAY_OUT = (
-    "Save the fitted pipeline with skops.io.dump in the environment where it was trained; a "
-    "pickle is a program, and no scanner makes it safe."
+    "Run the file that `warum convert` writes where the model was trained, or save it there in its "
+    "library's own format; a pickle is a program, and no scanner makes it safe."
 )
 
 

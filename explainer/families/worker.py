@@ -67,6 +67,7 @@ def main() -> None:
     for unneeded in LEFT_OUT.get(sys.argv[1], ()):
         # None makes an import fail, as the language has it; libraries that can do without, do
         sys.modules[unneeded] = None  # type: ignore[assignment]
+    import explainer.families.inspect  # noqa: F401 - no process of a model loads code later
     from explainer.families.artefacts import library_of
 
     if sys.argv[1] not in AFTER_FORKING:
@@ -177,9 +178,17 @@ class _Desk:
         self._names: list[str] = []
 
     def do(self, request: Frame) -> Frame:
+        if "inspect" in request.head:
+            return self._inspect(request)
         if self._model is None:
             return self._open(request)
         return self._answer(self._model, request)
+
+    def _inspect(self, request: Frame) -> Frame:
+        from explainer.families.frames import Frame
+        from explainer.families.inspect import inspect
+
+        return Frame(inspect(request.head["format"], request.data))
 
     def _open(self, request: Frame) -> Frame:
         from explainer.families.artefacts import parse
