@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 import weakref
@@ -16,11 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from explainer.core.attribution import Space
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import check_declared
-from explainer.families.engine.forest import Floats
+from explainer.families.engine.forest import Floats, Trees
 from explainer.families.frames import Frame, FrameBroken, receive, send
 from explainer.families.model import Answer, Form, Input, RawRow, inputs_of
 from explainer.families.nursery import ProcessFailed, nursery_of
@@ -34,6 +37,9 @@ PER_ROW = 0.01
 ENUMERATING = 60.0
 """Seconds a request may take: so many, and so many more for each row."""
 
+ANSWER_HEAD, OPENING_HEAD = 64 * 1024, 32 * 1024 * 1024
+"""Bytes of names and words in a reply; numbers come beside them."""
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until a process that failed is started anew; doubled each time it fails again."""
 
@@ -42,20 +48,28 @@ class _Process:
     """The process of one model, and the line to it."""
 
     def __init__(self, declared: str) -> None:
+        self._owner = os.getpid()
+        self._asked = 0
         self._nursery = nursery_of(declared)
         begun = self._nursery.begin()
         self.number, self._line = begun.number, begun.line
         # a model nobody holds any more needs no process
         weakref.finalize(self, begun.line.close)
 
-    def ask(self, request: Frame, seconds: float) -> Frame:
-        """The reply; raises ProcessFailed, after which this process is of no use any more."""
+    def ask(self, request: Frame, seconds: float, largest_head: int = ANSWER_HEAD) -> Frame:
+        """The reply to this very request; raises ProcessFailed, after which this process is of no
+        use any more."""
+        if os.getpid() != self._owner:
+            raise ProcessFailed("It belongs to another process than this one.")
         deadline = time.monotonic() + seconds
+        self._asked += 1
+        numbered = Frame({**request.head, "request": self._asked}, request.arrays, request.data)
         try:
-            self._line.settimeout(seconds)
-            send(self._line, request)
-            self._line.settimeout(max(0.001, deadline - time.monotonic()))
-            return receive(self._line)
+            send(self._line, numbered, deadline)
+            reply = receive(self._line, deadline, largest_head)
+            if reply.head.get("request") != self._asked:
+                raise FrameBroken("The reply is to another request.")
+            return reply
         except TimeoutError:
             self.end()
             raise ProcessFailed(f"It did not answer within {seconds:.0f} seconds.") from None
@@ -64,6 +78,10 @@ class _Process:
             raise ProcessFailed(
                 f"It was ended by signal {-how}." if how < 0 else "It ended."
             ) from None
+        except BaseException:
+            # whatever stopped us, the reply to this request must never be taken for the next one's
+            self.end()
+            raise
 
     def end(self) -> int:
         """End it; how it ended, nought where that is not known."""
@@ -144,7 +162,12 @@ class ModelApart:
             self._form = form_in(reply)
             self._space = Space(reply.head["space"])
             self._stand_ins = _stand_ins(reply.head["stand_ins"])
-        except (FrameBroken, KeyError, TypeError, ValueError, AttributeError):
+            if self._form.n_players != len(question.inputs):
+                raise ValueError("players")
+        except (
+            *(FrameBroken, KeyError, TypeError, ValueError, AttributeError),
+            *(OverflowError, MemoryError),
+        ):
             raise ArtefactRefused(
                 "The process of the model sent something else than a model.",
                 "model",
@@ -183,6 +206,8 @@ class ModelApart:
             or margins.shape != (len(rows),)
             or columns.ndim != 2
             or len(columns) != len(rows)
+            or columns.shape[1] < _width(self._form)
+            or not np.isfinite(margins).all()
         ):
             raise _another_answer()
         return Answer(margins, columns)
@@ -203,6 +228,9 @@ class ModelApart:
                 reply = process.ask(request, seconds)
             except ProcessFailed as fault:
                 raise self._broke(fault) from None
+            except BaseException:
+                self._process = None
+                raise
             self._pause = self._first_pause
         if "error" in reply.head:
             said = _plain(reply.head.get("what"))
@@ -223,7 +251,7 @@ class ModelApart:
 
     def _open(self) -> tuple[_Process, Frame]:
         process = _Process(self._question.declared)
-        reply = process.ask(self._question.frame(), OPENING)
+        reply = process.ask(self._question.frame(), OPENING, OPENING_HEAD)
         if "error" in reply.head:
             process.end()
             if reply.head["error"] != ArtefactRefused.code:
@@ -277,6 +305,11 @@ def _refused(reply: Frame) -> ArtefactRefused:
     )
 
 
+def _width(form: Form) -> int:
+    """How many columns the form looks at."""
+    return form.n_source if isinstance(form, Trees) else len(form.player)
+
+
 def _another_answer() -> ModelFailed:
     return ModelFailed(
         "The model gave something else than it was asked for.",
@@ -292,7 +325,8 @@ def _resting() -> ModelFailed:
 
 
 def _digest(reply: Frame) -> str:
-    whole = hashlib.sha256(json.dumps(reply.head, sort_keys=True).encode())
+    head = {name: value for name, value in reply.head.items() if name != "request"}
+    whole = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     for name in sorted(reply.arrays):
         whole.update(name.encode())
         whole.update(reply.arrays[name].tobytes())

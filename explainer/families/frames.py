@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -42,8 +43,12 @@ class Frame:
     data: bytes = b""
 
 
-def send(to: socket.socket, frame: Frame) -> None:
-    """Send `frame` whole. Raises OSError as the socket does, FrameBroken if it is too large."""
+def send(to: socket.socket, frame: Frame, deadline: float | None = None) -> None:
+    """Send `frame` whole, until `deadline` (of time.monotonic) or for ever.
+
+    Raises OSError as the socket does (TimeoutError at the deadline), FrameBroken if it is too
+    large.
+    """
     blobs = [np.ascontiguousarray(array) for array in frame.arrays.values()]
     head = json.dumps(
         {
@@ -57,20 +62,25 @@ def send(to: socket.socket, frame: Frame) -> None:
     rest = sum(blob.nbytes for blob in blobs) + len(frame.data)
     if len(head) + rest > LARGEST:
         raise FrameBroken("The message is too large.")
-    to.sendall(_SIZES.pack(FORM, len(head), rest))
-    to.sendall(head)
-    for blob in blobs:
-        to.sendall(blob.data.cast("B") if blob.nbytes else b"")
-    to.sendall(frame.data)
+    parts: list[bytes | memoryview] = [_SIZES.pack(FORM, len(head), rest) + head]
+    parts += [blob.data.cast("B") for blob in blobs if blob.nbytes]
+    for part in (*parts, frame.data):
+        to.settimeout(_left(deadline))
+        to.sendall(part)
 
 
-def receive(source: socket.socket) -> Frame:
-    """The next frame. Raises FrameBroken, or OSError (a time-out too) as the socket does."""
-    form, head_size, rest_size = _SIZES.unpack(_exactly(source, _SIZES.size))
-    if form != FORM or head_size + rest_size > LARGEST:
+def receive(
+    source: socket.socket, deadline: float | None = None, largest_head: int = LARGEST
+) -> Frame:
+    """The next frame, whole before `deadline` (of time.monotonic), however slowly it comes.
+
+    Raises FrameBroken, or OSError (TimeoutError at the deadline) as the socket does.
+    """
+    form, head_size, rest_size = _SIZES.unpack(_exactly(source, _SIZES.size, deadline))
+    if form != FORM or head_size + rest_size > LARGEST or head_size > largest_head:
         raise FrameBroken("This is no frame.")
     try:
-        head = json.loads(bytes(_exactly(source, head_size)))
+        head = json.loads(bytes(_exactly(source, head_size, deadline)))
         kinds: Sequence[tuple[str, str, list[int]]] = [
             (str(name), str(kind), [int(n) for n in shape]) for name, kind, shape in head["arrays"]
         ]
@@ -80,9 +90,9 @@ def receive(source: socket.socket) -> Frame:
         sizes = [_size(kind, shape) for _, kind, shape in kinds]
     except FrameBroken:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError, MemoryError):
         raise FrameBroken("The head of a frame cannot be read.") from None
-    rest = _exactly(source, rest_size)
+    rest = _exactly(source, rest_size, deadline)
     if sum(sizes) > rest_size:
         raise FrameBroken("A frame is shorter than its arrays.")
     arrays: dict[str, NDArray[Any]] = {}
@@ -94,14 +104,24 @@ def receive(source: socket.socket) -> Frame:
 
 
 def _size(kind: str, shape: list[int]) -> int:
-    if kind not in NUMBERS or len(shape) > 2 or any(n < 0 for n in shape):
+    if kind not in NUMBERS or len(shape) > 2 or any(not 0 <= n <= LARGEST for n in shape):
         raise FrameBroken("A frame holds an array of an unknown kind.")
     return prod(shape) * np.dtype(NUMBERS[kind]).itemsize
 
 
-def _exactly(source: socket.socket, size: int) -> memoryview:
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _exactly(source: socket.socket, size: int, deadline: float | None) -> memoryview:
     taken = bytearray()
     while len(taken) < size:
+        source.settimeout(_left(deadline))  # or one byte now and then would put it off for ever
         part = source.recv(min(size - len(taken), 1 << 20))
         if not part:
             raise FrameBroken("The other side ended.")

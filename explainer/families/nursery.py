@@ -55,6 +55,8 @@ class Nursery:
                     "OPENBLAS_NUM_THREADS": "1",
                 },
                 cwd="/",
+                # Ctrl+C in a terminal is for the command, which ends its models when it is done
+                start_new_session=True,
             )
         # an interpreter that stops would wait for it otherwise
         weakref.finalize(self, _stop, self._orders, self._program, os.getpid())

@@ -87,7 +87,7 @@ def form_in(frame: Frame) -> Form:
             constant=float(own["constant"]),
             **{name: _of(arrays, name, kind) for name, kind in _TREE_ARRAYS},
         )
-    except (KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as fault:
         raise FrameBroken(
             f"The form of the model cannot be read ({type(fault).__name__})."
         ) from None

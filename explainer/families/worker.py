@@ -20,7 +20,8 @@ import signal
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from explainer.families.frames import Frame
@@ -37,6 +38,7 @@ PROCESSOR = 120
 """Seconds of processor time for one request; whoever waits gives up earlier by the clock."""
 
 FILES = 64
+MOST_ENDED = 1000
 
 _PLAIN_ARRAYS = (
     "sklearn",
@@ -74,17 +76,20 @@ def main() -> None:
         library_of(sys.argv[1])
     gc.freeze()
     gc.enable()
+    nursery = os.getpid()
+    ended: dict[int, int] = {}
     while True:
         order, lines = _order(orders)
         if order is None:
-            return
+            return  # and with us, by their own wish, all models
+        _reap(ended)
         kind, number = ORDER.unpack(order)
         if kind == b"+":
             number = os.fork()
             if number == 0:
-                _live(orders, lines[0])
+                _live(orders, lines[0], nursery)
         else:
-            number = _ended(number)
+            number = _ended(number, ended)
         for line in lines:
             os.close(line)
         orders.sendall(ORDER.pack(kind, number))
@@ -108,26 +113,87 @@ def _order(orders: socket.socket) -> tuple[bytes | None, list[int]]:
     return (data if len(data) == ORDER.size else None), list(lines)
 
 
-def _ended(process: int) -> int:
+def _reap(ended: dict[int, int]) -> None:
+    """Take note of processes that ended by themselves; the system keeps an entry for each until
+    then."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            while len(ended) >= MOST_ENDED:
+                ended.pop(next(iter(ended)))
+            ended[process] = os.waitstatus_to_exitcode(status)
+
+
+def _ended(process: int, ended: dict[int, int]) -> int:
     """End one of our own processes; how it ended, or nought if that is not known."""
+    if process in ended:
+        return ended.pop(process)
     try:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if not done:
-            os.kill(process, signal.SIGKILL)
-            _, status = os.waitpid(process, 0)
-    except ChildProcessError:
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+    except (ChildProcessError, ProcessLookupError):
         return 0
     return os.waitstatus_to_exitcode(status)
 
 
-def _live(orders: socket.socket, line: int) -> NoReturn:
+def _live(orders: socket.socket, line: int, nursery: int) -> NoReturn:
     """The life of one model, from its first request to the closing of its line."""
     try:
         orders.close()
+        _end_with(nursery)
         _set_limits()
+        if sys.argv[1] in AFTER_FORKING:
+            from explainer.families.artefacts import library_of
+
+            library_of(sys.argv[1])
+        sys.dont_write_bytecode = True
+        sys.addaudithook(_refuse)
         _serve(socket.socket(fileno=line))
     finally:
         os._exit(0)
+
+
+def _end_with(nursery: int) -> None:
+    """Be ended as soon as the program that forked us is gone, also in the middle of a hang."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+        with contextlib.suppress(OSError):
+            # if memory runs out on this machine, a model goes first and not the service
+            Path("/proc/self/oom_score_adj").write_text("1000")
+    if os.getppid() != nursery:
+        os._exit(0)
+
+
+_FORBIDDEN = frozenset(
+    {
+        *("pickle.find_class", "subprocess.Popen", "pty.spawn"),
+        *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty"),
+        *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"),
+        *("os.chmod", "os.chown", "os.truncate", "os.kill", "os.putenv", "socket.bind"),
+    }
+)
+_NETWORK = frozenset({"socket.connect", "socket.getaddrinfo", "socket.sendto"})
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """A model computes. Whatever else is tried on its behalf is refused (PEP 578).
+
+    A second line: what a file may hold is checked before. Not a sandbox against native code.
+    """
+    forbidden = event in _FORBIDDEN
+    if event in _NETWORK:
+        forbidden = sys.argv[1] != "remote-oip-v2"
+    elif event == "open":
+        flags = arguments[2]
+        forbidden = isinstance(flags, int) and bool(
+            flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        )
+    if forbidden:
+        raise PermissionError(f"a model must not do this: {event}")
 
 
 def _set_limits() -> None:
@@ -167,7 +233,11 @@ def _serve(line: socket.socket) -> None:
         except Exception as fault:
             # its text may quote values of a case; the name is enough
             reply = Frame({"error": "raised", "what": type(fault).__name__})
-        send(line, reply)
+        # a reply names the request it answers
+        send(
+            line,
+            Frame({**reply.head, "request": request.head.get("request")}, reply.arrays, reply.data),
+        )
 
 
 class _Desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,13 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trained import NAMES
+from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families import FORMATS, apart
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive, send
+from explainer.families.nursery import nursery_of
 from explainer.families.wire import frame_of
 from explainer.families.worker import AFTER_FORKING
 
@@ -125,8 +127,6 @@ def test_after_a_failure_it_rests_and_says_so(small, small_model):
 
 
 def test_a_nursery_that_was_killed_is_started_anew(model, small, small_model):
-    from explainer.families.nursery import nursery_of
-
     before = nursery_of("skops")
     os.kill(before._program.pid, signal.SIGKILL)
     before._program.wait()
@@ -134,7 +134,10 @@ def test_a_nursery_that_was_killed_is_started_anew(model, small, small_model):
     assert nursery_of("skops") is not before
     assert second.answer(rows_of(small_model)).margins.shape == (3,)
     second.close()
-    # the model of the nursery that ended lives on
+    # its models ended with it: one answer is missing, then the model is there again
+    with pytest.raises(ModelFailed):
+        model.answer(rows_of(small_model))
+    time.sleep(0.1)
     assert model.answer(rows_of(small_model)).margins.shape == (3,)
 
 
@@ -177,6 +180,108 @@ def test_a_refusal_is_the_same_as_here(small):
 def test_a_program_is_refused_before_any_process_sees_it(small):
     with pytest.raises(ArtefactRefused, match="pickle"):
         open_apart("skops", b"\x80\x04.", small.catalogue, "yes")
+
+
+def test_no_model_outlives_a_command_that_was_killed(tmp_path, small, small_model):
+    """Not even one that hangs without using the processor."""
+    (tmp_path / "model").write_bytes(small_model.data)
+    asked = (
+        "import sys, os, signal, time; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\n"
+        "from explainer.families.apart import open_apart\n"
+        "from trained import NAMES\n"
+        "from explainer.packages.package import open_package\n"
+        "package = open_package(Path(sys.argv[1]))\n"
+        "os.kill(package.explained.model.process, signal.SIGSTOP)\n"
+        "print(package.explained.model.process, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    folder = write_package(tmp_path / "small_benefit", small_model)
+    command = subprocess.Popen(
+        [sys.executable, "-c", asked, folder, str(Path(write_package.__code__.co_filename).parent)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    number = int(command.stdout.readline())
+    assert not gone(number)
+    command.kill()
+    command.wait()
+    command.stdout.close()
+    for _ in range(100):
+        if gone(number):
+            return
+        time.sleep(0.05)
+    os.kill(number, signal.SIGKILL)
+    pytest.fail("the model's process is still there")
+
+
+def test_an_answer_that_was_given_up_is_never_taken_for_the_next_one(
+    model, small_model, monkeypatch
+):
+    rows = rows_of(small_model, 6)
+    expected = model.answer(rows).margins
+    real = apart.receive
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(apart, "receive", real)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(apart, "receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.answer(rows[:1])
+    assert model.answer(rows[5:]).margins[0] == expected[5]
+
+
+def test_a_reply_to_another_request_ends_the_process(model, small_model, monkeypatch):
+    real = apart.send
+
+    def renumbered(line, frame, deadline):
+        real(line, Frame({**frame.head, "request": 12345}, frame.arrays, frame.data), deadline)
+
+    monkeypatch.setattr(apart, "send", renumbered)
+    with pytest.raises(ModelFailed):
+        model.answer(rows_of(small_model))
+    assert model.process is None
+
+
+FORBIDDEN = {
+    "unpickle": "import pickle; pickle.loads(b'cos\\nsystem\\n(S\\'true\\'\\ntR.')",
+    "run a program": "import subprocess; subprocess.run(['true'])",
+    "run a command": "import os; os.system('true')",
+    "fork": "import os; os.fork()",
+    "write a file": "open('/tmp/mark', 'wb')",
+    "make a folder": "import os; os.mkdir('/tmp/mark')",
+    "reach the network": "import socket; socket.create_connection(('127.0.0.1', 9))",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_a_model_may_compute_and_nothing_else(what):
+    script = (
+        "import sys, subprocess, pickle, socket, os\n"
+        "sys.argv = ['worker', 'skops']\n"
+        "from explainer.families.worker import _refuse\n"
+        "sys.addaudithook(_refuse)\n"
+        f"try:\n    {FORBIDDEN[what]}\n"
+        "except PermissionError as fault:\n    sys.exit(0 if 'must not' in str(fault) else 3)\n"
+        "sys.exit(2)"
+    )
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+def test_processes_that_ended_leave_no_entry_behind(small, small_model):
+    nursery = nursery_of("skops")
+    for _ in range(3):
+        open_apart("skops", small_model.data, small.catalogue, "yes")
+    time.sleep(0.3)
+    last = open_apart("skops", small_model.data, small.catalogue, "yes")
+    children = Path(f"/proc/{nursery._program.pid}/task/{nursery._program.pid}/children")
+    states = [
+        Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        for number in children.read_text().split()
+    ]
+    last.close()
+    assert "Z" not in states
 
 
 # -- what passes between them ------------------------------------------------------------------
@@ -251,6 +356,59 @@ def test_a_frame_that_was_cut_is_refused(size):
             receive(theirs)
 
 
+def test_a_frame_that_drips_is_given_up_at_the_deadline():
+    ours, theirs = socket.socketpair()
+
+    def drip():
+        for byte in WHOLE:
+            time.sleep(0.05)
+            try:
+                ours.send(bytes([byte]))
+            except OSError:
+                return
+
+    with ours, theirs:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            receive(theirs, started + 0.3)
+        theirs.close()
+        thread.join()
+
+
+def test_a_head_longer_than_its_purpose_needs_is_refused_unread():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(bytes_of(Frame({"a": "x" * 5000})))
+        with pytest.raises(FrameBroken):
+            receive(theirs, None, 4000)
+
+
+LIES = {
+    "players without number": lambda head: head["form"].update(n_players=float("inf")),
+    "more players than asked": lambda head: head["form"].update(n_players=9),
+    "a number of 400 digits": lambda head: head["form"].update(constant=10**399),
+    "an unknown space": lambda head: head.update(space="percent"),
+    "a column that belongs to nobody": lambda head: head["form"]["columns"][0].__setitem__(1, 99),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_process_that_lies_about_its_model_is_refused(lie, small, small_model, monkeypatch):
+    real = apart.receive
+
+    def lying(*arguments):
+        reply = real(*arguments)
+        head = json.loads(json.dumps(reply.head))
+        LIES[lie](head)
+        return Frame(head, reply.arrays, reply.data)
+
+    monkeypatch.setattr(apart, "receive", lying)
+    with pytest.raises(ArtefactRefused):
+        open_apart("skops", small_model.data, small.catalogue, "yes")
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -261,6 +419,7 @@ def test_a_frame_that_was_cut_is_refused(size):
         b'{"head": {}, "arrays": [["x", "f8", [9999999999999]]]}',
         b'{"head": {}, "arrays": [["x", "f8", [1, 1, 1]]]}',
         b"[" * 100_000,
+        b'{"head": {}, "arrays": [["x", "f8", [0, 1180591620717411303424]]]}',
     ],
 )
 def test_a_crafted_head_is_refused(head):
