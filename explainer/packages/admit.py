@@ -36,6 +36,9 @@ FEWEST_GOLDEN = 50
 
 REPORT = "Report this with the package: it is a fault of Warum."
 
+SAME_PROBABILITY = 1e-3
+"""How far a recorded probability may be from the one its margin means: boosters round both."""
+
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
 
@@ -166,9 +169,11 @@ def _group(package: ModelPackage) -> Iterable[PackageError]:
 
 
 def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[PackageError]:
-    """The model gives the margins that were recorded where it was trained."""
+    """The model gives the margins that were recorded where it was trained, and the probabilities
+    there are what its margins mean here."""
     if not cases:
         return
+    space = package.explained.model.space
     try:
         margins = package.explained.model.answer([raw_row(case) for _, case in cases]).margins
     except NotExplainable as fault:
@@ -182,6 +187,14 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
                 "The model gives another score than was recorded in training.",
                 f"golden/cases.jsonl, line {number}",
                 "Use the versions named in trained_with, or record the cases again there.",
+            )
+        elif not abs(space.probability(float(margin)) - package.golden[number - 1].probability) <= (
+            SAME_PROBABILITY
+        ):
+            yield GoldenCaseDiffers(
+                f"The probability recorded in training is not that of the margin, read as {space}.",
+                f"golden/cases.jsonl, line {number}",
+                "Record both of the same model; its margin may be on another scale than declared.",
             )
 
 

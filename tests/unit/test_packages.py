@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import resource
@@ -506,6 +507,19 @@ def test_one_recorded_score_that_differs_is_named_by_its_line(make_package, smal
     lines[6] = json.dumps(row)
     folder = make_package(files={"golden/cases.jsonl": "\n".join(lines).encode()})
     only_fault(folder, GOLDEN, "line 7")
+
+
+def test_a_margin_on_another_scale_than_declared_is_known_by_its_probabilities(
+    make_package, small_model
+):
+    """Half log-odds add up as well as log-odds do; only the recorded probability tells them apart."""
+    lines = [json.loads(line) for line in golden(small_model).decode().splitlines()]
+    for row in lines:
+        row["probability"] = 1 / (1 + math.exp(-2 * row["margin"]))
+    data = "\n".join(map(json.dumps, lines)).encode()
+    found = faults_of(make_package(files={"golden/cases.jsonl": data}))
+    assert len(found) > 40
+    assert all("probability recorded in training" in text for _, text in found)
 
 
 GOLDENS = {
