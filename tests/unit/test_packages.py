@@ -512,7 +512,7 @@ def test_one_recorded_score_that_differs_is_named_by_its_line(make_package, smal
 def test_a_margin_on_another_scale_than_declared_is_known_by_its_probabilities(
     make_package, small_model
 ):
-    """Half log-odds add up as well as log-odds do; only the recorded probability tells them apart."""
+    """Half log-odds add up as well as log-odds do; only the probability tells them apart."""
     lines = [json.loads(line) for line in golden(small_model).decode().splitlines()]
     for row in lines:
         row["probability"] = 1 / (1 + math.exp(-2 * row["margin"]))
