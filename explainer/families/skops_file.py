@@ -6,13 +6,17 @@ through, whatever skops itself trusts; of scikit-learn it would trust every esti
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import sklearn.utils
+from sklearn.utils.validation import check_array
 
 from explainer.errors import ArtefactRefused
 
@@ -22,12 +26,21 @@ _all_estimators = sklearn.utils.all_estimators
 sklearn.utils.all_estimators = lambda *_, **__: []
 try:
     import skops.io
+    from skops.io._protocol import PROTOCOL
 finally:
     sklearn.utils.all_estimators = _all_estimators
 
 LARGEST_UNPACKED = 1024 * 1024 * 1024
 LARGEST_SCHEMA = 512 * 1024 * 1024
 DEEPEST = 200
+MOST_OBJECTS = 5_000_000
+
+ASKED_FOR = frozenset({"predict_proba", "decision_function", "predict"})
+"""What a model made of models may ask of the inner ones."""
+
+_CHECKED_WITH = frozenset(
+    {"accept_sparse", "dtype", "ensure_2d", "ensure_all_finite", "force_all_finite"}
+)
 
 _PLAIN: Mapping[str, frozenset[str]] = {
     "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
@@ -39,11 +52,18 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     "DTypeNode": frozenset({"numpy.dtype"}),
     "TypeNode": frozenset(
         {"builtins.str", "builtins.int", "builtins.float", "numpy.float64", "numpy.float32"}
-        | {"builtins.object"}
+        | {"builtins.object", "numpy.str_"}
     ),
     "NdArrayNode": frozenset(
-        {"numpy.ndarray", "numpy.float64", "numpy.float32", "numpy.int64", "numpy.int32"}
-        | {"numpy.uint64", "numpy.uint32", "numpy.bool", "numpy.bool_"}
+        {
+            "numpy.ndarray",
+            "numpy.str_",
+            "numpy.float64",
+            "numpy.float32",
+            "numpy.int64",
+            "numpy.int32",
+        }
+        | {"numpy.uint64", "numpy.uint32", "numpy.bool", "numpy.bool_", "numpy.str_"}
     ),
     # node indices are used unchecked by scikit-learn; whoever opens a model looks at every one
     # before the model is asked anything
@@ -116,6 +136,9 @@ ALLOWED: Mapping[str, frozenset[str]] = {**_PLAIN, "ObjectNode": _OBJECTS}
 """By the loader skops names for it: the types that may stand in a file."""
 
 
+_INTERPOLATED = frozenset({"X_thresholds_", "y_thresholds_"})
+
+
 def load(data: bytes) -> Any:
     """The object in a skops file. Raises ArtefactRefused for whatever is not on our lists."""
     try:
@@ -126,6 +149,7 @@ def load(data: bytes) -> Any:
             whole = size <= LARGEST_UNPACKED and described <= LARGEST_SCHEMA
             schema = json.loads(archive.read("schema.json")) if whole else None
             strange = sorted(_strange(schema)) if whole else []
+            known = whole and _is_current(schema)
     except Exception:
         # a crafted archive raises more than BadZipFile: bad names, unknown versions, no schema
         raise ArtefactRefused(
@@ -137,6 +161,12 @@ def load(data: bytes) -> Any:
         raise ArtefactRefused(
             "Unpacked, the model would be too large.", "model", "Use a smaller model."
         )
+    if not known:
+        raise ArtefactRefused(
+            "The model was saved by another generation of skops.",
+            "model",
+            f"Save it again with skops.io.dump of skops {skops.__version__}.",
+        )
     if strange:
         raise ArtefactRefused(
             f"The model holds types that are not loaded: {', '.join(strange[:20])[:1000]}.",
@@ -144,13 +174,109 @@ def load(data: bytes) -> Any:
             "Use the pipeline steps and models the documentation names.",
         )
     try:
-        return skops.io.loads(data, trusted=sorted(set().union(*ALLOWED.values())))
+        model = skops.io.loads(data, trusted=sorted(set().union(*ALLOWED.values())))
     except Exception as fault:
         raise ArtefactRefused(
             f"The model could not be read ({type(fault).__name__}).",
             "model",
             "Save it again with skops.io.dump, with the versions the manifest names.",
         ) from None
+    _make_harmless(model)
+    return model
+
+
+def objects_in(model: object) -> Iterator[Any]:
+    """Every object of a loaded model once: attributes, members and items, wherever they stand."""
+    seen: set[int] = set()
+    todo: list[Any] = [model]
+    while todo:
+        thing = todo.pop()
+        if thing is None or isinstance(thing, str | bytes | int | float | np.generic | type):
+            continue
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if len(seen) > MOST_OBJECTS:
+            raise _harmful("The model is made of too many objects.")
+        yield thing
+        if isinstance(thing, dict):
+            todo += thing.keys()
+            todo += thing.values()
+        elif isinstance(thing, list | tuple):
+            todo += thing
+        elif isinstance(thing, np.ndarray):
+            if thing.dtype == object:
+                todo += thing.ravel().tolist()
+        elif isinstance(thing, functools.partial):
+            todo += [*thing.args, *thing.keywords.values()]
+        todo += getattr(thing, "__dict__", {}).values()
+
+
+def _make_harmless(model: object) -> None:
+    """Take from a loaded model whatever could make it do more than compute.
+
+    The types of a file being known does not make its attributes so: scikit-learn calls methods by
+    names that stand in attributes, reads back what it once stored in a folder, and starts
+    processes.
+    """
+    for thing in objects_in(model):
+        if isinstance(thing, functools.partial):
+            _check_partial(thing)
+        if not type(thing).__module__.startswith("sklearn."):
+            continue
+        attributes = getattr(thing, "__dict__", {})
+        for name, value in attributes.items():
+            _check_attribute(thing, name, value)
+        if "n_jobs" in attributes:
+            thing.n_jobs = None  # answers are the same; a model starts no process
+        if "verbose" in attributes:
+            thing.verbose = 0
+
+
+def _check_attribute(thing: object, name: str, value: object) -> None:
+    kind = type(thing).__name__
+    where = f"{kind}.{name}"
+    if where == "IsotonicRegression.f_" and vars(thing).keys() >= _INTERPOLATED:
+        return  # scikit-learn has just made it itself, of these
+    own = inspect.getattr_static(type(thing), name, None)
+    if callable(own) or hasattr(own, "__get__") or name.startswith("__"):
+        raise _harmful(f"{where} stands in the place of what scikit-learn does there.")
+    if name == "memory" and value is not None:
+        raise _harmful(f"{where} names a folder that stored programs would be read from.")
+    if name == "stack_method_" and not _only_asks(value):
+        raise _harmful(f"{where} names more than {', '.join(sorted(ASKED_FOR))}.")
+    if "callback" in name and value:
+        raise _harmful(f"{where} is not empty.")
+    if inspect.isroutine(value):
+        raise _harmful(f"{where} is a function.")
+    if isinstance(value, functools.partial) and (kind, name) != ("FunctionTransformer", "func"):
+        raise _harmful(f"{where} is a function.")
+    if name in ("func", "inverse_func") and not (
+        value is None or isinstance(value, functools.partial)
+    ):
+        raise _harmful(f"{where} is not known.")
+
+
+def _only_asks(methods: object) -> bool:
+    return isinstance(methods, list | tuple) and all(
+        isinstance(method, str) and method in ASKED_FOR for method in methods
+    )
+
+
+def _check_partial(function: functools.partial[Any]) -> None:
+    if (
+        function.func is not check_array
+        or function.args
+        or vars(function)
+        or not set(function.keywords) <= _CHECKED_WITH
+    ):
+        raise _harmful("A function of the model is not the one scikit-learn checks arrays with.")
+
+
+def _harmful(what: str) -> ArtefactRefused:
+    return ArtefactRefused(
+        what, "model", "Fit the pipeline anew, without it, and save it with skops.io.dump."
+    )
 
 
 def _strange(schema: object) -> set[str]:
@@ -162,10 +288,18 @@ def _strange(schema: object) -> set[str]:
     }
 
 
+def _is_current(schema: Any) -> bool:
+    """Earlier protocols read the same description otherwise: names would stand where we do not
+    look."""
+    return type(schema["protocol"]) is int and schema["protocol"] == PROTOCOL
+
+
 def _allowed(node: Mapping[str, Any]) -> bool:
     loader = node.get("__loader__")
     if loader == "CachedNode":
         return True  # it only points at another node of this file
+    if loader == "FunctionNode" and "content" in node:
+        return False  # a second name beside the one that is looked at
     names = ALLOWED.get(str(loader), frozenset())
     return f"{node.get('__module__')}.{node.get('__class__')}" in names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from explainer.core.disclosure import Disclosure
 from explainer.core.explanation import PackageIdentity
 from explainer.errors import (
     ArtefactChanged,
+    ArtefactRefused,
     BackgroundInvalid,
     LanguageNotOffered,
     ManifestInvalid,
@@ -23,7 +25,7 @@ from explainer.errors import (
     PackageNotFound,
 )
 from explainer.families.apart import open_apart
-from explainer.families.artefacts import check_unchanged, read_once
+from explainer.families.artefacts import check_unchanged, read_once, refuse_programs
 from explainer.families.attribute import Explained, explained
 from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
@@ -38,6 +40,13 @@ from explainer.text.wording import Wording
 UNLISTED = {"manifest.toml"}
 NEEDED = ("features.toml", "wording.toml", "CARD.md")
 """Beside the model and the comparison group. Nobody can judge a model without its card."""
+
+PLACES = re.compile(
+    r"[A-Za-z0-9_][^/]*\.(toml|csv|jsonl?|txt|md|sig|skops|ubj|cbm|onnx)"
+    r"|golden/[^/.][^/]*\.(jsonl?|txt|md)"
+    r"|locales/[A-Za-z0-9_@-]+/[^/.][^/]*\.po"
+)
+"""What a package consists of. A file that no part reads is not carried along: some library may."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ def read_files(folder: Path) -> PackageFiles:
         try:
             data[name] = read_once(folder / name)
             check_unchanged(name, data[name], entry.sha256, entry.size)
+            _refuse_programs(name, data[name])
         except OSError as fault:
             faults.append(
                 ArtefactChanged(f"The file cannot be read ({fault.strerror}).", name, "Restore it.")
@@ -133,6 +143,15 @@ def read_files(folder: Path) -> PackageFiles:
         )
         for name in sorted(present - set(manifest.files) - UNLISTED)
     )
+    faults.extend(
+        ArtefactRefused(
+            "A package has no place for such a file.",
+            name,
+            "Remove it, then run `warum package seal`.",
+        )
+        for name in sorted(set(manifest.files))
+        if not PLACES.fullmatch(name)
+    )
     needed = (*NEEDED, manifest.model_file, manifest.background_file)
     faults.extend(
         ManifestInvalid("The file is not there.", name, "Add it to the package.")
@@ -142,6 +161,13 @@ def read_files(folder: Path) -> PackageFiles:
     if faults:
         raise PackageFaulty(manifest.id, faults)
     return PackageFiles(folder, manifest, data)
+
+
+def _refuse_programs(name: str, data: bytes) -> None:
+    try:
+        refuse_programs(data)
+    except ArtefactRefused as fault:
+        raise ArtefactRefused(fault.what, name, fault.mend) from None
 
 
 def open_package(folder: Path) -> ModelPackage:

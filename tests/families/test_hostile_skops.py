@@ -1,0 +1,292 @@
+"""A skops file of known types whose attributes lie: refused before the model is asked anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib  # noqa: TID251 - the attack these tests are about
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from factories import choice, feature
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    StandardScaler,
+)
+from sklearn.utils.validation import check_array
+
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import ArtefactRefused, PackageFaulty
+from explainer.families import skops_file
+from explainer.families.artefacts import open_model
+from explainer.packages.package import PLACES, read_files
+from explainer.packages.scaffold import seal
+
+CATALOGUE = FeatureCatalogue(
+    [
+        feature("income", hard=(0, 99_999)),
+        feature("rooms", hard=(0, 99)),
+        feature("age", hard=(0, 120)),
+        choice("heating", "gas", "oil", "wood", "other"),
+    ]
+)
+NUMBERS = ["income", "rooms", "age"]
+
+
+def rows() -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "income": random.integers(0, 3000, 200).astype(float),
+            "rooms": random.integers(1, 7, 200).astype(float),
+            "age": random.integers(18, 90, 200).astype(float),
+            "heating": pd.Series(random.choice(["gas", "oil", "wood", "other"], 200), dtype=object),
+        }
+    )
+
+
+def raw() -> list[dict[str, Any]]:
+    return rows().to_dict("records")
+
+
+def preparation(**how: Any) -> ColumnTransformer:
+    return ColumnTransformer(
+        [
+            ("numbers", StandardScaler(), NUMBERS),
+            ("words", OneHotEncoder(handle_unknown="ignore"), ["heating"]),
+        ],
+        **how,
+    )
+
+
+def fitted(model: Any, before: ColumnTransformer | None = None) -> Pipeline:
+    data = rows()
+    worth = data["income"] / 1000 - data["rooms"] * 0.4 + (data["heating"] == "oil")
+    pipeline = Pipeline([("columns", before or preparation()), ("model", model)])
+    return pipeline.fit(data, np.where(worth > worth.median(), "yes", "no"))
+
+
+def opened(pipeline: Pipeline, catalogue: FeatureCatalogue = CATALOGUE):
+    return open_model("skops", skops.io.dumps(pipeline), catalogue, "yes")
+
+
+def refused(pipeline: Pipeline, catalogue: FeatureCatalogue = CATALOGUE) -> str:
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(pipeline, catalogue)
+    assert caught.value.mend
+    return caught.value.what
+
+
+def stacked() -> Pipeline:
+    inner = Pipeline([("scaled", StandardScaler()), ("weighed", LogisticRegression())])
+    return fitted(StackingClassifier([("inner", inner)], stack_method="predict_proba", cv=3))
+
+
+def voting(inner: Any) -> VotingClassifier:
+    return VotingClassifier([("inner", inner)], voting="soft")
+
+
+# -- code ---------------------------------------------------------------------------------------
+
+
+class Leaves:
+    """When unpickled, makes a folder: the harmless stand-in of an attack."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self):
+        return (Path.mkdir, (self._mark,))
+
+
+def test_a_program_in_a_folder_beside_the_model_is_not_run(tmp_path):
+    """A stack asks a method by a name from the file, and a pipeline reads back what it stored."""
+    mark, folder = tmp_path / "mark", tmp_path / "stored"
+    pipeline = stacked()
+    prepared = pipeline[0].transform(rows())
+    crafted = Pipeline([("a", StandardScaler()), ("b", MaxAbsScaler())], memory=str(folder))
+    crafted.fit_transform(prepared)
+    stored = list(folder.rglob("output.pkl"))
+    for path in stored:
+        joblib.dump(Leaves(mark), path)
+    assert stored
+    pipeline[-1].estimators_ = [crafted]
+    pipeline[-1].stack_method_ = ["fit_transform"]
+    refused(pipeline)
+    assert not mark.exists()
+    with pytest.raises(TypeError):  # without this, the test would prove nothing
+        crafted.fit_transform(prepared)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("method", ["fit_transform", "fit", "score", "__reduce__", None, 7])
+def test_a_stack_asks_its_models_for_their_answer_only(method):
+    pipeline = stacked()
+    pipeline[-1].stack_method_ = [method]
+    assert "stack_method_" in refused(pipeline)
+
+
+@pytest.mark.parametrize("memory", ["/tmp", "", 0, {"a": 1}])
+def test_a_folder_of_stored_results_is_refused_wherever_it_stands(memory):
+    pipeline = stacked()
+    pipeline[-1].estimators_[0].memory = memory
+    assert "memory" in refused(pipeline)
+    pipeline = stacked()
+    pipeline.memory = memory
+    assert "memory" in refused(pipeline)
+
+
+def hide_in_list(model: Any, hidden: Any) -> None:
+    model.unused = [1, (hidden,)]
+
+
+def hide_in_dict(model: Any, hidden: Any) -> None:
+    model.unused = {"a": {"b": hidden}}
+
+
+def hide_in_array(model: Any, hidden: Any) -> None:
+    model.unused = np.array([None, hidden], dtype=object)
+
+
+@pytest.mark.parametrize("hide", [hide_in_list, hide_in_dict, hide_in_array])
+def test_every_corner_of_a_model_is_looked_into(hide):
+    pipeline = fitted(LogisticRegression())
+    hide(pipeline[-1], Pipeline([("a", MaxAbsScaler()), ("b", MaxAbsScaler())], memory="x"))
+    assert "memory" in refused(pipeline)
+
+
+@pytest.mark.parametrize("name", ["predict_proba", "decision_function", "_validate_params"])
+def test_an_attribute_in_the_place_of_a_method_is_refused(name):
+    pipeline = fitted(LogisticRegression())
+    setattr(pipeline[-1], name, [0.5])
+    assert name in refused(pipeline)
+
+
+def test_an_attribute_in_the_place_of_a_property_is_refused():
+    pipeline = fitted(voting(LogisticRegression()))
+    vars(pipeline[-1])["n_features_in_"] = 7
+    assert "n_features_in_" in refused(pipeline)
+
+
+FUNCTIONS = {
+    "by itself": check_array,
+    "with a value for what it looks at": partial(check_array, [1.0]),
+    "told something strange": partial(check_array, estimator="x"),
+}
+
+
+@pytest.mark.parametrize("which", FUNCTIONS)
+@pytest.mark.parametrize("name", ["func", "inverse_func"])
+def test_of_all_functions_only_the_look_at_an_array_is_taken(which, name):
+    before = preparation()
+    pipeline = fitted(LogisticRegression(), before)
+    pipeline[-1].unused = FunctionTransformer(**{name: FUNCTIONS[which]})
+    refused(pipeline)
+
+
+def test_a_model_starts_no_process_and_prints_nothing(capsys):
+    pipeline = fitted(
+        RandomForestClassifier(4, n_jobs=2, random_state=1), preparation(n_jobs=2, verbose=False)
+    )
+    pipeline.set_params(model__verbose=3, verbose=True)
+    model = opened(pipeline)
+    for thing in skops_file.objects_in(model._preparation):
+        assert getattr(thing, "n_jobs", None) is None
+    assert model._preparation.n_jobs is None
+    expected = fitted(RandomForestClassifier(4, random_state=1)).predict_proba(rows())[:, 1]
+    assert model.answer(raw()).margins == pytest.approx(expected)
+    told = capsys.readouterr()
+    assert "Parallel" not in told.out + told.err
+
+
+# -- one description, read in two ways ----------------------------------------------------------
+
+
+def schema_of(data: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found: dict[str, Any] = json.loads(archive.read("schema.json"))
+        return found
+
+
+def with_schema(data: bytes, schema: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(buffer, "w") as new:
+        for name in archive.namelist():
+            new.writestr(name, json.dumps(schema) if name == "schema.json" else archive.read(name))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 3, True, 2.0, "2", None, -1])
+def test_only_the_current_protocol_is_read(protocol):
+    data = skops.io.dumps(fitted(LogisticRegression()))
+    schema = schema_of(data)
+    skops_file.load(with_schema(data, schema))
+    with pytest.raises(ArtefactRefused, match="generation"):
+        skops_file.load(with_schema(data, {**schema, "protocol": protocol}))
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_a_function_with_a_second_name_is_refused(protocol):
+    data = skops.io.dumps(FunctionTransformer())
+    schema = schema_of(data)
+    schema["protocol"] = protocol
+    schema["content"]["content"]["func"] = {
+        "__class__": "check_array",
+        "__module__": "sklearn.utils.validation",
+        "__loader__": "FunctionNode",
+        "__id__": 987_654,
+        "content": {"module_path": "os", "function": "system"},
+    }
+    with pytest.raises(ArtefactRefused):
+        skops_file.load(with_schema(data, schema))
+
+
+# -- files of a package -------------------------------------------------------------------------
+
+SHIPPED = Path(__file__).parents[2] / "models"
+
+
+@pytest.mark.parametrize("name", ["unemployment_benefit", "mortgage_guarantee"])
+def test_every_file_of_a_shipped_package_has_its_place(name):
+    assert all(PLACES.fullmatch(file) for file in read_files(SHIPPED / name).data)
+
+
+STRANGERS = {
+    "golden/c/joblib/output.pkl": b"{}",
+    "golden/output.pkl": b"{}",
+    "golden/metadata.json": b"\x80\x04N.",
+    "notes.txt": b"\x80\x04N.",
+    "golden/c/notes.txt": b"a",
+    "module.py": b"",
+    "library.so": b"\x7fELF",
+    "locales/en/wording.mo": b"a",
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_file_no_package_needs_is_named(name, tmp_path):
+    folder = tmp_path / "package"
+    shutil.copytree(SHIPPED / "unemployment_benefit", folder)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(STRANGERS[name])
+    seal(folder)
+    with pytest.raises(PackageFaulty) as caught:
+        read_files(folder)
+    assert {fault.where for fault in caught.value.faults} == {name}
