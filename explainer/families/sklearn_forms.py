@@ -17,6 +17,7 @@ from explainer.families.engine.forest import Column, Floats, Ints, Test, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
 from explainer.families.model import Form
+from explainer.families.skops_file import objects_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,18 @@ def _weights(estimator: Any, player: Ints, n_players: int) -> Linear:
 
 
 def _gradient_boosting(booster: Any, player: Ints, n_players: int) -> Estimator:
+    _check_loss(booster)
     if not (isinstance(booster.init_, str) and booster.init_ == "zero") and (
         type(booster.init_).__name__ != "DummyClassifier"
     ):
         raise ArtefactRefused(
             "The booster starts from another model.",
+            "model.init",
+            "Train it with init=None or init='zero'.",
+        )
+    if getattr(booster.init_, "strategy", None) == "stratified":
+        raise ArtefactRefused(
+            "The booster starts from chance, anew for every answer.",
             "model.init",
             "Train it with init=None or init='zero'.",
         )
@@ -107,6 +115,17 @@ def _gradient_boosting(booster: Any, player: Ints, n_players: int) -> Estimator:
         constant=float(booster._raw_predict_init(np.zeros((1, len(player))))[0, 0]),
     )
     return Estimator(form, Space.LOG_ODDS, booster.decision_function)
+
+
+def _check_loss(booster: Any) -> None:
+    """With another loss the margin is no log-odds; with the exponential one it is half of them."""
+    if booster.loss != "log_loss" or type(booster._loss).__name__ != "HalfBinomialLoss":
+        raise ArtefactRefused(
+            f"The booster was trained with loss {str(booster.loss)[:40]!r}; its margin is not the "
+            "log-odds.",
+            "model",
+            'Train it with loss="log_loss".',
+        )
 
 
 def _forest(forest: Any, player: Ints, n_players: int) -> Estimator:
@@ -185,11 +204,14 @@ def _inside(children: Ints, n: int) -> bool:
 
 
 def _histogram_boosting(booster: Any, player: Ints, n_players: int) -> Estimator:
+    _check_loss(booster)
     if booster.n_trees_per_iteration_ != 1:
         raise damaged("The booster does not give one number a row.")
     # with categories it puts their columns first and numbers them anew
     rearranged = booster._preprocessor is not None
     order = _order_inside(booster, len(player)) if rearranged else np.arange(len(player))
+    if rearranged and _preprocessed(booster, np.zeros((1, len(player)))).shape != (1, len(player)):
+        raise damaged("The booster rearranges its columns in a way that is not known.")
     is_category = (
         np.zeros(len(player), dtype=np.bool_)
         if booster.is_categorical_ is None
@@ -270,6 +292,8 @@ def _order_inside(booster: Any, n: int) -> Ints:
 
 
 def _known_categories(booster: Any, is_category: Any) -> Mapping[int, tuple[int, ...]]:
+    if not np.array_equal(booster._bin_mapper.is_categorical_, is_category):
+        raise damaged("The booster contradicts itself on which columns are categories.")
     bitsets, place = booster._bin_mapper.make_known_categories_bitsets()
     return {int(source): _members(bitsets[place[source]]) for source in np.flatnonzero(is_category)}
 
@@ -289,8 +313,59 @@ def _members(bitset: Any) -> tuple[int, ...]:
 
 
 def _by_answers(estimator: Any, player: Ints, n_players: int) -> Estimator:
+    _check_inner_trees(estimator)
     return Estimator(Function(player, n_players), Space.PROBABILITY, _second_class(estimator))
 
+
+MOST_COLUMNS = 1_000_000
+
+
+def _check_inner_trees(estimator: Any) -> None:
+    """Look at every tree inside, each against the columns the model around it is asked with:
+    scikit-learn walks them unchecked. A tree that belongs to no model we know is refused."""
+    things = list(objects_in(estimator))
+    looked_at: set[int] = set()
+    for thing in things:
+        kind = type(thing).__name__
+        if kind not in _OF_TREES or not vars(thing).keys() & _FITTED:
+            continue  # what was trained from, beside what was trained
+        # without this number scikit-learn would not compare it with what it is given
+        n = vars(thing).get("n_features_in_")
+        if type(n) is not int or not 0 < n <= MOST_COLUMNS:
+            raise damaged("A model inside does not say how many columns it takes.")
+        _OF_TREES[kind](thing, np.zeros(n, dtype=np.int64), 1)
+        looked_at |= {id(tree) for tree in _trees_of(thing)}
+    for thing in things:
+        if type(thing).__name__ in ("Tree", "TreePredictor") and id(thing) not in looked_at:
+            raise damaged("A tree of the model belongs to no model that is known.")
+
+
+_FITTED = frozenset({"tree_", "estimators_", "_predictors"})
+
+
+def _trees_of(estimator: Any) -> list[Any]:
+    if hasattr(estimator, "tree_"):
+        return [estimator.tree_]
+    if hasattr(estimator, "_predictors"):
+        return [predictor for (predictor,) in estimator._predictors]
+    return [each.tree_ for each in np.asarray(estimator.estimators_, dtype=object).ravel()]
+
+
+def _one_regression(tree: Any, player: Ints, n_players: int) -> Estimator:
+    """As a part of a booster only; looked at, and explained by nobody."""
+    form = _trees([tree.tree_], lambda tree: tree.value[:, 0, 0], player, n_players, width=1)
+    return Estimator(form, Space.LOG_ODDS, tree.predict)
+
+
+_OF_TREES: Mapping[str, Callable[[Any, Ints, int], Estimator]] = {
+    "DecisionTreeClassifier": _one_tree,
+    "DecisionTreeRegressor": _one_regression,
+    "ExtraTreeClassifier": _one_tree,
+    "RandomForestClassifier": _forest,
+    "ExtraTreesClassifier": _forest,
+    "GradientBoostingClassifier": _gradient_boosting,
+    "HistGradientBoostingClassifier": _histogram_boosting,
+}
 
 FORMS: Mapping[str, Callable[[Any, Ints, int], Estimator]] = {
     "LogisticRegression": _logistic,

@@ -16,8 +16,12 @@ import pandas as pd
 import pytest
 import skops.io
 from factories import choice, feature
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
@@ -30,6 +34,7 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_array
 
 from explainer.core.case import FeatureCatalogue
@@ -290,3 +295,93 @@ def test_a_file_no_package_needs_is_named(name, tmp_path):
     with pytest.raises(PackageFaulty) as caught:
         read_files(folder)
     assert {fault.where for fault in caught.value.faults} == {name}
+
+
+# -- trees inside other models -------------------------------------------------------------------
+
+ROUND = {
+    "voting": lambda inner: voting(inner),
+    "calibrated": lambda inner: CalibratedClassifierCV(inner, cv=2),
+    "stacked": lambda inner: StackingClassifier([("inner", inner)], cv=2),
+    "the last of a stack": lambda inner: StackingClassifier(
+        [("weighed", LogisticRegression())], final_estimator=inner, cv=2
+    ),
+}
+INNER = {
+    "tree": lambda: DecisionTreeClassifier(max_depth=3, random_state=1),
+    "forest": lambda: RandomForestClassifier(3, max_depth=3, random_state=1),
+    "booster": lambda: GradientBoostingClassifier(n_estimators=3, random_state=1),
+    "histograms": lambda: HistGradientBoostingClassifier(max_iter=3, random_state=1),
+}
+WRONG = {
+    "a child far away": ("left_child", "left", 10**7),
+    "a circle": ("right_child", "right", 0),
+    "a column far away": ("feature", "feature_idx", 10**6),
+    "a column one too far": ("feature", "feature_idx", 7),
+}
+
+
+def fitted_inside(around: str, inner: str) -> Pipeline:
+    return fitted(ROUND[around](INNER[inner]()), preparation(sparse_threshold=0))
+
+
+@pytest.mark.parametrize("around", ROUND)
+@pytest.mark.parametrize("inner", INNER)
+def test_a_sound_model_inside_another_is_taken(around, inner):
+    pipeline = fitted_inside(around, inner)
+    expected = pipeline.predict_proba(rows())[:, 1]
+    assert opened(pipeline).answer(raw()).margins == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("around", ROUND)
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_tree_inside_another_model_is_looked_at(around, inner, wrong):
+    pipeline = fitted_inside(around, inner)
+    of_tree, of_histogram, number = WRONG[wrong]
+    changed = 0
+    for thing in skops_file.objects_in(pipeline[-1]):
+        if type(thing).__name__ == "Tree":
+            state = thing.__getstate__()
+            nodes = state["nodes"].copy()
+            nodes[of_tree][0] = number
+            thing.__setstate__({**state, "nodes": nodes})
+            changed += 1
+        elif type(thing).__name__ == "TreePredictor":
+            thing.nodes[of_histogram][0] = number
+            changed += 1
+    assert changed
+    assert "tree" in refused(pipeline)
+
+
+@pytest.mark.parametrize("inner", ["tree", "forest", "booster"])
+def test_a_model_inside_says_how_many_columns_it_takes(inner):
+    pipeline = fitted_inside("voting", inner)
+    del pipeline[-1].estimators_[0].n_features_in_
+    assert "columns" in refused(pipeline)
+
+
+def test_a_tree_of_no_known_model_is_refused():
+    pipeline = fitted_inside("voting", "tree")
+    pipeline[-1].unused = pipeline[-1].estimators_[0].tree_
+    opened(pipeline)
+    pipeline[-1].estimators_, pipeline[-1].named_estimators_ = [LogisticRegression()], {}
+    assert "belongs to no model" in refused(pipeline)
+
+
+# -- what a margin is -----------------------------------------------------------------------------
+
+
+def test_a_booster_whose_margin_is_half_the_log_odds_is_refused():
+    assert "exponential" in refused(fitted(GradientBoostingClassifier(loss="exponential")))
+
+
+def test_a_booster_that_only_says_it_has_the_common_loss_is_refused():
+    pipeline = fitted(GradientBoostingClassifier(loss="exponential", n_estimators=3))
+    pipeline[-1].loss = "log_loss"
+    assert "log-odds" in refused(pipeline)
+
+
+def test_a_booster_that_starts_from_chance_is_refused():
+    chance = DummyClassifier(strategy="stratified")
+    assert "chance" in refused(fitted(GradientBoostingClassifier(init=chance, n_estimators=3)))
