@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="start here:\n"
         "  warum demo                                   try everything on real old records\n"
         "  warum explain unemployment_benefit CASE.json explain one case in a terminal\n"
-        "  warum package new DIR --artefact FILE        bring a model of your own\n"
+        "  warum convert --write FILE                   bring a model of your own\n"
         "  warum COMMAND --help                         what a command does, with examples\n\n"
         + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -137,7 +137,8 @@ def _package_check(options: argparse.Namespace) -> int:
     print("  witnesses    the same contributions from")
     for name in checked.witnesses:
         print(f"               {name}")
-    print("  tried        cases that add up to the model's own margin, or are refused")
+    if checked.tried:
+        print("  tried        cases that add up to the model's own margin, or are refused")
     for sort, (adding, refused) in checked.tried.items():
         tried = adding + refused
         print(f"               {tried} of {tried} {sort}: {adding} add up, {refused} refused")

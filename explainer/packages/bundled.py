@@ -18,6 +18,14 @@ def bundled_packages() -> Path:
     return installed if installed.is_dir() else inside.parent / "models"
 
 
+def converter() -> Path:
+    """The file for the environment of training, in the checkout or in an installed wheel."""
+    inside = Path(__file__).resolve().parent.parent
+    name = "warum_convert.py"
+    installed = inside / "_converter" / name
+    return installed if installed.is_file() else inside.parent / "converter" / name
+
+
 def find_package(name: str) -> Path:
     """The folder `name` names: a path, or the id of a package that comes with Warum."""
     given = Path(name)

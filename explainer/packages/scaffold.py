@@ -93,6 +93,15 @@ def replace(path: Path, data: bytes) -> None:
         raise
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet. Raises ManifestInvalid if another one is."""
+    if path.exists() and path.read_bytes() != data:
+        raise ManifestInvalid(
+            "There is another file of this name.", str(path), "Name a file that is not there yet."
+        )
+    replace(path, data)
+
+
 def new_package(folder: Path, artefact: Path, declared: str | None = None) -> list[str]:
     """Write a skeleton package around `artefact`; returns the names of the inputs it found.
 

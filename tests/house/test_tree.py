@@ -26,6 +26,7 @@ TOP = {
     "README.md",
     "SECURITY.md",
     "benchmarks",
+    "converter",
     "docs",
     "explainer",
     "hatch_build.py",

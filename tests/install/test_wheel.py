@@ -98,6 +98,7 @@ def case(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
+        "explainer/_converter/warum_convert.py",
         "explainer/_locales/languages.toml",
         "explainer/_locales/sentences.toml",
         "explainer/_locales/en/LC_MESSAGES/warum.po",

@@ -1,0 +1,691 @@
+"""Carry a model from where it was trained to Warum: its own file, and what has to be known of it.
+
+This one file goes where the model was trained; it needs Python 3.9 and the library of the model.
+
+    python warum_convert.py MODEL ROWS.csv OUT --positive CLASS
+
+MODEL is a file of XGBoost (.ubj, .json), LightGBM (.txt), CatBoost (.cbm), or your own .joblib or
+.pkl of one of these or of a scikit-learn pipeline. ROWS.csv has a column for each input of the
+model, by name; an empty cell is a missing value, other columns are left alone. Or from a notebook:
+
+    from warum_convert import convert
+    convert(model, frame, "out", positive_class="yes")
+
+Then `warum package new DIR --converted OUT` makes a package of the folder.
+
+A .joblib or .pkl file is a program: loading it runs it. Here that is your own program in your own
+environment, where it ran before. Warum itself never loads one, and this file writes none.
+
+Part of Warum, EUPL 1.2. It sends nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import random
+import re
+import sys
+import warnings
+
+FACTS = "warum.converted/1"
+LOG_ODDS = (
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "SGDClassifier",
+    "GradientBoostingClassifier",
+    "HistGradientBoostingClassifier",
+)
+"""Estimators of scikit-learn whose margin is their decision_function; of others it is the
+probability of the second class."""
+
+FEWEST_ROWS = 80
+"""Thirty to compare with and fifty recorded cases: Warum asks for no fewer."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+CHOICE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Refused(Exception):
+    """What cannot be converted, and the way out, in words."""
+
+
+def convert(
+    model,
+    frame,
+    out,
+    positive_class=None,
+    negative_class=None,
+    background=300,
+    golden=60,
+    seed=1,
+    linear_json=False,
+):
+    """Write model, comparison group, recorded cases and facts into the folder `out`.
+
+    Parameters
+    ----------
+    model : a fitted Pipeline or classifier of scikit-learn, or a model of XGBoost, LightGBM or
+        CatBoost, for two classes
+    frame : pandas.DataFrame with a column for each input; categories as in training
+    positive_class : the second class, for which the model's margin stands
+    negative_class : the first, where the model does not name its classes
+    background, golden : how many rows are drawn to compare with, and to record
+
+    Returns the facts that are written to facts.json.
+    """
+    if os.path.isdir(out) and os.listdir(out):
+        raise Refused(f"{out} is not empty. Name a folder that does not exist yet.")
+    kind = _kind(model, linear_json)
+    kind.check_rows(frame)
+    classes = _classes(kind, positive_class, negative_class)
+    inputs = [_input(kind, frame, name) for name in kind.names]
+    _check_names(inputs)
+    compared, recorded = _drawn(frame, inputs, background, golden, seed)
+    facts = {
+        "schema": FACTS,
+        "format": kind.format,
+        "file": kind.file,
+        "space": kind.space,
+        "classes": classes,
+        "trained_with": _versions(kind.libraries),
+        "inputs": inputs,
+    }
+    rows = frame.iloc[compared]
+    margins = _margins(kind, rows)
+    facts.update(_figures(margins, len(frame), seed))
+    cases = frame.iloc[recorded]
+    lines = _recorded(kind, cases, inputs)
+    os.makedirs(os.path.join(out, "golden"), exist_ok=True)
+    kind.save(os.path.join(out, kind.file), frame)
+    with open(os.path.join(out, "background.csv"), "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(kind.names)
+        for values in _values(rows, inputs):
+            writer.writerow(["" if v is None else v for v in values.values()])
+    with open(os.path.join(out, "golden", "cases.jsonl"), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    # last: a folder without facts is not finished
+    with open(os.path.join(out, "facts.json"), "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+    return facts
+
+
+# -- kinds of models ----------------------------------------------------------------------------
+
+
+def _kind(model, linear_json):
+    module, name = type(model).__module__.split(".")[0], type(model).__name__
+    if module == "xgboost":
+        return _XGBoost(model)
+    if module == "lightgbm":
+        return _LightGBM(model)
+    if module == "catboost":
+        return _CatBoost(model)
+    if module == "sklearn" and linear_json:
+        return _Linear(model)
+    if module == "sklearn":
+        return _Sklearn(model)
+    raise Refused(
+        f"The model is a {type(model).__module__}.{name}. Converted are models of scikit-learn, "
+        "XGBoost, LightGBM and CatBoost."
+    )
+
+
+class _XGBoost:
+    format, file, space = "xgboost-ubj", "model.ubj", "log-odds"
+    libraries = ("xgboost", "xgboost-cpu")
+
+    def __init__(self, model):
+        self._model = model
+        booster = model.get_booster() if hasattr(model, "get_booster") else model
+        if hasattr(booster, "best_iteration") or booster.attr("best_iteration") is not None:
+            # rounds after the best one are in the file, and the interfaces differ in using them
+            best = int(booster.attr("best_iteration") or booster.best_iteration)
+            booster = booster[: best + 1]
+            booster.set_attr(best_iteration=None)
+        marked = getattr(model, "missing", float("nan"))
+        if marked is not None and not math.isnan(marked):
+            booster.set_attr(missing=repr(float(marked)))
+        self._booster = booster
+        said = booster.attr("missing")
+        self._missing = float("nan") if said is None else float(said)
+        self.names = list(booster.feature_names or ())
+        types = booster.feature_types or ["q"] * len(self.names)
+        whole = json.loads(bytes(booster.save_raw("json")))
+        stored = whole["learner"]["gradient_booster"].get("model", {}).get("cats", {}).get("enc")
+        self.choices = {}
+        for at, name in enumerate(self.names):
+            if types[at] == "c":
+                self.choices[name] = _stored(stored[at]) if stored else None
+        self.classes = _listed(model)
+
+    def check_rows(self, frame):
+        _check_columns(self, frame)
+
+    def margins(self, frame):
+        import xgboost
+
+        table = _with_categories(self, frame)
+        matrix = xgboost.DMatrix(
+            table, missing=self._missing, enable_categorical=bool(self.choices), nthread=1
+        )
+        return self._booster.predict(matrix, output_margin=True)
+
+    def save(self, path, frame):
+        self._booster.save_model(path)
+
+
+def _stored(entry):
+    """The names of categories as XGBoost keeps them since 3.1."""
+    if "offsets" not in entry:
+        return [f"{value:g}" for value in entry["values"]]
+    text = bytes(value & 0xFF for value in entry["values"])
+    ends = entry["offsets"]
+    return [text[a:b].decode("utf-8") for a, b in zip(ends[:-1], ends[1:])]  # noqa: RUF007 - 3.9
+
+
+class _LightGBM:
+    format, file, space = "lightgbm-txt", "model.txt", "log-odds"
+    libraries = ("lightgbm",)
+
+    def __init__(self, model):
+        self._booster = getattr(model, "booster_", model)
+        self._text = self._booster.model_to_string()
+        head = dict(
+            line.partition("=")[::2] for line in self._text.split("\nTree=0\n")[0].splitlines()
+        )
+        self._averaged = "average_output" in head
+        objective = head.get("objective", "").split(" ")
+        if objective[0] != "binary":
+            raise Refused(
+                f"The model was trained with objective {objective[0]!r}. Converted are models for "
+                'two classes, trained with objective="binary".'
+            )
+        self._sigmoid = float(dict(part.split(":") for part in objective[1:]).get("sigmoid", 1))
+        self.names = head["feature_names"].split(" ")
+        kinds = head["feature_infos"].split(" ")
+        of_table = self._booster.pandas_categorical or []
+        found = [n for n, kind in zip(self.names, kinds) if kind != "none" and kind[0] != "["]
+        named = dict(zip(found, of_table)) if len(found) == len(of_table) else {}
+        self.choices = {name: named.get(name) for name in found}
+        self.classes = _listed(model)
+
+    def check_rows(self, frame):
+        _check_columns(self, frame)
+
+    def margins(self, frame):
+        table = _with_categories(self, frame)
+        margins = self._sigmoid * self._booster.predict(table, raw_score=True, num_threads=1)
+        if self._averaged:
+            margins = margins / self._booster.num_trees()
+        return margins
+
+    def save(self, path, frame):
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(self._text)
+
+
+class _CatBoost:
+    format, file, space = "catboost-cbm", "model.cbm", "log-odds"
+    libraries = ("catboost",)
+
+    def __init__(self, model):
+        self._model = model
+        self.names = list(model.feature_names_)
+        self.choices = {self.names[at]: None for at in model.get_cat_feature_indices()}
+        self.classes = _listed(model)
+
+    def check_rows(self, frame):
+        _check_columns(self, frame)
+        for name in self.choices:
+            if frame[name].isna().any():
+                raise Refused(
+                    f"{name}: some rows have no category, and CatBoost takes no missing one. Give "
+                    "it a choice of its own in the table of training, and train again."
+                )
+
+    def margins(self, frame):
+        table = frame[self.names].copy()
+        for name in self.choices:
+            table[name] = _as_text(table[name])
+        return self._model.predict(table, prediction_type="RawFormulaVal", thread_count=1)
+
+    def save(self, path, frame):
+        self._model.save_model(path, format="cbm")
+
+
+class _Sklearn:
+    format, file = "skops", "model.skops"
+    libraries = ("scikit-learn", "numpy", "pandas", "skops")
+
+    def __init__(self, model):
+        self._model = model
+        last = model
+        if type(model).__name__ == "Pipeline":
+            steps = [step for _, step in model.steps]
+            if len(steps) != 2 or type(steps[0]).__name__ != "ColumnTransformer":
+                raise Refused(
+                    f"The pipeline is made of {', '.join(type(s).__name__ for s in steps)}. "
+                    "Converted is a Pipeline of a ColumnTransformer, which names its columns, and "
+                    "a model; or a model alone, fitted on a DataFrame of numbers."
+                )
+            last = steps[1]
+            self.choices = _encoded(steps[0])
+            names = getattr(steps[0], "feature_names_in_", None)
+            _check_all_used(steps[0], names)
+        else:
+            self.choices = {}
+            names = getattr(model, "feature_names_in_", None)
+        if names is None:
+            raise Refused("The model does not know its columns by name: fit it on a DataFrame.")
+        self.names = [str(name) for name in names]
+        self.classes = _listed(model)
+        self._by_log_odds = type(last).__name__ in LOG_ODDS
+        self.space = "log-odds" if self._by_log_odds else "probability"
+        if not hasattr(last, "decision_function" if self._by_log_odds else "predict_proba"):
+            raise Refused(f"A {type(last).__name__} gives no score of two classes.")
+
+    def check_rows(self, frame):
+        _check_columns(self, frame)
+
+    def margins(self, frame):
+        table = frame[self.names].copy()
+        for name in self.choices:
+            table[name] = _as_text(table[name])
+        if self._by_log_odds:
+            return self._model.decision_function(table)
+        return self._model.predict_proba(table)[:, 1]
+
+    def save(self, path, frame):
+        try:
+            import skops.io
+        except ImportError:
+            raise Refused("skops is not installed here: pip install skops") from None
+        skops.io.dump(self._whole(frame), path)
+
+    def _whole(self, frame):
+        """A model alone is put behind a step that hands all columns on as they are."""
+        if type(self._model).__name__ == "Pipeline":
+            return self._model
+        from sklearn.compose import ColumnTransformer
+        from sklearn.pipeline import Pipeline
+
+        handing_on = ColumnTransformer([("all", "passthrough", self.names)])
+        handing_on.fit(frame[self.names])
+        return Pipeline([("columns", handing_on), ("model", self._model)])
+
+
+def _check_all_used(transformer, names):
+    used = set()
+    for _, step, columns in transformer.transformers_:
+        if not (isinstance(step, str) and step == "drop"):
+            used |= {columns} if isinstance(columns, str) else {str(each) for each in columns}
+    left = [str(name) for name in (() if names is None else names) if str(name) not in used]
+    if left:
+        raise Refused(
+            f"The pipeline was fitted with columns it does not use: {', '.join(left)}. Fit it on "
+            "those it uses; each input of the model has to be explained."
+        )
+
+
+def _encoded(transformer):
+    """The categories of columns of text, as the encoders learned them."""
+    found = {}
+    for _, step, columns in transformer.transformers_:
+        inner = [s for _, s in step.steps] if type(step).__name__ == "Pipeline" else [step]
+        for part in inner:
+            if type(part).__name__ not in ("OneHotEncoder", "OrdinalEncoder"):
+                continue
+            names = [columns] if isinstance(columns, str) else list(columns)
+            for name, categories in zip(names, part.categories_):
+                texts = [c for c in categories if isinstance(c, str)]
+                if texts:
+                    found.setdefault(str(name), texts)
+    return found
+
+
+class _Linear:
+    """A logistic regression on named columns of numbers, as a file anybody can read."""
+
+    format, file, space = "linear-json", "model.json", "log-odds"
+    libraries = ("scikit-learn", "numpy", "pandas")
+
+    def __init__(self, model):
+        if not type(model).__name__.startswith("LogisticRegression"):
+            raise Refused("Written as linear-json is a LogisticRegression alone, on named columns.")
+        self._model = model
+        names = getattr(model, "feature_names_in_", None)
+        if names is None:
+            raise Refused("The model does not know its columns by name: fit it on a DataFrame.")
+        self.names = [str(name) for name in names]
+        self.choices = {}
+        self.classes = _listed(model)
+
+    def check_rows(self, frame):
+        _check_columns(self, frame)
+
+    def margins(self, frame):
+        return self._model.decision_function(frame[self.names])
+
+    def save(self, path, frame):
+        weights = dict(zip(self.names, self._model.coef_[0]))
+        whole = {
+            "schema": "warum.linear-model/1",
+            "link": "log-odds",
+            "classes": self.classes,
+            "intercept": float(self._model.intercept_[0]),
+            "features": {name: {"coefficient": float(w)} for name, w in weights.items()},
+        }
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(whole, file, indent=1)
+
+
+def _listed(model):
+    """The classes as the model has them; None where it does not name them."""
+    try:
+        classes = model.classes_
+    except Exception:  # libraries differ in what they raise for a model without classes
+        return None
+    if classes is None or not len(classes):
+        return None
+    return [str(each.item() if hasattr(each, "item") else each) for each in classes]
+
+
+# -- classes and inputs -------------------------------------------------------------------------
+
+
+def _classes(kind, positive, negative):
+    known = kind.classes
+    if known is None:
+        if positive is None:
+            raise Refused("The model does not name its classes: say positive_class (--positive).")
+        if negative is None:
+            negative = "0" if positive == "1" else f"not_{positive}"
+        return [str(negative), str(positive)]
+    if len(known) != 2:
+        raise Refused(f"The model has the classes {', '.join(known)}. Converted are two.")
+    if positive is not None and str(positive) != known[1]:
+        labels = kind.format in ("xgboost-ubj", "lightgbm-txt") and known == ["0", "1"]
+        if labels and str(positive) not in known:
+            return [str(negative or f"not_{positive}"), str(positive)]
+        raise Refused(
+            f"The margin of the model is for its second class, {known[1]!r}. Name that one as the "
+            "positive class; which outcome lies on which side the package says."
+        )
+    return known
+
+
+def _check_columns(kind, frame):
+    if not kind.names:
+        raise Refused("The model does not know its columns by name: train it on a DataFrame.")
+    lacking = [name for name in kind.names if name not in frame.columns]
+    if lacking:
+        raise Refused(f"The rows lack columns of the model: {', '.join(lacking)}.")
+    if len(frame) < FEWEST_ROWS:
+        raise Refused(f"There are {len(frame)} rows; give at least {FEWEST_ROWS}.")
+
+
+def _is_category(column):
+    return str(column.dtype) == "category"
+
+
+def _as_text(column):
+    """Choices as objects of text, NaN where one is missing."""
+    import pandas
+
+    given = [float("nan") if value is None or value != value else str(value) for value in column]
+    return pandas.Series(given, index=column.index, dtype=object)
+
+
+def _with_categories(kind, frame):
+    """The columns of the model in its order, categories under the numbers of training."""
+    import pandas
+
+    table = frame[kind.names].copy()
+    for name, known in kind.choices.items():
+        if _is_category(table[name]):
+            continue
+        if known is None:
+            raise Refused(
+                f"{name}: the model holds the numbers of its categories, not their names. Call "
+                "convert() with the frame it was trained on, where they are of category type."
+            )
+        text = [isinstance(each, str) for each in known]
+        values = _as_text(table[name]) if all(text) else table[name]
+        table[name] = pandas.Categorical(values, categories=known)
+    return table
+
+
+def _input(kind, frame, name):
+    import pandas
+
+    column = frame[name]
+    there = column.dropna()
+    found = {"name": name, "missing": bool(column.isna().any())}
+    if name in kind.choices or _is_category(column):
+        known = kind.choices.get(name)
+        if known is None and _is_category(column):
+            known = list(column.cat.categories)  # in the order of their numbers
+        if known is None:
+            known = sorted({str(value) for value in there})
+        known = [str(each) for each in known]
+        # what stands in the rows and the model has never seen is a choice all the same
+        more = sorted({str(value) for value in there} - set(known))
+        return {**found, "kind": "choice", "choices": known + more}
+    numbers = pandas.to_numeric(there, errors="coerce")
+    if numbers.isna().any() or not numbers.map(math.isfinite).all():
+        raise Refused(f"{name}: the model takes numbers here, and some rows have something else.")
+    whole = bool((numbers == numbers.round()).all())
+    integer = whole and (str(column.dtype).lower().startswith(("int", "uint")) or found["missing"])
+    found["kind"] = "integer" if integer else "number"
+    if len(numbers) and numbers.min() < numbers.max():
+        as_kind = int if integer else float
+        found["observed"] = {"low": as_kind(numbers.min()), "high": as_kind(numbers.max())}
+    return found
+
+
+def _check_names(inputs):
+    faults = [
+        f"{each['name']!r} is no name of a feature in Warum (small letters, digits, _)"
+        for each in inputs
+        if not NAME.fullmatch(each["name"])
+    ]
+    faults += [
+        f"{each['name']}: {choice!r} is no name of a choice in Warum (letters, digits, _ . -)"
+        for each in inputs
+        for choice in each.get("choices", ())
+        if not CHOICE.fullmatch(choice)
+    ]
+    if faults:
+        raise Refused("; ".join(faults) + ". Rename them in the table and train the model again.")
+
+
+# -- rows ---------------------------------------------------------------------------------------
+
+
+def _drawn(frame, inputs, background, golden, seed):
+    """Positions of rows to compare with and to record, none in both; the same for the same seed."""
+    if background < 30 or golden < 50:
+        raise Refused("Draw at least 30 rows to compare with and 50 to record.")
+    order = random.Random(seed).sample(range(len(frame)), len(frame))  # noqa: S311 - no secret
+    golden = min(golden, max(50, len(frame) - background))
+    gaps = [each["name"] for each in inputs if each["missing"]]
+    recorded = []
+    for name in gaps:  # of every gap there is one case at least
+        missing = frame[name].isna().tolist()
+        recorded += [at for at in order if missing[at] and at not in recorded][:1]
+    recorded += [at for at in order if at not in recorded][: max(0, golden - len(recorded))]
+    chosen = set(recorded)
+    compared = [at for at in order if at not in chosen][:background]
+    return sorted(compared), sorted(recorded)
+
+
+def _values(frame, inputs):
+    """Each row as plain values by name, None where one is missing."""
+    columns = {each["name"]: frame[each["name"]].tolist() for each in inputs}
+    for row in range(len(frame)):
+        values = {}
+        for each in inputs:
+            value = columns[each["name"]][row]
+            if value is None or value != value:
+                values[each["name"]] = None
+            elif each["kind"] == "choice":
+                values[each["name"]] = str(value)
+            else:
+                values[each["name"]] = int(value) if each["kind"] == "integer" else float(value)
+        yield values
+
+
+def _margins(kind, frame):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        margins = [float(margin) for margin in kind.margins(frame)]
+    if len(margins) != len(frame) or not all(map(math.isfinite, margins)):
+        raise Refused("The model does not give one finite number for each row.")
+    return margins
+
+
+def _figures(margins, drawn_from, seed):
+    import numpy
+
+    low, high = numpy.quantile(margins, [0.1, 0.9])
+    if not high > low:
+        raise Refused("The model gives all rows the same score.")
+    return {
+        "rows": len(margins),
+        "drawn_from": drawn_from,
+        "seed": seed,
+        "base": float(numpy.mean(margins)),
+        "margin_scale": float(high - low),
+    }
+
+
+def _recorded(kind, frame, inputs):
+    lines = []
+    for at, (values, margin) in enumerate(zip(_values(frame, inputs), _margins(kind, frame))):
+        share = margin
+        if kind.space == "log-odds":
+            share = 1 / (1 + math.exp(-margin)) if margin > -700 else 0.0
+        told = {n: {"missing": "not_given"} if v is None else v for n, v in values.items()}
+        case = {"ref": f"A-{at + 1:03}", "values": told}
+        lines.append({"case": case, "margin": margin, "probability": share})
+    return lines
+
+
+def _versions(libraries):
+    found = {"python": platform.python_version()}
+    for name in libraries:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def open_model(path):
+    """The model in a file of one's own."""
+    ending = os.path.splitext(path)[1].lower()
+    if os.path.isdir(path):
+        if os.path.exists(os.path.join(path, "MLmodel")):
+            inside = sorted(n for n in os.listdir(path) if n.startswith("model."))
+            named = f" Here that is one of: {', '.join(inside)}." if inside else ""
+            raise Refused(
+                "This is a folder of MLflow. Name the file of the model inside it, as its library "
+                f"wrote it, not the folder.{named}"
+            )
+        raise Refused("This is a folder; name the file of the model.")
+    if not os.path.exists(path):
+        raise Refused(f"There is no file {path}.")
+    if ending in (".ubj", ".json"):
+        return _library("xgboost").Booster(model_file=path)
+    if ending == ".txt":
+        return _library("lightgbm").Booster(model_file=path)
+    if ending == ".cbm":
+        return _library("catboost").CatBoostClassifier().load_model(path)
+    if ending in (".joblib", ".pkl", ".pickle"):
+        print(
+            f"{path} is a program, and loading it runs it. That is done here because it is yours; "
+            "never do it with a file from somebody else.",
+            file=sys.stderr,
+        )
+        try:
+            return importlib.import_module("joblib").load(path)
+        except ImportError:
+            with open(path, "rb") as file:
+                return importlib.import_module("pickle").load(file)
+    raise Refused(
+        f"Files ending in {ending or 'nothing'} are not known. Known are .ubj, .json (XGBoost), "
+        ".txt (LightGBM), .cbm (CatBoost), .joblib and .pkl."
+    )
+
+
+def _library(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise Refused(f"{name} is not installed here; run this where the model was trained.") from (
+            None
+        )
+
+
+def read_rows(path, model):
+    """The rows of a CSV file: text in columns of choices, numbers elsewhere."""
+    import pandas
+
+    choices = dict.fromkeys(_kind(model, False).choices, str)
+    return pandas.read_csv(path, dtype=choices, keep_default_na=False, na_values=[""])
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL", help="the file of the model")
+    parser.add_argument("rows", metavar="ROWS.csv", help="rows like those it was trained on")
+    parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--positive", metavar="CLASS", help="the class its margin is for")
+    parser.add_argument("--negative", metavar="CLASS", help="the other, if it names none")
+    parser.add_argument("--background", type=int, default=300, help="rows to compare with (300)")
+    parser.add_argument("--golden", type=int, default=60, help="cases to record (60)")
+    parser.add_argument("--seed", type=int, default=1, help="which rows are drawn (1)")
+    parser.add_argument(
+        "--linear-json",
+        action="store_true",
+        help="write a LogisticRegression on named columns as a file anybody can read",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        model = open_model(options.model)
+        facts = convert(
+            model,
+            read_rows(options.rows, model),
+            options.out,
+            positive_class=options.positive,
+            negative_class=options.negative,
+            background=options.background,
+            golden=options.golden,
+            seed=options.seed,
+            linear_json=options.linear_json,
+        )
+    except Refused as fault:
+        print(f"refused: {fault}", file=sys.stderr)
+        return 1
+    print(f"{facts['format']}, {len(facts['inputs'])} inputs, margin in {facts['space']}:")
+    print(f"  {facts['file']}, background.csv, golden/cases.jsonl and facts.json in {options.out}")
+    print(f"Next, where Warum is: warum package new DIR --converted {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
