@@ -13,12 +13,19 @@ import pandas as pd
 from explainer.core.attribution import Space
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine import function
-from explainer.families.engine.forest import Floats
+from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.engine.function import Function
 from explainer.families.model import Answer, Form, Input, RawRow
-from explainer.families.players import column_owners, stand_ins
+from explainer.families.players import check_categories, column_owners, encoded, stand_ins
 from explainer.families.sklearn_forms import Estimator, estimator_of
 from explainer.families.skops_file import load
+
+NUMBERS = (1.0, 30.0, 0.25, 2000.0)
+"""Values a number is tried with, to see which columns change."""
+
+MOST_VALUES = 12
+MOST_TRIED = 4_000_000
+"""Values of a feature that are tried, and cells of a model's own columns at once."""
 
 
 def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> SkopsModel:
@@ -39,8 +46,11 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Sko
             )
         place = {each.name: at for at, each in enumerate(inputs)}
         player = np.array([place[owner] for owner in column_owners(preparation)], dtype=np.int64)
+        check_categories(preparation, inputs)
         estimator = estimator_of(model, player, len(inputs))
-        return SkopsModel(preparation, estimator, inputs, stand_ins(preparation))
+        opened = SkopsModel(preparation, estimator, inputs, stand_ins(preparation))
+        opened.check_names()
+        return opened
 
 
 def load_pipeline(data: bytes) -> tuple[Any, Any]:
@@ -124,6 +134,70 @@ class SkopsModel:
             )
         return Answer(margins, columns)
 
+    def check_names(self) -> None:
+        """Change one feature at a time and see that only its own columns change.
+
+        Raises ArtefactRefused where another column does: the sum of the contributions would be
+        right, and the names beside them wrong.
+        """
+        owner = _owner_of_sources(self._estimator.form)
+        tried = self._values_to_try()
+        at_once = max(1, MOST_TRIED // max(1, len(owner)))
+        for turn in range(2):
+            base: dict[str, float | str | None] = {
+                name: values[turn % len(values)] for name, values in tried.items()
+            }
+            rows: list[RawRow] = []
+            changed: list[int] = []
+            for player, (name, values) in enumerate(tried.items()):
+                gap = [None] if name in self._stand_ins else []
+                for value in [*values, *gap]:
+                    rows.append({**base, name: value})
+                    changed.append(player)
+            (usual,) = self._columns([base], len(owner))
+            for first in range(0, len(rows), at_once):
+                part = slice(first, first + at_once)
+                columns = self._columns(rows[part], len(owner))
+                same = np.isclose(columns, usual, rtol=1e-9, atol=1e-9, equal_nan=True)
+                if not (same | (owner == np.array(changed[part])[:, None])).all():
+                    raise ArtefactRefused(
+                        "A column of the model changes with a feature it does not belong to.",
+                        "model",
+                        "The file is damaged or was tampered with; save the pipeline again.",
+                    )
+
+    def _columns(self, rows: Sequence[RawRow], n: int) -> Floats:
+        with _quietly_failing():
+            prepared = self._preparation.transform(self._frame(rows))
+            if hasattr(prepared, "toarray"):
+                prepared = prepared.toarray()
+            if self._estimator.inner is not None:
+                prepared = self._estimator.inner(prepared)
+            columns = np.asarray(prepared, dtype=np.float64)
+        if columns.shape != (len(rows), n):
+            raise ArtefactRefused(
+                "The model prepares another number of columns than it says.",
+                "model",
+                "The file is damaged or was tampered with; save the pipeline again.",
+            )
+        return columns
+
+    def _values_to_try(self) -> dict[str, list[float | str]]:
+        """A few values of every feature that its encoder knows, or numbers of several sizes."""
+        known = dict(encoded(self._preparation))
+        tried: dict[str, list[float | str]] = {}
+        for each in self._inputs:
+            usual = each.choices if each.choices is not None else NUMBERS
+            kind = str if each.choices is not None else (int, float)
+            learned = [
+                value
+                for value in known.get(each.name, ())
+                if isinstance(value, kind) and value == value
+            ]
+            told = [value for value in usual if value in learned]
+            tried[each.name] = list(told or learned or usual)[:MOST_VALUES]
+        return tried
+
     def row_values(self, case: Floats, comparison: Floats) -> Floats:
         """See `Model.row_values`."""
         form = self._estimator.form
@@ -147,6 +221,15 @@ class SkopsModel:
                     [np.nan if value is None else value for value in given], dtype=np.float64
                 )
         return pd.DataFrame(columns)
+
+
+def _owner_of_sources(form: Form) -> Ints:
+    if not isinstance(form, Trees):
+        return form.player
+    owner = np.full(form.n_source, -1, dtype=np.int64)
+    for column in form.columns:
+        owner[column.source] = column.player
+    return owner
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Every estimator that is explained stands in `FORMS`; another one is refused by n
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -210,8 +211,12 @@ def _histogram_boosting(booster: Any, player: Ints, n_players: int) -> Estimator
     # with categories it puts their columns first and numbers them anew
     rearranged = booster._preprocessor is not None
     order = _order_inside(booster, len(player)) if rearranged else np.arange(len(player))
-    if rearranged and _preprocessed(booster, np.zeros((1, len(player)))).shape != (1, len(player)):
-        raise damaged("The booster rearranges its columns in a way that is not known.")
+    if rearranged:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it may have been given named columns in training
+            shape = _preprocessed(booster, np.zeros((1, len(player)))).shape
+        if shape != (1, len(player)):
+            raise damaged("The booster rearranges its columns in a way that is not known.")
     is_category = (
         np.zeros(len(player), dtype=np.bool_)
         if booster.is_categorical_ is None

@@ -122,7 +122,7 @@ def test_a_program_is_refused_and_does_nothing(attack, tmp_path, small):
     data = ATTACKS[attack](TouchesAFile(mark))
     refused(data, small.catalogue)
     with pytest.raises(ArtefactRefused):
-        inspect(data)
+        inspect("skops", data)
     assert not mark.exists()
 
 
@@ -136,14 +136,14 @@ def test_the_attack_would_leave_its_mark(tmp_path):
 def test_a_renamed_pickle_is_called_one_and_told_the_way_out(protocol, small, small_model):
     fault = refused(pickle.dumps(small_model.pipeline, protocol), small.catalogue)
     assert "pickle" in fault.what
-    assert "skops.io.dump" in fault.mend
+    assert "convert" in fault.mend
 
 
 @pytest.mark.parametrize("declared", sorted(REFUSED_FORMATS))
 def test_a_format_that_is_a_program_is_refused_by_name(declared, small, small_model):
     fault = refused(small_model.data, small.catalogue, declared)
     assert declared in fault.what
-    assert "skops" in fault.mend
+    assert "convert" in fault.mend
 
 
 @pytest.mark.parametrize("declared", ["", "Skops", "skops ", "ONNX", "os", "explainer.cli"])
@@ -333,7 +333,7 @@ def test_a_pipeline_that_was_never_fitted_is_refused_with_advice(small):
     fault = refused(skops.io.dumps(small_pipeline()), small.catalogue)
     assert "fit" in fault.what + fault.mend.lower()
     with pytest.raises(ArtefactRefused):
-        inspect(skops.io.dumps(small_pipeline()))
+        inspect("skops", skops.io.dumps(small_pipeline()))
 
 
 def test_three_classes_are_refused(small, small_model):

@@ -26,12 +26,14 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     OneHotEncoder,
+    OrdinalEncoder,
     StandardScaler,
 )
 from sklearn.tree import DecisionTreeClassifier
@@ -385,3 +387,162 @@ def test_a_booster_that_only_says_it_has_the_common_loss_is_refused():
 def test_a_booster_that_starts_from_chance_is_refused():
     chance = DummyClassifier(strategy="stratified")
     assert "chance" in refused(fitted(GradientBoostingClassifier(init=chance, n_estimators=3)))
+
+
+# -- right sums, wrong names ----------------------------------------------------------------------
+
+
+def apart() -> ColumnTransformer:
+    """A step for each number, so that two can be mistaken for each other."""
+    return ColumnTransformer(
+        [
+            *((name, StandardScaler(), [name]) for name in NUMBERS),
+            ("words", OneHotEncoder(sparse_output=False), ["heating"]),
+        ]
+    )
+
+
+def test_columns_named_in_two_ways_are_refused():
+    pipeline = fitted(LogisticRegression(), apart())
+    first, second, *rest = pipeline[0].transformers_
+    pipeline[0].transformers_ = [(*first[:2], ["rooms"]), (*second[:2], ["income"]), *rest]
+    assert "two ways" in refused(pipeline)
+
+
+def test_an_encoder_that_says_another_width_is_refused():
+    pipeline = fitted(LogisticRegression(), apart())
+    pipeline[0].named_transformers_["words"]._n_features_outs = [3]
+    assert "number of columns" in refused(pipeline)
+
+
+def exchange_places(pipeline: Pipeline) -> None:
+    places = pipeline[0].output_indices_
+    places["income"], places["rooms"] = places["rooms"], places["income"]
+
+
+def exchange_columns_of_booster(pipeline: Pipeline) -> None:
+    taken = pipeline[-1]._preprocessor._transformer_to_input_indices
+    taken["numerical"] = [taken["numerical"][at] for at in (1, 0, 2)]
+
+
+def ordinal() -> ColumnTransformer:
+    return ColumnTransformer(
+        [("numbers", "passthrough", NUMBERS), ("words", OrdinalEncoder(), ["heating"])]
+    )
+
+
+EXCHANGED = {
+    "places of two steps": (lambda: fitted(LogisticRegression(), apart()), exchange_places),
+    "columns inside a booster": (
+        lambda: fitted(
+            HistGradientBoostingClassifier(max_iter=3, categorical_features=[3]),
+            ordinal().set_output(transform="pandas"),
+        ),
+        exchange_columns_of_booster,
+    ),
+}
+
+
+@pytest.mark.parametrize("which", EXCHANGED)
+def test_a_column_that_moves_with_another_feature_is_refused(which):
+    make, exchange = EXCHANGED[which]
+    pipeline = make()
+    opened(pipeline)
+    exchange(pipeline)
+    assert "does not belong" in refused(pipeline)
+
+
+# -- what people are told about gaps --------------------------------------------------------------
+
+
+def chain(*steps: Any) -> Pipeline:
+    return Pipeline([(f"s{at}", step) for at, step in enumerate(steps)])
+
+
+WORDS = ("words", OneHotEncoder(handle_unknown="ignore"), ["heating"])
+MISLEADING = {
+    "scaled first": [("n", chain(StandardScaler(), SimpleImputer()), NUMBERS), WORDS],
+    "numbered first": [
+        ("n", SimpleImputer(), NUMBERS),
+        ("w", chain(OrdinalEncoder(), SimpleImputer(strategy="most_frequent")), ["heating"]),
+    ],
+    "two values": [
+        ("n", SimpleImputer(), NUMBERS),
+        ("again", SimpleImputer(strategy="constant", fill_value=-1), ["rooms"]),
+        WORDS,
+    ],
+    "two imputers in a row": [("n", chain(SimpleImputer(), SimpleImputer()), NUMBERS), WORDS],
+    "a number for a gap": [("n", SimpleImputer(missing_values=-1), NUMBERS), WORDS],
+}
+
+
+@pytest.mark.parametrize("which", MISLEADING)
+def test_a_stand_in_that_is_no_value_of_the_feature_is_refused(which):
+    told = refused(fitted(LogisticRegression(max_iter=5000), ColumnTransformer(MISLEADING[which])))
+    assert "missing" in told
+
+
+def test_the_same_stand_in_twice_is_one():
+    before = ColumnTransformer(
+        [("n", SimpleImputer(), NUMBERS), ("again", SimpleImputer(), ["rooms"]), WORDS]
+    )
+    model = opened(fitted(LogisticRegression(max_iter=5000), before))
+    assert model.stand_ins["rooms"] == pytest.approx(rows()["rooms"].mean())
+
+
+# -- choices an encoder would not know ------------------------------------------------------------
+
+
+def with_categories(categories: list[Any]) -> Pipeline:
+    pipeline = fitted(LogisticRegression())
+    pipeline[0].named_transformers_["words"].categories_ = [np.array(categories, dtype=object)]
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [[1, 2, 3, 4], ["gas", "oil", "other", None], [False, True, "x", "y"], [1.0, "a", "b", "c"]],
+)
+def test_categories_that_are_no_text_are_refused_for_a_choice(categories):
+    assert "no text" in refused(with_categories(categories))
+
+
+@pytest.mark.parametrize(
+    "categories", [["gas", "oil", "other", "coal"], ["gas", "oil", "other", float("nan")]]
+)
+def test_a_choice_training_never_saw_and_a_gap_as_category_are_taken(categories):
+    opened(with_categories(categories))
+
+
+# -- what is sound and was once refused -----------------------------------------------------------
+
+TAKEN = {
+    "by position": lambda: [("n", StandardScaler(), [0, 1, 2]), ("w", OneHotEncoder(), [3])],
+    "by slice": lambda: [
+        ("n", StandardScaler(), slice("income", "age")),
+        ("w", OneHotEncoder(), ["heating"]),
+    ],
+    "by mask": lambda: [
+        ("n", StandardScaler(), [True, True, True, False]),
+        ("w", OneHotEncoder(), [False, False, False, True]),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_columns_may_be_taken_in_every_way_scikit_learn_knows(how):
+    pipeline = fitted(LogisticRegression(max_iter=5000), ColumnTransformer(TAKEN[how]()))
+    model = opened(pipeline)
+    assert model.form.player.tolist() == [0, 1, 2, 3, 3, 3, 3]
+    assert model.answer(raw()).margins == pytest.approx(pipeline.decision_function(rows()))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_logistic_regression_that_chose_its_strength_is_opened():
+    chosen = LogisticRegressionCV(
+        cv=3, Cs=3, solver="liblinear", l1_ratios=(0,), scoring="neg_log_loss"
+    )
+    pipeline = fitted(chosen)
+    assert opened(pipeline).answer(raw()).margins == pytest.approx(
+        pipeline.decision_function(rows())
+    )
