@@ -23,7 +23,7 @@ def converter() -> Path:
     inside = Path(__file__).resolve().parent.parent
     name = "warum_convert.py"
     installed = inside / "_converter" / name
-    return installed if installed.is_file() else inside.parent / "converter" / name
+    return installed if installed.is_file() else inside.parent / "docs" / "converter" / name
 
 
 def find_package(name: str) -> Path:

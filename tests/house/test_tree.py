@@ -26,7 +26,6 @@ TOP = {
     "README.md",
     "SECURITY.md",
     "benchmarks",
-    "converter",
     "docs",
     "explainer",
     "hatch_build.py",
