@@ -49,10 +49,12 @@ def prepare_models(arguments: Sequence[str]) -> None:
     """
     if arguments[:1] not in (["serve"], ["demo"], ["explain"]) or "--help" in arguments:
         return
-    from explainer.families.nursery import prepare
+    from explainer.families.nursery import SLOW, prepare
     from explainer.packages.bundled import declared_formats, named_places
 
-    for declared in declared_formats(named_places(arguments, os.environ)):
+    formats = declared_formats(named_places(arguments, os.environ))
+    # the slow ones first, and alone: the others would only take the processor from them
+    for declared in formats & SLOW or formats:
         prepare(declared)
 
 

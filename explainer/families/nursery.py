@@ -19,6 +19,9 @@ from explainer.families.worker import ORDER
 LOADING = 120.0
 """Seconds for loading the library of a format."""
 
+SLOW = frozenset({"skops"})
+"""Formats whose library takes seconds to load; the others take less than one."""
+
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 
 

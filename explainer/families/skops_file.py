@@ -238,8 +238,7 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
     where = f"{kind}.{name}"
     if where == "IsotonicRegression.f_" and vars(thing).keys() >= _INTERPOLATED:
         return  # scikit-learn has just made it itself, of these
-    own = inspect.getattr_static(type(thing), name, None)
-    if callable(own) or hasattr(own, "__get__") or name.startswith("__"):
+    if _is_taken(type(thing), name) or name.startswith("__"):
         raise _harmful(f"{where} stands in the place of what scikit-learn does there.")
     if name == "memory" and value is not None:
         raise _harmful(f"{where} names a folder that stored programs would be read from.")
@@ -255,6 +254,13 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
         value is None or isinstance(value, functools.partial)
     ):
         raise _harmful(f"{where} is not known.")
+
+
+@functools.cache
+def _is_taken(kind: type, name: str) -> bool:
+    """Whether the class itself has a method or property of this name."""
+    own = inspect.getattr_static(kind, name, None)
+    return callable(own) or hasattr(own, "__get__")
 
 
 def _only_asks(methods: object) -> bool:
