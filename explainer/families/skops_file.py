@@ -234,11 +234,12 @@ def _make_harmless(model: object) -> None:
 
 
 def _check_attribute(thing: object, name: str, value: object) -> None:
-    kind = type(thing).__name__
+    kind_of: Any = type(thing)  # mypy takes a type for something that cannot be hashed
+    kind = kind_of.__name__
     where = f"{kind}.{name}"
     if where == "IsotonicRegression.f_" and vars(thing).keys() >= _INTERPOLATED:
         return  # scikit-learn has just made it itself, of these
-    if _is_taken(type(thing), name) or name.startswith("__"):
+    if _is_taken(kind_of, name) or name.startswith("__"):
         raise _harmful(f"{where} stands in the place of what scikit-learn does there.")
     if name == "memory" and value is not None:
         raise _harmful(f"{where} names a folder that stored programs would be read from.")
@@ -257,7 +258,7 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
 
 
 @functools.cache
-def _is_taken(kind: type, name: str) -> bool:
+def _is_taken(kind: Any, name: str) -> bool:
     """Whether the class itself has a method or property of this name."""
     own = inspect.getattr_static(kind, name, None)
     return callable(own) or hasattr(own, "__get__")
