@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families import FORMATS, apart
+from explainer.families import FORMATS, apart, nursery
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive, send
@@ -126,7 +126,10 @@ def test_after_a_failure_it_rests_and_says_so(small, small_model):
     assert model.process is None
 
 
-def test_a_nursery_that_was_killed_is_started_anew(model, small, small_model):
+def test_a_nursery_that_was_killed_is_started_anew(small, small_model, monkeypatch):
+    # one of its own: the models of other tests live in the usual one
+    monkeypatch.setattr(nursery, "_nurseries", {})
+    model = open_apart("skops", small_model.data, small.catalogue, "yes", pause=0.05)
     before = nursery_of("skops")
     os.kill(before._program.pid, signal.SIGKILL)
     before._program.wait()
@@ -139,6 +142,7 @@ def test_a_nursery_that_was_killed_is_started_anew(model, small, small_model):
         model.answer(rows_of(small_model))
     time.sleep(0.1)
     assert model.answer(rows_of(small_model)).margins.shape == (3,)
+    model.close()
 
 
 def test_a_model_nobody_holds_any_more_leaves_no_process(small, small_model):
@@ -270,12 +274,12 @@ def test_a_model_may_compute_and_nothing_else(what):
 
 
 def test_processes_that_ended_leave_no_entry_behind(small, small_model):
-    nursery = nursery_of("skops")
+    ours = nursery_of("skops")
     for _ in range(3):
         open_apart("skops", small_model.data, small.catalogue, "yes")
     time.sleep(0.3)
     last = open_apart("skops", small_model.data, small.catalogue, "yes")
-    children = Path(f"/proc/{nursery._program.pid}/task/{nursery._program.pid}/children")
+    children = Path(f"/proc/{ours._program.pid}/task/{ours._program.pid}/children")
     states = [
         Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
         for number in children.read_text().split()
