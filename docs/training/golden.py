@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trained import Inputs, Trained
+
 
 @dataclass(frozen=True)
 class Golden:
@@ -17,8 +19,6 @@ class Golden:
 
     Attributes
     ----------
-    numbers : inputs that are numbers; all others are choices
-    optional : inputs that may be missing
     shown : a choice of which every level gets cases
     sources : by input, who says so: a type and a label looked up in wording.toml
     ways : by optional input, the ways in which it may be missing; repeated ones are more frequent
@@ -26,23 +26,22 @@ class Golden:
     """
 
     package: str
-    features: Sequence[str]
-    numbers: Sequence[str]
-    optional: Sequence[str]
+    inputs: Inputs
     shown: str
     sources: Mapping[str, tuple[str, str]]
     ways: Mapping[str, Sequence[str]]
     number: int
     seed: int
 
-    def choose(self, inputs: pd.DataFrame, margins: pd.Series, line: float) -> list[str]:
+    def choose(self, result: Trained) -> list[str]:
         """Held-out cases: those a wrong engine would get wrong first, then anybody.
 
         Close to the line, far on both sides, missing values (each optional feature, several at
         once), values at and beyond the edges of what was trained, every level of one choice.
         """
         generator = np.random.default_rng(self.seed)
-        missing = inputs[list(self.optional)].isna()
+        rows, margins = result.held_out, result.margins
+        missing = rows[list(self.inputs.optional)].isna()
         chosen: dict[str, None] = {}
 
         def take(refs: Iterable[str], number: int) -> None:
@@ -50,45 +49,40 @@ class Golden:
             chosen.update(dict.fromkeys(fresh[:number]))
 
         def drawn(condition: pd.Series) -> list[str]:
-            refs = inputs.index[condition].to_numpy()
+            refs = rows.index[condition].to_numpy()
             return [str(ref) for ref in generator.permutation(refs)]
 
-        take((margins - line).abs().sort_values(kind="stable").index, 10)
+        take((margins - result.line).abs().sort_values(kind="stable").index, 10)
         take(margins.sort_values(kind="stable").index, 5)
         take(margins.sort_values(kind="stable", ascending=False).index, 5)
         take(missing.sum(axis=1).sort_values(kind="stable", ascending=False).index, 3)
-        for name in self.optional:
+        for name in self.inputs.optional:
             take(drawn(missing[name] & (missing.sum(axis=1) == 1)), 4)
         take(drawn(missing.sum(axis=1) == 2), 3)
-        for name in self.numbers:
-            take(drawn(inputs[name] == inputs[name].max()), 1)
-            take(drawn(inputs[name] == inputs[name].min()), 1)
-        for level in sorted(inputs[self.shown].dropna().unique()):
-            take(drawn(inputs[self.shown] == level), 2)
-        take(drawn(pd.Series(True, index=inputs.index)), max(0, self.number - len(chosen)))
+        for name in self.inputs.numbers:
+            take(drawn(rows[name] == rows[name].max()), 1)
+            take(drawn(rows[name] == rows[name].min()), 1)
+        for level in sorted(rows[self.shown].dropna().unique()):
+            take(drawn(rows[self.shown] == level), 2)
+        take(drawn(pd.Series(True, index=rows.index)), max(0, self.number - len(chosen)))
         return sorted(chosen)
 
-    def lines(
-        self,
-        inputs: pd.DataFrame,
-        margins: pd.Series,
-        probabilities: pd.Series,
-        refs: Sequence[str],
-    ) -> str:
+    def lines(self, result: Trained) -> str:
         """One JSON object a line. No dates: the records carry none, and none are made up."""
         generator = np.random.default_rng(self.seed + 1)
         lines = []
-        for number, ref in enumerate(refs):
+        for number, ref in enumerate(self.choose(result)):
             bare = number % 12 == 5  # a few cases the way a bare system would send them
             values = {
-                name: self._value(name, inputs.at[ref, name], bare, generator)
-                for name in self.features
+                name: self._value(name, result.held_out.at[ref, name], bare, generator)
+                for name in self.inputs.names
             }
             line = {
                 "case": {"ref": ref, "package": self.package, "values": values},
-                "margin": float(margins[ref]),
-                "probability": float(probabilities[ref]),
+                "margin": float(result.margins[ref]),
             }
+            if result.probabilities is not None:
+                line["probability"] = float(result.probabilities[ref])
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         return "".join(lines)
 
@@ -96,7 +90,7 @@ class Golden:
         if pd.isna(raw):
             value: dict[str, Any] = {"missing": str(generator.choice(list(self.ways[name])))}
         else:
-            value = {"value": int(raw) if name in self.numbers else str(raw)}
+            value = {"value": int(raw) if name in self.inputs.numbers else str(raw)}
         if bare:
             return value.get("value", value)
         if value.get("missing") != "not_asked":  # nobody was asked, so there is no source
@@ -111,9 +105,3 @@ def background_csv(rows: pd.DataFrame, numbers: Sequence[str]) -> str:
     for name in numbers:
         plain[name] = plain[name].astype("Int64")
     return plain.to_csv(index=False, lineterminator="\n")
-
-
-def draw_background(inputs: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
-    """Training records, each as likely as the next; in the order of the records."""
-    chosen = np.random.default_rng(seed).choice(len(inputs), number, replace=False)
-    return inputs.iloc[np.sort(chosen)]

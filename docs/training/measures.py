@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from trained import Inputs, Trained
+
+FEWEST = 20
+"""Under so many people a rate says more about them than about the model: it is left out."""
 
 
 def auc_interval(truth: np.ndarray, scores: np.ndarray, seed: int) -> tuple[float, float, float]:
@@ -59,3 +71,122 @@ def folded(truth: np.ndarray, scores: np.ndarray) -> float:
     """AUC whatever its direction: 0.50 tells nothing."""
     auc = float(roc_auc_score(truth, scores))
     return max(auc, 1 - auc)
+
+
+def told_by(column: pd.Series, member: pd.Series) -> float:
+    """AUC of one column alone for a group, folded, among the rows where both are known."""
+    known = (column.notna() & member.notna()).to_numpy()
+    values, truth = column[known], member[known].to_numpy().astype(bool)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return folded(truth, values.to_numpy())
+    return folded(truth, level_shares(values.astype(object), truth))
+
+
+def rate(hits: pd.Series, base: pd.Series) -> str:
+    """The share of `hits` among `base`, with its number; without a rate where they are few."""
+    number = int(base.sum())
+    if number < FEWEST:
+        return f"– (n < {FEWEST})"
+    return f"{wilson(int((hits & base).sum()), number)} (n = {number})"
+
+
+def members_by(audit: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pd.Series]]:
+    """Everybody, then each level of each column: a name and who belongs to it."""
+    yield "all", pd.Series(True, index=audit.index)
+    for column in columns:
+        for level in sorted(audit[column].unique()):
+            yield f"{column} = {level}", audit[column] == level
+
+
+def plain_regression(inputs: Inputs, regression: Any) -> Pipeline:
+    """`regression` on the same inputs, in the plainest way: the bar to be honest about."""
+    filled = Pipeline(
+        [
+            ("fill", SimpleImputer(strategy="most_frequent")),
+            ("one_hot", OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
+        ]
+    )
+    columns = ColumnTransformer(
+        [
+            ("numbers", SimpleImputer(strategy="median"), list(inputs.numbers)),
+            ("choices", filled, list(inputs.choices)),
+        ]
+    )
+    return Pipeline([("columns", columns), ("scale", StandardScaler()), ("model", regression)])
+
+
+def plain_auc(regression: Pipeline, result: Trained, inputs: Inputs) -> float:
+    """What `regression` reaches on the held-out records."""
+    kinds = dict.fromkeys(inputs.choices, object)
+    regression.fit(result.train.astype(kinds), result.learned)
+    scores = regression.decision_function(result.held_out.astype(kinds))
+    return float(roc_auc_score(result.held_out_truth, scores))
+
+
+def record_rows(result: Trained, inputs: Inputs, share: str, gaps: str) -> list[str]:
+    """How many records there are and what they lack; `share` and `gaps` are headings."""
+    missing = ", ".join(
+        f"`{name}` {int(result.train[name].isna().sum())} / "
+        f"{int(result.held_out[name].isna().sum())}"
+        for name in inputs.optional
+    )
+    train, rest = result.train[list(inputs.numbers)], result.held_out[list(inputs.numbers)]
+    outside = ((rest < train.min()) | (rest > train.max())).any(axis=1)
+    return [
+        f"| Fälle: Training / zurückgelegt · records: training / held out "
+        f"| {len(result.train)} / {len(result.held_out)} |",
+        f"| {share} | {100 * result.learned.mean():.1f} / "
+        f"{100 * result.held_out_truth.mean():.1f} |",
+        f"| {gaps}, training / held out | {missing} |",
+        f"| zurückgelegte Fälle außerhalb des gelernten Bereichs · held-out records outside the "
+        f"trained ranges | {int(outside.sum())} |",
+    ]
+
+
+def auc_row(result: Trained, seed: int) -> str:
+    auc, low, high = auc_interval(result.held_out_truth.to_numpy(), result.margins.to_numpy(), seed)
+    return f"| AUC, zurückgelegt (95 %) · held out | {auc:.3f} ({low:.3f}–{high:.3f}) |"
+
+
+def share_rows(result: Trained) -> list[str]:
+    """How right the shares are, where the line lies and how many are above it."""
+    truth, above = result.held_out_truth, result.margins > result.line
+    bar = brier_score_loss(truth, np.full(len(truth), float(result.learned.mean())))
+    return [
+        f"| Brier, zurückgelegt · held out | {brier_score_loss(truth, result.probabilities):.4f} |",
+        f"| Brier, wenn immer der Anteil aus dem Training vorausgesagt wird · of always "
+        f"predicting the training share | {bar:.4f} |",
+        f"| Entscheidungsgrenze in Log-Odds · decision line in log-odds | {result.line:g} |",
+        f"| über der Grenze, zurückgelegt · above the line, held out, % "
+        f"| {wilson(int(above.sum()), len(above))} |",
+    ]
+
+
+def comparison_rows(result: Trained) -> list[str]:
+    """What the model says of the comparison group."""
+    drawn = result.margins_of(result.background)
+    spread = np.quantile(drawn, 0.9) - np.quantile(drawn, 0.1)
+    return [
+        f"| Vergleichsgruppe: Mittel der Log-Odds (Training) · comparison group: mean log-odds "
+        f"(training) | {drawn.mean():.3f} ({result.margins_of(result.train).mean():.3f}) |",
+        f"| Vergleichsgruppe: 90. minus 10. Perzentil · 90th minus 10th percentile "
+        f"| {spread:.3f} |",
+        f"| Vergleichsgruppe über der Grenze · comparison group above the line, n "
+        f"| {int((drawn > result.line).sum())} of {len(drawn)} |",
+    ]
+
+
+def overview_table(rows: Sequence[str]) -> list[str]:
+    return ["| Was · what | Wert · value |", "|---|---|", *rows]
+
+
+def calibration_table(result: Trained) -> list[str]:
+    return [
+        "",
+        "Kalibrierung, zurückgelegte Fälle, Zehntel nach Vorhersage · "
+        "Calibration, held-out records, tenths by prediction",
+        "",
+        "| Zehntel · tenth | n | vorhergesagt · predicted, % | beobachtet · observed, % (95 %) |",
+        "|---|---|---|---|",
+        *calibration_rows(result.probabilities, result.held_out_truth),
+    ]

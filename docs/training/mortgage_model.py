@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import lightgbm
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from golden import draw_background
+from trained import Trained, draw_background, find_line, out_of_fold, split
 
 SEED_SPLIT = 1989
 SEED_MODEL = 1996
 SEED_LINE = 86
 SEED_BACKGROUND = 25
 
-HELD_OUT_SHARE = 0.30
 GRANTED_SHARE = 0.75
-LINE_STEP = 0.05
-BACKGROUND_ROWS = 300
+"""Where the line lies, by rule: of four training applications, three are above it."""
 
 ROUNDS = 80
 SETTINGS = {
@@ -46,68 +43,32 @@ def fit(inputs: pd.DataFrame, granted: pd.Series) -> lightgbm.Booster:
     return lightgbm.train(dict(SETTINGS), table, num_boost_round=ROUNDS)
 
 
-def margins_of(booster: lightgbm.Booster, inputs: pd.DataFrame) -> pd.Series:
+def margins_of(booster: lightgbm.Booster, inputs: pd.DataFrame) -> np.ndarray:
     """Log-odds of being granted, by the library itself."""
-    return pd.Series(
-        np.asarray(booster.predict(inputs, raw_score=True, num_threads=1)), index=inputs.index
+    return np.asarray(booster.predict(inputs, raw_score=True, num_threads=1))
+
+
+def folds(inputs: pd.DataFrame, granted: pd.Series) -> pd.Series:
+    """Out-of-fold margins of training records."""
+    return out_of_fold(
+        lambda rows, truth: partial(margins_of, fit(rows, truth)), inputs, granted, SEED_LINE
     )
 
 
-def out_of_fold(inputs: pd.DataFrame, granted: pd.Series) -> pd.Series:
-    """Margins of records a model has not learned from: it is too sure of the others."""
-    margins = pd.Series(np.nan, index=inputs.index)
-    folds = StratifiedKFold(5, shuffle=True, random_state=SEED_LINE)
-    for train, held_out in folds.split(inputs, granted):
-        booster = fit(inputs.iloc[train], granted.iloc[train])
-        margins.iloc[held_out] = margins_of(booster, inputs.iloc[held_out]).to_numpy()
-    return margins
-
-
-def find_line(margins: pd.Series) -> float:
-    """The decision line, from training records alone.
-
-    The rule: of four training applications, three lie above the line. The result goes to the
-    nearest 0.05, so that the line is a number one can write down and check.
-    """
-    exact = float(np.quantile(margins, 1 - GRANTED_SHARE))
-    return round(round(exact / LINE_STEP) * LINE_STEP, 2)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training gave: everything the files and figures are written from.
-
-    `margins` and `probabilities` are those of the held-out records, from the bare booster.
-    """
-
-    train: pd.DataFrame
-    held_out: pd.DataFrame
-    granted: pd.Series
-    booster: lightgbm.Booster
-    line: float
-    margins: pd.Series
-    probabilities: pd.Series
-    background: pd.DataFrame
-
-
-def train_model(inputs: pd.DataFrame, granted: pd.Series) -> Trained:
+def train_model(inputs: pd.DataFrame, granted: pd.Series) -> tuple[Trained, lightgbm.Booster]:
     """Split, find the line, fit, draw the comparison group, score the held-out records."""
-    train, held_out = (
-        part.sort_index()
-        for part in train_test_split(
-            inputs, test_size=HELD_OUT_SHARE, stratify=granted, random_state=SEED_SPLIT
-        )
-    )
+    train, held_out = split(inputs, SEED_SPLIT, granted)
     learned = granted[train.index]
     booster = fit(train, learned)
-    margins = margins_of(booster, held_out)
-    return Trained(
+    margins = pd.Series(margins_of(booster, held_out), index=held_out.index)
+    result = Trained(
         train=train,
         held_out=held_out,
-        granted=granted,
-        booster=booster,
-        line=find_line(out_of_fold(train, learned)),
+        truth=granted,
+        margins_of=partial(margins_of, booster),
+        line=find_line(folds(train, learned), GRANTED_SHARE),
         margins=margins,
         probabilities=1 / (1 + np.exp(-margins)),
-        background=draw_background(train, BACKGROUND_ROWS, SEED_BACKGROUND),
+        background=draw_background(train, SEED_BACKGROUND),
     )
+    return result, booster

@@ -8,16 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# The order of an application form: the loan, the house, the money, the work, earlier loans, the
-# check of the papers. Never an order of strength.
-NUMBERS = ("loan_to_price", "housing_ratio", "industry_unemployment")
-OPTIONAL_NUMBERS = ("term", "units", "obligation_ratio")
-CHOICES = {
-    "self_employed": ("yes", "no"),
-    "mortgage_history": ("no_late", "one_or_two_late", "more_late", "no_mortgage"),
-    "public_record": ("yes", "no"),
-    "unverifiable": ("yes", "no"),
-}
+from trained import Inputs, take_away
+
+YES_NO = ("yes", "no")
 OPTIONAL_CHOICES = {
     "payment_history": (
         "no_late",
@@ -28,22 +21,33 @@ OPTIONAL_CHOICES = {
         "too_little_known",
     ),
 }
-FEATURES = (
-    "term",
-    "loan_to_price",
-    "units",
-    "housing_ratio",
-    "obligation_ratio",
-    "self_employed",
-    "industry_unemployment",
-    "payment_history",
-    "mortgage_history",
-    "public_record",
-    "unverifiable",
+OPTIONAL_NUMBERS = ("term", "units", "obligation_ratio")
+INPUTS = Inputs(
+    # The order of an application form: the loan, the house, the money, the work, earlier loans,
+    # the check of the papers. Never an order of strength.
+    names=(
+        "term",
+        "loan_to_price",
+        "units",
+        "housing_ratio",
+        "obligation_ratio",
+        "self_employed",
+        "industry_unemployment",
+        "payment_history",
+        "mortgage_history",
+        "public_record",
+        "unverifiable",
+    ),
+    numbers=("loan_to_price", "housing_ratio", "industry_unemployment", *OPTIONAL_NUMBERS),
+    choices={
+        "self_employed": YES_NO,
+        "mortgage_history": ("no_late", "one_or_two_late", "more_late", "no_mortgage"),
+        "public_record": YES_NO,
+        "unverifiable": YES_NO,
+    }
+    | OPTIONAL_CHOICES,
+    optional=(*OPTIONAL_NUMBERS, *OPTIONAL_CHOICES),
 )
-ALL_NUMBERS = NUMBERS + OPTIONAL_NUMBERS
-ALL_CHOICES = CHOICES | OPTIONAL_CHOICES
-OPTIONAL = (*OPTIONAL_NUMBERS, *OPTIONAL_CHOICES)
 
 SEED_MASK = 1990
 MASKED_SHARE = 0.08
@@ -96,29 +100,15 @@ def to_inputs(records: pd.DataFrame) -> pd.DataFrame:
             "public_record": records["pubrec"].map(answers),
             "unverifiable": records["unver"].map(answers),
         }
-    )[list(FEATURES)]
-    return as_inputs(inputs)
-
-
-def as_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Columns of the kinds the model is trained on."""
-    return inputs.astype(
-        dict.fromkeys(ALL_NUMBERS, float)
-        | {name: pd.CategoricalDtype(list(levels)) for name, levels in ALL_CHOICES.items()}
     )
+    return INPUTS.typed(inputs)
 
 
 def mask(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Take values away completely at random, so that there are missing ones to be honest about.
-
-    Four terms and four numbers of flats are missing in the records themselves; that is too few to
-    learn from. The draw knows nothing about the rest of a record.
+    """More gaps than the four terms and four numbers of flats that are missing in the records
+    themselves: those are too few to learn from.
     """
-    generator = np.random.default_rng(SEED_MASK)
-    masked = inputs.copy()
-    for name in OPTIONAL:
-        masked.loc[generator.random(len(masked)) < MASKED_SHARE, name] = np.nan
-    return masked
+    return take_away(inputs, INPUTS.optional, MASKED_SHARE, SEED_MASK)
 
 
 def ethnicity(records: pd.DataFrame) -> pd.Series:

@@ -6,7 +6,7 @@ The records tell neither: this is how a public bank would have come by them.
 from __future__ import annotations
 
 from golden import Golden
-from mortgage_records import ALL_NUMBERS, FEATURES, OPTIONAL
+from mortgage_records import INPUTS
 
 SOURCES = {
     "term": ("authority", "loan_offer"),
@@ -32,9 +32,7 @@ WAYS_TO_BE_MISSING = {
 
 GOLDEN = Golden(
     package="mortgage_guarantee",
-    features=FEATURES,
-    numbers=ALL_NUMBERS,
-    optional=OPTIONAL,
+    inputs=INPUTS,
     shown="payment_history",
     sources=SOURCES,
     ways=WAYS_TO_BE_MISSING,

@@ -1,11 +1,19 @@
-"""What every recipe writes in the same way: the figures in the card, the list of files."""
+"""What every recipe does with the files of a package: compare, write, seal."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import shutil
+import sys
+import tomllib
 from pathlib import Path
+
+import numpy as np
+
+from golden import Golden, background_csv
+from trained import BACKGROUND_ROWS, Inputs, Trained
 
 FIGURES_BEGIN = "<!-- figures: written by docs/training/{recipe} -->"
 FIGURES_END = "<!-- end of figures -->"
@@ -26,6 +34,60 @@ def read_options(
     return out, options.audit or out.with_name(audit.name)
 
 
+class Agreement:
+    """What people declared in a package beside what came out; `faults` names every difference."""
+
+    def __init__(self, package: Path) -> None:
+        self.manifest = tomllib.loads((package / "manifest.toml").read_text("utf-8"))
+        features = tomllib.loads((package / "features.toml").read_text("utf-8"))["feature"]
+        self.features = {feature["name"]: feature for feature in features}
+        self.faults: list[str] = []
+
+    def compare(self, what: str, declared: object, found: object) -> None:
+        if declared != found:
+            self.faults.append(f"{what}: declared {declared!r}, found {found!r}")
+
+    def compare_trained(self, result: Trained, inputs: Inputs) -> None:
+        """What must agree in every package: line, comparison group, and of each input its kind."""
+        self.compare("manifest threshold", self.manifest["suggestion"]["threshold"], result.line)
+        self.compare(
+            "manifest background rows", self.manifest["background"]["rows"], BACKGROUND_ROWS
+        )
+        self.compare("names and order of features", list(self.features), list(inputs.names))
+        for name, feature in self.features.items():
+            self.compare(f"{name} optional", feature["optional"], name in inputs.optional)
+            missing = bool(result.train[name].isna().any())
+            self.compare(f"{name} missing in training", missing, name in inputs.optional)
+            if name in inputs.choices:
+                self.compare(f"{name} choices", feature["choices"], list(inputs.choices[name]))
+            else:
+                span = [int(result.train[name].min()), int(result.train[name].max())]
+                self.compare(f"{name} trained", feature["trained"], span)
+
+    def refused(self) -> bool:
+        """Whether there are differences; they are printed, and then nothing may be written."""
+        if self.faults:
+            print("Nothing was written:", *self.faults, sep="\n  ", file=sys.stderr)
+        return bool(self.faults)
+
+
+def write_numbers(
+    out: Path, model: tuple[str, bytes], result: Trained, golden: Golden, recipe: str, figures: str
+) -> None:
+    """Write every file that is a number, then the digests of all files."""
+    name, blob = model
+    (out / "golden").mkdir(exist_ok=True)
+    (out / name).write_bytes(blob)
+    group = background_csv(result.background, golden.inputs.numbers)
+    (out / "background.csv").write_text(group, "utf-8")
+    (out / "golden" / "cases.jsonl").write_text(golden.lines(result), "utf-8")
+    write_card(out / "CARD.md", recipe, figures)
+    write_group_figures(out, result.margins_of(result.background))
+    seal_manifest(out)
+    print(figures)
+    print(f"SHA-256 of {name}:", hashlib.sha256(blob).hexdigest())
+
+
 def write_card(path: Path, recipe: str, figures: str) -> None:
     """Put `figures` between the two markers, so that the card cannot drift from the model."""
     begin = FIGURES_BEGIN.format(recipe=recipe)
@@ -33,6 +95,22 @@ def write_card(path: Path, recipe: str, figures: str) -> None:
     before, rest = text.split(begin)
     _, after = rest.split(FIGURES_END)
     path.write_text(f"{before}{begin}\n\n{figures}\n{FIGURES_END}{after}", "utf-8")
+
+
+def write_group_figures(package: Path, margins: np.ndarray) -> None:
+    """Mean and spread of the comparison group's margins, from the bare model, in the manifest.
+
+    They bind the group to the model: whoever opens the package measures the group again.
+    """
+    manifest = package / "manifest.toml"
+    low, high = np.quantile(margins, [0.1, 0.9])
+    text = manifest.read_text("utf-8")
+    # Six digits are far below the tolerance of the comparison and the same everywhere.
+    for key, figure in (("base", margins.mean()), ("margin_scale", high - low)):
+        text, times = re.subn(rf"(?m)^{key} = .*$", f"{key} = {figure:.6f}", text)
+        if times != 1:
+            raise SystemExit(f"manifest.toml: {key} is there {times} times")
+    manifest.write_text(text, "utf-8")
 
 
 def seal_manifest(package: Path) -> None:

@@ -12,74 +12,48 @@ stops.
 
 It uses nothing of Warum, on purpose: the margins in the golden file are a second opinion.
 
-The steps stand beside it: `records.py` reads the records, `training.py` fits, `model_file.py`
-saves, `rows.py` chooses the comparison group and the golden cases, `figures.py` measures. Each
-random act has a seed of its own, so that changing one act leaves the others as they were.
+The steps stand beside it: `unemployment_records.py` reads the records, `unemployment_model.py`
+fits, `unemployment_rows.py` says where values come from, `unemployment_figures.py` measures,
+`skops_file.py` saves. Each random act has a seed of its own, so that changing one act leaves the
+others as they were.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from figures import card_figures
-from golden import background_csv
-from group_figures import write_group_figures
-from model_file import dump_model, reload_model
-from package_files import read_options, seal_manifest, write_card
-from records import (
-    ALL_NUMBERS,
+from package_files import Agreement, read_options, write_numbers
+from skops_file import dump_model, reload_model
+from unemployment_figures import card_figures
+from unemployment_model import train_model
+from unemployment_records import (
     CHOICES,
-    FEATURES,
-    OPTIONAL,
+    INPUTS,
     OPTIONAL_CHOICES,
     OPTIONAL_NUMBERS,
     mask,
     read_records,
     to_inputs,
 )
-from rows import BACKGROUND_ROWS, GOLDEN
-from training import Trained, train_model
+from unemployment_rows import GOLDEN
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "models" / "unemployment_benefit"
 AUDIT = Path(__file__).with_name("unemployment_benefit_audit.csv")
 
 
-# -- agreement between what people declared and what came out ----------------------------------
-
-
-def check_declarations(package: Path, result: Trained) -> list[str]:
-    """Every difference between the hand-kept declarations and the fitted model."""
-    manifest = tomllib.loads((package / "manifest.toml").read_text("utf-8"))
-    features = tomllib.loads((package / "features.toml").read_text("utf-8"))["feature"]
-    faults = []
-
-    def compare(what: str, declared: object, found: object) -> None:
-        if declared != found:
-            faults.append(f"{what}: declared {declared!r}, found {found!r}")
-
-    compare("manifest threshold", manifest["suggestion"]["threshold"], result.line)
-    compare("manifest background rows", manifest["background"]["rows"], BACKGROUND_ROWS)
-    compare("manifest classes", manifest["model"]["classes"], ["no", "yes"])
-    compare("names and order of features", [f["name"] for f in features], list(FEATURES))
-    stand_ins, levels = fitted_stand_ins(result.pipeline), fitted_levels(result.pipeline)
-    for feature in features:
-        name = feature["name"]
-        compare(f"{name} optional", feature["optional"], name in OPTIONAL)
-        compare(f"{name} stand_in", feature.get("stand_in"), stand_ins.get(name))
-        if name in ALL_NUMBERS:
-            span = [int(result.train[name].min()), int(result.train[name].max())]
-            compare(f"{name} trained", feature["trained"], span)
-        else:
-            compare(f"{name} choices", sorted(feature["choices"]), levels[name])
-    return faults
+def compare_fitted(agreement: Agreement, pipeline: Pipeline) -> None:
+    """What only this model has: names of its classes, stand-ins, levels in its encoders."""
+    agreement.compare("manifest classes", agreement.manifest["model"]["classes"], ["no", "yes"])
+    stand_ins, levels = fitted_stand_ins(pipeline), fitted_levels(pipeline)
+    for name, feature in agreement.features.items():
+        agreement.compare(f"{name} stand_in", feature.get("stand_in"), stand_ins.get(name))
+    for name, known in levels.items():
+        agreement.compare(f"{name} levels", sorted(INPUTS.choices[name]), known)
 
 
 def fitted_stand_ins(pipeline: Pipeline) -> dict[str, int | str]:
@@ -107,51 +81,33 @@ def fitted_levels(pipeline: Pipeline) -> dict[str, list[str]]:
     return known
 
 
-# -- writing ----------------------------------------------------------------------------------
-
-
-def write_package(
-    out: Path, blob: bytes, result: Trained, figures: str, audit: pd.DataFrame, audit_path: Path
-) -> None:
-    """Write every file that is a number, then the digests of all files."""
-    refs = GOLDEN.choose(result.held_out, result.margins, result.line)
-    (out / "golden").mkdir(exist_ok=True)
-    (out / "model.skops").write_bytes(blob)
-    (out / "background.csv").write_text(background_csv(result.background, ALL_NUMBERS), "utf-8")
-    (out / "golden" / "cases.jsonl").write_text(
-        GOLDEN.lines(result.held_out, result.margins, result.probabilities, refs), "utf-8"
-    )
-    write_card(out / "CARD.md", Path(__file__).name, figures)
-    write_group_figures(out, result.pipeline.decision_function(result.background))
-    # Sex and `nwhite` are for the fairness audit alone and never part of the package.
-    audit.to_csv(audit_path, lineterminator="\n")
-    seal_manifest(out)
-
-
 def main(arguments: list[str] | None = None) -> int:
     out, audit_path = read_options(arguments, __doc__, PACKAGE, AUDIT)
     records = read_records()
     inputs = mask(to_inputs(records))
     records.index = inputs.index
-    result = train_model(inputs, (records["ui"] == "yes").astype(int))
+    result, pipeline = train_model(inputs, (records["ui"] == "yes").astype(int))
 
-    faults = check_declarations(out, result)
-    blob = dump_model(result.pipeline)
+    agreement = Agreement(out)
+    agreement.compare_trained(result, INPUTS)
+    compare_fitted(agreement, pipeline)
+    blob = dump_model(pipeline)
     reloaded, types = reload_model(blob)
-    if not np.array_equal(reloaded.decision_function(result.held_out), result.margins):
-        faults.append("model.skops: read back, it gives other margins")
-    if faults:
-        print("Nothing was written:", *faults, sep="\n  ", file=sys.stderr)
+    again = reloaded.decision_function(result.held_out)
+    agreement.compare(
+        "the margins of model.skops, read back", np.array_equal(again, result.margins), True
+    )
+    if agreement.refused():
         return 1
 
+    # Sex and `nwhite` are for the fairness audit alone and never part of the package.
     audit = records.loc[result.held_out.index, ["sex", "nwhite"]].assign(
         margin=result.margins, ui=records["ui"]
     )
-    figures = card_figures(result, records, audit)
-    write_package(out, blob, result, figures, audit, audit_path)
-    print(figures)
+    audit.to_csv(audit_path, lineterminator="\n")
+    figures = card_figures(result, pipeline, records, audit)
+    write_numbers(out, ("model.skops", blob), result, GOLDEN, Path(__file__).name, figures)
     print("Types skops does not trust by itself:", ", ".join(types))
-    print("SHA-256 of model.skops:", hashlib.sha256(blob).hexdigest())
     return 0
 
 

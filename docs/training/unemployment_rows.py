@@ -1,14 +1,9 @@
-"""The comparison group and the golden cases of the unemployment benefit."""
+"""Where the values of the unemployment cases come from, and how they may be missing."""
 
 from __future__ import annotations
 
 from golden import Golden
-from records import ALL_NUMBERS, FEATURES, OPTIONAL
-
-SEED_BACKGROUND = 1982
-SEED_GOLDEN = 1991
-
-BACKGROUND_ROWS = 300
+from unemployment_records import INPUTS
 
 # Who says so, in the form {"type", "label"}; labels are looked up in wording.toml. The records do
 # not tell where a value came from: this is how an agency would have come by it.
@@ -43,12 +38,10 @@ WAYS_TO_BE_MISSING = {
 
 GOLDEN = Golden(
     package="unemployment_benefit",
-    features=FEATURES,
-    numbers=ALL_NUMBERS,
-    optional=OPTIONAL,
+    inputs=INPUTS,
     shown="job_lost_by",
     sources=SOURCES,
     ways=WAYS_TO_BE_MISSING,
     number=60,
-    seed=SEED_GOLDEN,
+    seed=1991,
 )

@@ -7,32 +7,41 @@ import io
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-# The order of an application form: the person, the work, the money, the labour market.
-# Never an order of strength: a reader of the data pane must not take it for one.
+from trained import Inputs, take_away
+
 NUMBERS = ("age", "weekly_maximum", "state_unemployment")
 OPTIONAL_NUMBERS = ("tenure", "replacement_rate")
-CHOICES = ("married", "household_head", "children", "young_children", "metropolitan_area")
-OPTIONAL_CHOICES = ("more_than_12_years_school", "job_lost_by")
-FEATURES = (
-    "age",
-    "married",
-    "household_head",
-    "children",
-    "young_children",
-    "metropolitan_area",
-    "more_than_12_years_school",
-    "job_lost_by",
-    "tenure",
-    "replacement_rate",
-    "weekly_maximum",
-    "state_unemployment",
+YES_NO = ("yes", "no")
+CHOICES = dict.fromkeys(
+    ("married", "household_head", "children", "young_children", "metropolitan_area"), YES_NO
 )
-ALL_NUMBERS = NUMBERS + OPTIONAL_NUMBERS
-ALL_CHOICES = CHOICES + OPTIONAL_CHOICES
-OPTIONAL = OPTIONAL_NUMBERS + OPTIONAL_CHOICES
+OPTIONAL_CHOICES = {
+    "more_than_12_years_school": YES_NO,
+    "job_lost_by": ("slack_work", "position_abolished", "seasonal_job_ended", "other"),
+}
+INPUTS = Inputs(
+    # The order of an application form: the person, the work, the money, the labour market.
+    # Never an order of strength: a reader of the data pane must not take it for one.
+    names=(
+        "age",
+        "married",
+        "household_head",
+        "children",
+        "young_children",
+        "metropolitan_area",
+        "more_than_12_years_school",
+        "job_lost_by",
+        "tenure",
+        "replacement_rate",
+        "weekly_maximum",
+        "state_unemployment",
+    ),
+    numbers=NUMBERS + OPTIONAL_NUMBERS,
+    choices=CHOICES | OPTIONAL_CHOICES,
+    optional=(*OPTIONAL_NUMBERS, *OPTIONAL_CHOICES),
+)
 
 SEED_MASK = 1995
 MASKED_SHARE = 0.08
@@ -79,19 +88,12 @@ def to_inputs(records: pd.DataFrame) -> pd.DataFrame:
             "weekly_maximum": records["statemb"],
             "state_unemployment": (records["stateur"] * 10).round(),
         }
-    )[list(FEATURES)]
+    )[list(INPUTS.names)]
     inputs.index = pd.Index([f"UB-{number:04d}" for number in records.index], name="ref")
-    return inputs.astype(dict.fromkeys(ALL_NUMBERS, float) | dict.fromkeys(ALL_CHOICES, object))
+    kinds = dict.fromkeys(INPUTS.numbers, float) | dict.fromkeys(INPUTS.choices, object)
+    return inputs.astype(kinds)
 
 
 def mask(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Take values away completely at random, so that there are missing ones to be honest about.
-
-    The records are complete; an agency's are not. The draw knows nothing about the rest of a
-    record, so that something is missing says nothing about anybody.
-    """
-    generator = np.random.default_rng(SEED_MASK)
-    masked = inputs.copy()
-    for name in OPTIONAL:
-        masked.loc[generator.random(len(masked)) < MASKED_SHARE, name] = np.nan
-    return masked
+    """Inputs with gaps: the records are complete, an agency's are not."""
+    return take_away(inputs, INPUTS.optional, MASKED_SHARE, SEED_MASK)
