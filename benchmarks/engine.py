@@ -35,7 +35,7 @@ def main() -> None:
     _, booster = load_pipeline((PACKAGE / package.manifest.model_file).read_bytes())
     comparison = explained.comparison_columns
     columns = explained.model.answer([raw_row(case) for case in cases]).columns
-    margins = explained.model.answer([raw_row(case) for case in cases]).margins
+    margins = explained.model.answer([raw_row(case) for case in cases]).margin
     tree_explainer = shap.TreeExplainer(
         booster,
         # told how many rows to keep: left to itself it takes 100 of them
@@ -44,7 +44,7 @@ def main() -> None:
         model_output="raw",
     )
 
-    form = explained.model.form
+    form = explained.model.forms[0]
     assert isinstance(form, Trees)
     engine = Exact(form, comparison)
 
@@ -56,7 +56,7 @@ def main() -> None:
         return float(np.sum(phi)) + float(np.ravel(tree_explainer.expected_value)[0])
 
     def own(at: int) -> float:
-        return float(explained.model.answer([raw_row(cases[at])]).margins[0])
+        return float(explained.model.answer([raw_row(cases[at])]).margin[0])
 
     def whole(at: int) -> float:
         return explained.attribute(cases[at]).total

@@ -237,7 +237,7 @@ def decide(
         suggested = None if seen is None else (seen.payload or {})["recommendation_class"]
         decision = take_decision(
             suggested=suggested if isinstance(suggested, str) else None,
-            line=opened.package.manifest.line,
+            suggesting=opened.package.manifest.suggesting,
             outcome=sent.outcome,
             relation=sent.relation,
             codes=list(sent.codes),

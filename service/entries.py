@@ -77,7 +77,7 @@ def _numbers(finding: Explanation) -> dict[str, Json]:
         "score_band": _band(finding),
         "limits_flags": sorted(limit.value for limit in finding.limits),
         "margin": finding.margin.hex(),
-        "probability": finding.probability.hex(),
+        "probability": None if finding.probability is None else finding.probability.hex(),
         "threshold": finding.line.threshold.hex(),
         "baseline": finding.comparison.base.hex(),
         "background": finding.comparison.digest,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import permutations
 
 from explainer.errors import DoesNotAddUp, ModelFailed, ScoreDiffers
 
@@ -27,24 +29,62 @@ class Side(StrEnum):
         return Side.BELOW if self is Side.ABOVE else Side.ABOVE
 
 
+class Task(StrEnum):
+    """What kind of answer a model gives; declared by the package."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    AMOUNT = "amount"
+
+
 class Space(StrEnum):
-    """What a raw margin is measured in; declared by the package, and checked against the model."""
+    """What a raw margin is measured in; declared by the package, and checked against the model.
+
+    Of several classes, log-odds are those of one class against another: the difference of the
+    logarithms of their probabilities.
+    """
 
     LOG_ODDS = "log-odds"
     PROBABILITY = "probability"
+    AMOUNT = "amount"
 
-    def probability(self, margin: float) -> float:
-        """The model's probability for the upper side of its own scale."""
+    def probability(self, margins: Sequence[float], at: int = 0) -> float | None:
+        """The model's own probability of one outcome; None for an amount, which has none.
+
+        `margins` of all outputs of the model: of one, it is that of the upper side of its scale;
+        of several, that of output `at`.
+        """
+        if self is Space.AMOUNT:
+            return None
         if self is Space.PROBABILITY:
-            return margin
-        return 1 / (1 + math.exp(-margin)) if margin > -700 else 0.0
+            return margins[at]
+        if len(margins) == 1:
+            return 1 / (1 + math.exp(-margins[0])) if margins[0] > -700 else 0.0
+        highest = max(margins)
+        parts = [math.exp(margin - highest) for margin in margins]
+        return parts[at] / math.fsum(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Which output of a model is explained, and against which other one.
+
+    A model of two classes, or of an amount, has one output: it is explained as it is. Of several
+    classes the suggested one is explained against the runner-up, so the margin is a difference.
+    """
+
+    towards: int
+    away: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """Where the suggestion turns, declared once, by the package (requirement G15).
+    """Where the suggestion turns: between two outcomes (requirement G15).
 
-    `threshold` is in raw margin; a margin exactly on it belongs to the upper side.
+    `threshold` is in raw margin; a margin exactly on it belongs to the upper side. Of two classes
+    it is declared once, by the package. Of several it is 0 between the suggested outcome and the
+    runner-up of the case; of an amount it is the mean of the comparison group, and the "outcomes"
+    are a higher and a lower amount.
     """
 
     threshold: float
@@ -61,13 +101,119 @@ class DecisionLine:
     def side_of(self, outcome: str) -> Side:
         return Side.ABOVE if outcome == self.above else Side.BELOW
 
+    @property
+    def task(self) -> Task:
+        return Task.BINARY
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return (self.above, self.below)
+
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """Everything that a case may be explained as."""
+        return (Contrast(0),)
+
+    def contrast(self, margins: Sequence[float]) -> Contrast:
+        """What a case with these margins of all outputs is explained as."""
+        return Contrast(0)
+
+    def between(self, contrast: Contrast, base: float) -> DecisionLine:
+        """The line of a case that is explained as `contrast`; `base` as in ComparisonGroup."""
+        return self
+
+    def is_better(self, outcome: str, other: str) -> bool:
+        """Whether `outcome` is better for the applicant than `other`."""
+        return outcome != other and outcome == self.outcome(self.favours_applicant)
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralOutcomes:
+    """A package of more than two outcomes, in the order of the model's classes.
+
+    The suggested one is that of the largest margin; of equal ones the first. `favourable` are the
+    same outcomes, from the best for the applicant to the worst.
+    """
+
+    outcomes: tuple[str, ...]
+    favourable: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        return Task.MULTICLASS
+
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """See DecisionLine.contrasts."""
+        return tuple(Contrast(a, b) for a, b in permutations(range(len(self.outcomes)), 2))
+
+    def contrast(self, margins: Sequence[float]) -> Contrast:
+        """The largest margin against the second largest (requirement W2.13)."""
+        order = sorted(range(len(margins)), key=lambda at: (-margins[at], at))
+        return Contrast(order[0], order[1])
+
+    def between(self, contrast: Contrast, base: float) -> DecisionLine:
+        """See DecisionLine.between; where the two are equal, neither is suggested more."""
+        if contrast.away is None:
+            raise ValueError("of several outcomes two are compared")
+        above, below = self.outcomes[contrast.towards], self.outcomes[contrast.away]
+        favours = Side.ABOVE if self.is_better(above, below) else Side.BELOW
+        return DecisionLine(0.0, above, below, favours)
+
+    def is_better(self, outcome: str, other: str) -> bool:
+        """See DecisionLine.is_better."""
+        return self.favourable.index(outcome) < self.favourable.index(other)
+
+
+HIGHER, LOWER = "higher", "lower"
+"""What an amount may be, compared with the mean of the comparison group."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmountOutcome:
+    """A package whose suggestion is an amount: no line, only higher or lower than the mean.
+
+    `unit` is a currency such as EUR or a unit as features have them; `decimals` how many are told.
+    """
+
+    unit: str
+    decimals: int
+    favours_applicant: Side
+
+    @property
+    def task(self) -> Task:
+        return Task.AMOUNT
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return (HIGHER, LOWER)
+
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """See DecisionLine.contrasts."""
+        return (Contrast(0),)
+
+    def contrast(self, margins: Sequence[float]) -> Contrast:
+        """See DecisionLine.contrast."""
+        return Contrast(0)
+
+    def between(self, contrast: Contrast, base: float) -> DecisionLine:
+        """See DecisionLine.between: the mean of the comparison group."""
+        return DecisionLine(base, HIGHER, LOWER, self.favours_applicant)
+
+    def is_better(self, outcome: str, other: str) -> bool:
+        """See DecisionLine.is_better."""
+        return self.between(Contrast(0), 0.0).is_better(outcome, other)
+
+
+Suggesting = DecisionLine | SeveralOutcomes | AmountOutcome
+"""What a package may suggest: one of two outcomes, one of several, or an amount."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonGroup:
     """What every case is compared with.
 
     `base` is the mean margin of its rows, `scale` (the margin scale) the 90th minus the 10th
-    percentile of their margins, `share_above` the share of rows on the upper side of the line.
+    percentile of their margins, `share_above` the share of rows on the upper side of the line; of
+    several outcomes, the share that gets the suggested one.
     """
 
     digest: str
@@ -97,15 +243,21 @@ class Attribution:
     `margin` comes from the library that trained the model, never from our own walk through its
     trees. Raises DoesNotAddUp, ScoreDiffers or ModelFailed when built from anything else: there
     is no second-best number (Janzing et al. 2020; Lundberg et al. 2020).
+
+    `margin` and all that is measured beside it are those of the contrast: of several outcomes,
+    the suggested one's minus the runner-up's. `probability` is the model's for the upper side of
+    the line as it was asked; None for an amount. `margins` are those of all the model's outputs.
     """
 
     comparison: ComparisonGroup
     contributions: tuple[Contribution, ...]
     margin: float
-    probability: float
+    probability: float | None
     line: DecisionLine
     method: str
     reported_margin: float | None = None
+    task: Task = Task.BINARY
+    margins: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.margin):

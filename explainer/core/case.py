@@ -224,7 +224,7 @@ class Case:
     ref: str
     package: str | None
     values: Mapping[str, Value]
-    reported_margin: float | None = None
+    reported_margin: float | tuple[float, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON form; reading it back gives an equal case."""

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-from explainer.core.attribution import DecisionLine
+from explainer.core.attribution import Suggesting
 from explainer.errors import (
     DecisionContradicts,
     DecisionError,
@@ -121,7 +121,7 @@ class Decision:
 def take_decision(
     *,
     suggested: str | None,
-    line: DecisionLine,
+    suggesting: Suggesting,
     outcome: str,
     relation: str,
     codes: list[str],
@@ -135,7 +135,7 @@ def take_decision(
     Raises DecisionFaulty with every fault and the form field it belongs to.
     """
     faults: list[tuple[str, DecisionError]] = []
-    if outcome not in (line.above, line.below):
+    if outcome not in suggesting.outcomes:
         faults.append(("outcome", _incomplete("outcome", "Choose an outcome.")))
     stated = _relation(relation, faults)
     grounds = _grounds(codes, faults)
@@ -168,7 +168,7 @@ def take_decision(
         suggested,
         outcome,
         stated,
-        _effect(suggested, outcome, line),
+        _effect(suggested, outcome, suggesting),
         grounds,
         tuple(dict.fromkeys(checklist)),
         clean,
@@ -241,8 +241,8 @@ def _check_fits(
         )
 
 
-def _effect(suggested: str | None, outcome: str, line: DecisionLine) -> Effect:
+def _effect(suggested: str | None, outcome: str, suggesting: Suggesting) -> Effect:
     if suggested is None or suggested == outcome:
         return Effect.NEUTRAL
-    favourable = line.outcome(line.favours_applicant)
-    return Effect.IN_FAVOUR if outcome == favourable else Effect.AGAINST
+    better = suggesting.is_better(outcome, suggested)
+    return Effect.IN_FAVOUR if better else Effect.AGAINST

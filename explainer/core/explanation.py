@@ -133,7 +133,7 @@ class Explanation:
     suggestion: str
     line: DecisionLine
     margin: float
-    probability: float
+    probability: float | None
     total: float
     comparison: ComparisonGroup
     method: str

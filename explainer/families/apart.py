@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import check_declared
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.frames import Frame, FrameBroken, receive, send
-from explainer.families.model import Answer, Form, Input, RawRow, inputs_of
+from explainer.families.model import Answer, Form, Input, RawRow, Target, inputs_of
 from explainer.families.nursery import ProcessFailed, nursery_of
-from explainer.families.wire import form_in
+from explainer.families.wire import forms_in
 
 OPENING = 120.0
 """Seconds for starting a process and opening a model in it."""
@@ -96,7 +96,7 @@ def open_apart(
     declared: str,
     data: bytes,
     catalogue: FeatureCatalogue,
-    positive_class: str,
+    target: Target,
     *,
     pause: float = SHORTEST_PAUSE,
 ) -> ModelApart:
@@ -105,7 +105,7 @@ def open_apart(
     `pause` is how long it rests after the first failure, in seconds.
     """
     check_declared(declared, data)
-    return ModelApart(_Question(declared, data, inputs_of(catalogue), positive_class), pause)
+    return ModelApart(_Question(declared, data, inputs_of(catalogue), target), pause)
 
 
 def ask_once(declared: str, request: Frame) -> Frame:
@@ -131,14 +131,15 @@ class _Question:
     declared: str
     data: bytes
     inputs: tuple[Input, ...]
-    positive_class: str
+    target: Target
 
     def frame(self) -> Frame:
         return Frame(
             {
                 "format": self.declared,
                 "inputs": [[each.name, each.choices] for each in self.inputs],
-                "positive_class": self.positive_class,
+                "task": self.target.task.value,
+                "classes": list(self.target.classes),
             },
             data=self.data,
         )
@@ -159,11 +160,13 @@ class ModelApart:
         except ProcessFailed as fault:
             raise _opening_failed(fault) from None
         try:
-            self._form = form_in(reply)
+            self._forms = forms_in(reply)
             self._space = Space(reply.head["space"])
             self._stand_ins = _stand_ins(reply.head["stand_ins"])
-            if self._form.n_players != len(question.inputs):
-                raise ValueError("players")
+            if len(self._forms) != question.target.outputs or any(
+                form.n_players != len(question.inputs) for form in self._forms
+            ):
+                raise ValueError("outputs or players")
         except (
             *(FrameBroken, KeyError, TypeError, ValueError, AttributeError),
             *(OverflowError, MemoryError),
@@ -176,8 +179,8 @@ class ModelApart:
         self._opened = _digest(reply)
 
     @property
-    def form(self) -> Form:
-        return self._form
+    def forms(self) -> tuple[Form, ...]:
+        return self._forms
 
     @property
     def space(self) -> Space:
@@ -203,18 +206,22 @@ class ModelApart:
             or columns is None
             or margins.dtype.kind != "f"
             or columns.dtype.kind != "f"
-            or margins.shape != (len(rows),)
+            or margins.shape != (len(rows), len(self._forms))
             or columns.ndim != 2
             or len(columns) != len(rows)
-            or columns.shape[1] < _width(self._form)
+            or columns.shape[1] < max(map(_width, self._forms))
             or not np.isfinite(margins).all()
         ):
             raise _another_answer()
         return Answer(margins, columns)
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`; computed in the model's process, beside the model."""
-        reply = self._asked(Frame({}, {"case": case, "comparison": comparison}), ENUMERATING)
+        request = Frame(
+            {"contrast": [contrast.towards, contrast.away]},
+            {"case": case, "comparison": comparison},
+        )
+        reply = self._asked(request, ENUMERATING)
         values = reply.arrays.get("values")
         expected = (len(comparison), len(self._question.inputs))
         if values is None or values.dtype.kind != "f" or values.shape != expected:

@@ -18,7 +18,7 @@ from typing import Protocol
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactChanged, ArtefactRefused
 from explainer.families import FORMATS
-from explainer.families.model import Input, Model, inputs_of
+from explainer.families.model import Input, Model, Target, inputs_of
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of the largest file that is read. A proposal; ample for the models seen in agencies."""
@@ -41,7 +41,7 @@ WAY_OUT = (
 
 class _Format(Protocol):
     @staticmethod
-    def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Model: ...
+    def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Model: ...
 
 
 def read_once(path: Path) -> bytes:
@@ -82,24 +82,22 @@ def check_unchanged(name: str, data: bytes, sha256: str, size: int) -> None:
         )
 
 
-OpenModel = Callable[[str, bytes, FeatureCatalogue, str], Model]
+OpenModel = Callable[[str, bytes, FeatureCatalogue, Target], Model]
 """How a model is opened: here (`open_model`), or in a process of its own (`apart.open_apart`)."""
 
 
-def open_model(
-    declared: str, data: bytes, catalogue: FeatureCatalogue, positive_class: str
-) -> Model:
+def open_model(declared: str, data: bytes, catalogue: FeatureCatalogue, target: Target) -> Model:
     """Parse a model of the format the manifest declares, in this process.
 
     The format is never guessed. Raises ArtefactRefused.
     """
-    return parse(declared, data, inputs_of(catalogue), positive_class)
+    return parse(declared, data, inputs_of(catalogue), target)
 
 
-def parse(declared: str, data: bytes, inputs: Sequence[Input], positive_class: str) -> Model:
+def parse(declared: str, data: bytes, inputs: Sequence[Input], target: Target) -> Model:
     """The same, given what of the catalogue a model needs to know."""
     check_declared(declared, data)
-    return library_of(declared).open_model(data, inputs, positive_class)
+    return library_of(declared).open_model(data, inputs, target)
 
 
 def check_declared(declared: str, data: bytes) -> None:

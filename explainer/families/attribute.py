@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from explainer.core.attribution import (
     Attribution,
     ComparisonGroup,
+    Contrast,
     Contribution,
-    DecisionLine,
+    Suggesting,
 )
 from explainer.core.case import Case, FeatureCatalogue
 from explainer.errors import BackgroundInvalid, ModelFailed
@@ -22,7 +23,7 @@ from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear, LinearAgainst
-from explainer.families.model import Model, RawRow
+from explainer.families.model import Answer, Model, RawRow
 
 METHODS = {
     Trees: "interventional-exact-groups/2",
@@ -41,26 +42,45 @@ SAMPLE = 128
 class Against(Protocol):
     """A model's form and the rows every case is compared with, laid out once."""
 
-    def measured(self, row: Floats, sample: Ints) -> tuple[Floats, Floats]:
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
         """Shapley values of one case against the whole group, shape (n_players,), and against
-        the single rows of the sample, shape (n_sample, n_players); in raw margin."""
+        the single rows of the sample, shape (n_sample, n_players); in the contrast's margin."""
         ...
+
+
+class _Single(Protocol):
+    """One output, its comparison rows laid out once."""
+
+    def values(self, row: Floats) -> Floats: ...
+
+    def row_values(self, row: Floats, sample: Ints) -> Floats: ...
+
+
+class _Outputs:
+    """A form for each output. Shapley values of a difference are the difference of theirs."""
+
+    def __init__(self, outputs: Sequence[_Single]) -> None:
+        self._outputs = outputs
+
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
+        towards = self._outputs[contrast.towards]
+        phi, by_row = towards.values(row), towards.row_values(row, sample)
+        if contrast.away is not None:
+            away = self._outputs[contrast.away]
+            phi, by_row = phi - away.values(row), by_row - away.row_values(row, sample)
+        return phi, by_row
 
 
 class _Trees:
     def __init__(self, trees: Trees, comparison: Floats) -> None:
         self._exact = Exact(trees, comparison)
 
-    def measured(self, row: Floats, sample: Ints) -> tuple[Floats, Floats]:
-        return self._exact.values(row[None, :])[0], self._exact.row_values(row, sample)
+    def values(self, row: Floats) -> Floats:
+        found: Floats = self._exact.values(row[None, :])[0]
+        return found
 
-
-class _Linear:
-    def __init__(self, linear: Linear, comparison: Floats) -> None:
-        self._against = LinearAgainst(linear, comparison)
-
-    def measured(self, row: Floats, sample: Ints) -> tuple[Floats, Floats]:
-        return self._against.values(row), self._against.row_values(row, sample)
+    def row_values(self, row: Floats, sample: Ints) -> Floats:
+        return self._exact.row_values(row, sample)
 
 
 class _Function:
@@ -69,33 +89,59 @@ class _Function:
         self._model = model
         self._comparison = comparison
 
-    def measured(self, row: Floats, sample: Ints) -> tuple[Floats, Floats]:
-        by_row = self._model.row_values(row, self._comparison)
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
+        by_row = self._model.row_values(row, self._comparison, contrast)
         return by_row.mean(axis=0), by_row[sample]
 
 
 def against(model: Model, comparison: Floats) -> Against:
-    """Lay out `comparison`, an ndarray of shape (n_rows, n_columns), for the model's form.
+    """Lay out `comparison`, an ndarray of shape (n_rows, n_columns), for the model's forms.
 
-    Raises ArtefactRefused where the form cannot be explained exactly against so many rows.
+    Raises ArtefactRefused where a form cannot be explained exactly against so many rows.
     """
-    form = model.form
-    if isinstance(form, Trees):
-        return _Trees(form, comparison)
-    if isinstance(form, Linear):
-        return _Linear(form, comparison)
-    return _Function(model, form, comparison)
+    outputs: list[_Single] = []
+    for form in model.forms:
+        if isinstance(form, Function):
+            return _Function(model, form, comparison)
+        if isinstance(form, Trees):
+            outputs.append(_Trees(form, comparison))
+        else:
+            outputs.append(LinearAgainst(form, comparison))
+    return _Outputs(outputs)
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A model, its comparison group and its line: answers with checked attributions."""
+    """A model, its comparison group and what it suggests: answers with checked attributions.
+
+    `comparisons` holds the comparison group as each contrast sees it.
+    """
 
     model: Model
     catalogue: FeatureCatalogue
-    line: DecisionLine
-    comparison: ComparisonGroup
+    suggesting: Suggesting
+    comparisons: Mapping[Contrast, ComparisonGroup]
     comparison_columns: Floats
+    comparison_margins: Floats
+    """Of all outputs, shape (n_rows, n_outputs)."""
+
+    @property
+    def comparison(self) -> ComparisonGroup:
+        """The only one, of two classes or an amount."""
+        (only,) = self.comparisons.values()
+        return only
+
+    @property
+    def outputs(self) -> tuple[tuple[float, float], ...]:
+        """Mean of the comparison group's margins and their 90th minus their 10th percentile, of
+        each output of the model."""
+        low, high = np.quantile(self.comparison_margins, [0.1, 0.9], axis=0)
+        means = self.comparison_margins.mean(axis=0)
+        return tuple(zip(means.tolist(), (high - low).tolist(), strict=True))
+
+    def contrast(self, row: RawRow) -> Contrast:
+        """What a case with these raw values is explained as."""
+        return self.suggesting.contrast(self.model.answer([row]).margins[0].tolist())
 
     @cached_property
     def _against(self) -> Against:
@@ -114,26 +160,31 @@ class Explained:
         Raises DoesNotAddUp, ScoreDiffers or ModelFailed: there is no second-best number.
         """
         answer = self.model.answer([raw_row(case)])
-        margin = float(answer.margins[0])
-        phi, by_row = self._against.measured(answer.columns[0], self._sample)
+        margins = tuple(float(margin) for margin in answer.margins[0])
+        contrast = self.suggesting.contrast(margins)
+        margin = float(answer.of(contrast)[0])
+        phi, by_row = self._against.measured(answer.columns[0], contrast, self._sample)
         stable = _stable_signs(by_row, phi, len(self.comparison_columns))
+        comparison = self.comparisons[contrast]
         return Attribution(
-            self.comparison,
+            comparison,
             tuple(
                 Contribution(feature.name, float(phi[at]), bool(stable[at]))
                 for at, feature in enumerate(self.catalogue)
             ),
             margin,
-            self.model.space.probability(margin),
-            self.line,
+            self.model.space.probability(margins, contrast.towards),
+            self.suggesting.between(contrast, comparison.base),
             self.method,
-            case.reported_margin,
+            _reported(case, contrast, len(margins)),
+            self.suggesting.task,
+            margins,
         )
 
     @property
     def method(self) -> str:
         """How the numbers are reached, as it is recorded."""
-        return METHODS[type(self.model.form)]
+        return METHODS[type(self.model.forms[0])]
 
     def prepare(self) -> None:
         """Lay the comparison group out now rather than for the first case.
@@ -146,7 +197,7 @@ class Explained:
 def explained(
     model: Model,
     catalogue: FeatureCatalogue,
-    line: DecisionLine,
+    suggesting: Suggesting,
     rows: Sequence[RawRow],
     digest: str,
 ) -> Explained:
@@ -168,7 +219,19 @@ def explained(
             fault.where,
             fault.mend,
         ) from None
-    margins = answer.margins
+    groups = {
+        contrast: _group(answer, contrast, suggesting, digest)
+        for contrast in suggesting.contrasts()
+    }
+    found = Explained(model, catalogue, suggesting, groups, answer.columns, answer.margins)
+    found.prepare()
+    return found
+
+
+def _group(
+    answer: Answer, contrast: Contrast, suggesting: Suggesting, digest: str
+) -> ComparisonGroup:
+    margins = answer.of(contrast)
     low, high = np.quantile(margins, [0.1, 0.9])
     if not high > low:
         raise BackgroundInvalid(
@@ -176,16 +239,28 @@ def explained(
             "background.csv",
             "Choose rows that differ.",
         )
-    group = ComparisonGroup(
-        digest,
-        len(rows),
-        float(margins.mean()),
-        float(high - low),
-        float((margins >= line.threshold).mean()),
-    )
-    found = Explained(model, catalogue, line, group, answer.columns)
-    found.prepare()
-    return found
+    base = float(margins.mean())
+    if contrast.away is None:
+        alike = margins >= suggesting.between(contrast, base).threshold
+    else:
+        alike = np.array(
+            [
+                suggesting.contrast(row).towards == contrast.towards
+                for row in answer.margins.tolist()
+            ]
+        )
+    return ComparisonGroup(digest, len(margins), base, float(high - low), float(alike.mean()))
+
+
+def _reported(case: Case, contrast: Contrast, outputs: int) -> float | None:
+    """What the running system said of the contrast, if anything."""
+    if case.reported_margin is None:
+        return None
+    given = case.reported_margin
+    said = given if isinstance(given, tuple) else (given,)
+    if len(said) != outputs:
+        return math.nan  # of another model: it differs, whatever it says
+    return said[contrast.towards] - (0.0 if contrast.away is None else said[contrast.away])
 
 
 def raw_row(case: Case) -> RawRow:
@@ -204,6 +279,6 @@ def _stable_signs(
     n = len(by_row)
     draws = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
     strayed = by_row[draws].mean(axis=1) - by_row.mean(axis=0)
-    means = phi + strayed * sqrt(n / n_rows)
+    means = phi + strayed * math.sqrt(n / n_rows)
     agree = (np.sign(means) == np.sign(phi)).sum(axis=0)
     return np.asarray((agree >= STABLE) & (phi != 0))

@@ -6,7 +6,6 @@ error: so columns are placed by the names the model's own file holds, and by not
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine import function
 from explainer.families.engine.forest import Floats, Ints
-from explainer.families.engine.function import Function
-from explainer.families.model import Answer, Form, Input, RawRow
+from explainer.families.model import (
+    Answer,
+    Form,
+    Input,
+    RawRow,
+    failed,
+    known_by_answers,
+    margin_of,
+    quietly_failing,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +35,14 @@ class Booster:
 
     Attributes
     ----------
-    margins : raw margins of rows of the table, from the library itself, shape (n_rows,)
+    forms : one for each output
+    margins : raw margins of rows of the table, from the library itself, shape (n_rows,) or
+        (n_rows, n_outputs)
     columns : rows of the table as the form takes them, where it does not take them as they are
     stand_ins : see `Model`; empty where each missing value has a way of its own through the trees
     """
 
-    form: Form
+    forms: tuple[Form, ...]
     table: Table
     margins: Callable[[Floats], Any]
     columns: Callable[[Floats], Floats] | None = None
@@ -46,21 +55,22 @@ class Booster:
         margins = self._asked(table)
         return Answer(margins, table if self.columns is None else self.columns(table))
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`."""
-        if not isinstance(self.form, Function):
-            raise TypeError("only a model known by its answers is asked about mixtures")
-        return function.row_values(self._asked, self.form, case, comparison)
+        return function.row_values(
+            lambda rows: margin_of(self._asked(rows), contrast),
+            known_by_answers(self.forms),
+            case,
+            comparison,
+        )
 
     def _asked(self, table: Floats) -> Floats:
-        with _quietly_failing():
+        with quietly_failing():
             margins = np.asarray(self.margins(table), dtype=np.float64)
-        if margins.shape != (len(table),) or not np.isfinite(margins).all():
-            raise ModelFailed(
-                "The model gave something else than one finite number a row.",
-                "model",
-                "Run `warum package check` on the package.",
-            )
+        if margins.ndim == 1:
+            margins = margins[:, None]
+        if margins.shape != (len(table), len(self.forms)) or not np.isfinite(margins).all():
+            raise failed("The model gave something else than a finite number for each output.")
         return margins
 
 
@@ -186,20 +196,3 @@ def refused_unless_read() -> Iterator[None]:
         raise
     except Exception as fault:
         raise damaged(f"The file of the model cannot be read ({type(fault).__name__}).") from None
-
-
-@contextmanager
-def _quietly_failing() -> Iterator[None]:
-    """Whatever a library raises may quote values of the case; its name is enough."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ModelFailed:
-        raise
-    except Exception as fault:
-        raise ModelFailed(
-            f"The model raised {type(fault).__name__}.",
-            "model",
-            "Run `warum package check` on the package.",
-        ) from None

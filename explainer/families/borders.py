@@ -47,9 +47,9 @@ class Tried:
 def borders(explained: Explained, cases: Sequence[Case]) -> Iterator[Tried]:
     """Try cases made of recorded ones, a feature or two of each changed."""
     rows = explained.model.answer([raw_row(case) for case in cases]).columns
-    form = explained.model.form
-    if isinstance(form, Trees):
-        yield from _on_thresholds(explained, form, cases, rows)
+    for form in explained.model.forms:
+        if isinstance(form, Trees):
+            yield from _on_thresholds(explained, form, cases, rows)
     yield from _missing(explained, cases)
     yield from _choices(explained, cases)
 

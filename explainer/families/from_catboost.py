@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from explainer.core.attribution import Task
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.boosters import (
     Booster,
@@ -35,7 +36,7 @@ from explainer.families.engine.forest import (
 )
 from explainer.families.engine.function import Function
 from explainer.families.flatbuffer import Table as Buffer
-from explainer.families.model import Input
+from explainer.families.model import Input, Target
 
 try:
     import catboost
@@ -63,22 +64,17 @@ _SCALE, _BIAS, _BIASES, _REPACKED, _EMBEDDED = 14, 15, 16, 17, 18
 _NO_LEAF = 2**32 - 1
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Booster:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """Check the description of the trees, then have the library parse the same bytes.
 
     Raises ArtefactRefused.
     """
     check_installed(catboost, "catboost")
+    target.only(Task.BINARY)
     with refused_unless_read():
         model = _Model.of(data)
-        classes = model.classes
-        if classes is not None and (len(classes) != 2 or classes[1] != positive_class):
-            raise ArtefactRefused(
-                f"The model's classes are {', '.join(classes)[:200]}; its margin is for the "
-                "second.",
-                "model.positive_class",
-                "Declare the second class as positive_class.",
-            )
+        if model.classes is not None:
+            target.check(model.classes)
         player = placed(model.names, inputs)
         choices: dict[int, tuple[str, ...]] = {}
         for at, owner in enumerate(player):
@@ -99,7 +95,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Boo
             _as_trained(rows, choices), prediction_type="RawFormulaVal", thread_count=1
         )
 
-    return Booster(form, Table(tuple(model.names), player, codes), margins)
+    return Booster((form,), Table(tuple(model.names), player, codes), margins)
 
 
 def _as_trained(rows: Floats, choices: Mapping[int, Sequence[str]]) -> Any:

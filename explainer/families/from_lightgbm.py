@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from explainer.core.attribution import Task
 from explainer.errors import ArtefactRefused
 from explainer.families.boosters import (
     Booster,
@@ -37,7 +38,7 @@ from explainer.families.engine.forest import (
     Trees,
 )
 from explainer.families.engine.function import Function
-from explainer.families.model import Input
+from explainer.families.model import Input, Target
 
 try:
     import lightgbm
@@ -63,13 +64,14 @@ _CATEGORY, _DEFAULT_LEFT = 1, 2
 _MISSING = (Missing.NEVER, Missing.ZERO, Missing.NAN)
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Booster:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """Check the text of a model, then have the library parse the same text.
 
-    The file does not name its classes: the margin is for label 1, `positive_class` by declaration.
+    The file does not name its classes: they are those of `target`, in the order of the labels.
     Raises ArtefactRefused.
     """
     check_installed(lightgbm, "lightgbm")
+    target.only(Task.BINARY)
     with refused_unless_read():
         model = _Model.of(data)
         player = placed(model.names, inputs)
@@ -85,9 +87,9 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Boo
         return np.asarray(raw, dtype=np.float64) * model.log_odds
 
     if not isinstance(form, Trees):
-        return Booster(form, table, margins)
+        return Booster((form,), table, margins)
     noughts = {model.names[c.source]: 0.0 for c in form.columns if c.missing is Missing.NEVER}
-    return Booster(form, table, margins, _without_dust, stand_ins=noughts)
+    return Booster((form,), table, margins, _without_dust, stand_ins=noughts)
 
 
 def _without_dust(table: Floats) -> Floats:

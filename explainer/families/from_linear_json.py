@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space, Task
 from explainer.core.case import Scalar
-from explainer.errors import ModelFailed
 from explainer.families.engine.forest import Floats
 from explainer.families.engine.linear import Linear
 from explainer.families.json_form import NUMBERS, Members, read_json, refuse_all
-from explainer.families.model import Answer, Input, RawRow
-from explainer.families.scores import check_classes
+from explainer.families.model import Answer, Form, Input, RawRow, Target, failed
 
 FORM = "warum.linear-model/1"
 
@@ -49,15 +47,16 @@ class Choice:
 Term = Number | Choice
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> LinearModel:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> LinearModel:
     """Read the file; every feature of the catalogue has its entry, and none besides.
 
     Raises ArtefactRefused, naming all faults at once.
     """
+    target.only(Task.BINARY)
     faults: list[str] = []
     whole = Members(read_json(data, "model"), "", faults)
     whole.text("schema", among=(FORM,))
-    _check_kind(whole, positive_class)
+    _check_kind(whole, target)
     intercept = whole.number("intercept", among=NUMBERS)
     entries = whole.members("features")
     whole.finish()
@@ -78,11 +77,11 @@ def _missing(entries: Members, name: str) -> bool:
     return False
 
 
-def _check_kind(whole: Members, positive_class: str) -> None:
+def _check_kind(whole: Members, target: Target) -> None:
     whole.text("link", among=("log-odds",))
     classes = whole.texts("classes")
     if classes:
-        check_classes(classes, positive_class)
+        target.check(classes)
 
 
 def _term(each: Input, entry: Members) -> Term:
@@ -134,8 +133,8 @@ class LinearModel:
         )
 
     @property
-    def form(self) -> Linear:
-        return self._form
+    def forms(self) -> tuple[Form, ...]:
+        return (self._form,)
 
     @property
     def space(self) -> Space:
@@ -160,10 +159,10 @@ class LinearModel:
             )
         found = np.array(margins, dtype=np.float64)
         if not np.isfinite(found).all():
-            raise _failed("The model gave a number that is not finite.", "model")
-        return Answer(found, np.array(columns, dtype=np.float64).reshape(len(rows), -1))
+            raise failed("The model gave a number that is not finite.", "model")
+        return Answer(found[:, None], np.array(columns, dtype=np.float64).reshape(len(rows), -1))
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`."""
         raise TypeError("only a model known by its answers is asked about mixtures")
 
@@ -186,23 +185,19 @@ class LinearModel:
     def _given(term: Term, value: Scalar | None) -> float | str:
         if value is None:
             if term.stand_in is None:
-                raise _failed("The model has no stand-in for a missing value.", term.name)
+                raise failed("The model has no stand-in for a missing value.", term.name)
             return term.stand_in
         if isinstance(term, Choice):
             if value not in term.coefficients:
-                raise _failed("The model does not know this choice.", term.name)
+                raise failed("The model does not know this choice.", term.name)
             return str(value)
         try:
             return float(value)
         except (ValueError, OverflowError):
-            raise _failed("The value is no number.", term.name) from None
+            raise failed("The value is no number.", term.name) from None
 
 
 def _columns(term: Term, value: Any) -> list[float]:
     if isinstance(term, Number):
         return [value]
     return [float(choice == value) for choice in term.coefficients]
-
-
-def _failed(what: str, where: str) -> ModelFailed:
-    return ModelFailed(what, where, "Run `warum package check` on the package.")

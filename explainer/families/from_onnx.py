@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ModelFailed
 from explainer.families.engine import function
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.function import Function
 from explainer.families.json_form import Members, read_json, refuse_all
-from explainer.families.model import Answer, Form, Input, RawRow
+from explainer.families.model import (
+    Answer,
+    Form,
+    Input,
+    RawRow,
+    Target,
+    failed,
+    known_by_answers,
+    margin_of,
+    quietly_failing,
+)
 from explainer.families.onnx_file import (
     DOUBLE,
     FLOAT,
@@ -30,7 +39,7 @@ from explainer.families.onnx_file import (
 )
 from explainer.families.onnx_trees import check_ensembles, rows_at_thresholds, trees_in
 from explainer.families.raw_columns import RawColumns, stand_ins_in
-from explainer.families.scores import check_classes, second_class
+from explainer.families.scores import SCORES, second_class
 
 try:
     import onnxruntime
@@ -49,19 +58,20 @@ SAME = 1e-5
 MEND = 'See "ONNX" in docs/formats.md; what the graph cannot say stands in its metadata_props.'
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> OnnxModel:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> OnnxModel:
     """Look through the file, match its inputs to the features by name, then load these bytes.
 
     Raises ArtefactRefused.
     """
     if onnxruntime is None:
         raise refused("onnxruntime is not installed here.", "Install it: pip install warum[onnx]")
+    target.only(Task.BINARY)
     file = read_onnx(data)
     faults: list[str] = []
     declared = _declared(file, inputs, faults)
     feeds = _feeds(file, inputs, declared.columns, faults)
     refuse_all(faults, MEND)
-    output = _output(file, declared, positive_class)
+    output = _output(file, declared, target)
     check_ensembles(file.steps)
     session = _session(data)
     if {each.name for each in session.get_inputs()} != {feed.port.name for feed in feeds}:
@@ -112,7 +122,7 @@ def _declared(file: OnnxFile, inputs: Sequence[Input], faults: list[str]) -> _De
     where = f"metadata_props.{DECLARED}"
     whole = Members(read_json(file.metadata[DECLARED], f"model, {where}"), where, faults)
     classes = whole.texts("classes", ())
-    gives = whole.text("gives", among=tuple(Space)) if whole.has("gives") else ""
+    gives = whole.text("gives", among=SCORES) if whole.has("gives") else ""
     columns: dict[str, tuple[str, ...]] = {}
     if whole.has("columns"):
         given = whole.members("columns")
@@ -205,7 +215,7 @@ class _Output:
     classes: tuple[str, str]
 
 
-def _output(file: OnnxFile, declared: _Declared, positive_class: str) -> _Output:
+def _output(file: OnnxFile, declared: _Declared, target: Target) -> _Output:
     scores = [p for p in file.outputs if p.by_class or p.element in (FLOAT, DOUBLE)]
     if len(scores) != 1:
         raise refused(
@@ -214,7 +224,7 @@ def _output(file: OnnxFile, declared: _Declared, positive_class: str) -> _Output
             "for two classes; amounts and more classes are not explained in this format.",
         )
     (port,) = scores
-    first, second = _classes(file, declared, positive_class)
+    first, second = _classes(file, declared, target)
     if port.by_class or (port.shape is not None and len(port.shape) == 2 and port.shape[1] == 2):
         space = declared.gives or Space.PROBABILITY
     elif declared.gives is None:
@@ -229,7 +239,7 @@ def _output(file: OnnxFile, declared: _Declared, positive_class: str) -> _Output
     return _Output(port.name, port.by_class, space, (first, second))
 
 
-def _classes(file: OnnxFile, declared: _Declared, positive_class: str) -> tuple[str, str]:
+def _classes(file: OnnxFile, declared: _Declared, target: Target) -> tuple[str, str]:
     """The classes in the order of the columns: ZipMap's, or the only ones the graph names."""
     of_map = different([each for each in file.labels if each.operator == "ZipMap"])
     named = of_map or different(file.labels)
@@ -246,7 +256,7 @@ def _classes(file: OnnxFile, declared: _Declared, positive_class: str) -> tuple[
             f"Declared are the classes {list(found)}, the graph names {list(of_map[0])}.",
             f"Correct metadata_props.{DECLARED}.",
         )
-    check_classes(found, positive_class)
+    target.check(found)
     return found[0], found[1]
 
 
@@ -266,8 +276,8 @@ class OnnxModel:
         self._form: Function | Trees = columns.form
 
     @property
-    def form(self) -> Form:
-        return self._form
+    def forms(self) -> tuple[Form, ...]:
+        return (self._form,)
 
     def take_form(self, trees: Trees | None) -> None:
         """Take our reading of the trees for the form, if onnxruntime reads them so as well."""
@@ -275,7 +285,7 @@ class OnnxModel:
             return
         rows = self._columns.filled(rows_at_thresholds(trees))
         try:
-            margins = self._margins(rows)
+            margins = self._margins(rows)[:, 0]
         except ModelFailed:
             return
         if np.abs(trees.sums(rows) - margins).max() <= SAME * max(1.0, np.abs(margins).max()):
@@ -294,14 +304,17 @@ class OnnxModel:
         columns = self._columns.filled(self._columns.of(rows))
         return Answer(self._margins(columns), columns)
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`."""
-        if not isinstance(self._form, Function):
-            raise TypeError("only a model known by its answers is asked about mixtures")
-        return function.row_values(self._margins, self._form, case, comparison)
+        return function.row_values(
+            lambda rows: margin_of(self._margins(rows), contrast),
+            known_by_answers(self.forms),
+            case,
+            comparison,
+        )
 
     def _margins(self, columns: Floats) -> Floats:
-        with _quietly_failing():
+        with quietly_failing():
             feed = {each.port.name: self._fed(each, columns) for each in self._feeds}
             (answer,) = self._session.run([self._output.name], feed)
             return self._read(answer, len(columns))
@@ -325,31 +338,16 @@ class OnnxModel:
         if np.isinf(narrow).any() or (
             feed.port.element == INT32 and not np.array_equal(narrow, whole)
         ):
-            raise _failed("A value is larger than the model's inputs can hold.", feed.port.name)
+            raise failed("A value is larger than the model's inputs can hold.", feed.port.name)
         return narrow
 
     def _read(self, answer: Any, n_rows: int) -> Floats:
-        """Margins of the second class; ndarray of shape (n_rows,)."""
+        """Margins of the second class; ndarray of shape (n_rows, 1)."""
         scores = [self._of_table(table) for table in answer] if self._output.by_class else answer
-        return second_class(scores, n_rows, self.space, "model")
+        return second_class(scores, n_rows, self.space, "model")[:, None]
 
     def _of_table(self, table: Any) -> list[float]:
         named = {str(label): float(value) for label, value in table.items()}
         if named.keys() != set(self._output.classes):
-            raise _failed("The model gave scores for other classes than it names.")
+            raise failed("The model gave scores for other classes than it names.")
         return [named[label] for label in self._output.classes]
-
-
-@contextmanager
-def _quietly_failing() -> Iterator[None]:
-    """Whatever the library raises may quote values of the case; its name is enough."""
-    try:
-        yield
-    except ModelFailed:
-        raise
-    except Exception as fault:
-        raise _failed(f"The model raised {type(fault).__name__}.") from None
-
-
-def _failed(what: str, where: str = "model") -> ModelFailed:
-    return ModelFailed(what, where, "Run `warum package check` on the package.")

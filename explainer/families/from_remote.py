@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.endpoint import Address, Endpoint, Trust, address_in
 from explainer.families.engine import function
 from explainer.families.engine.forest import Floats
-from explainer.families.engine.function import Function
 from explainer.families.json_form import Members, read_json, refuse_all
-from explainer.families.model import Answer, Input, RawRow
+from explainer.families.model import Answer, Form, Input, RawRow, Target, margin_of
 from explainer.families.raw_columns import RawColumns, stand_ins_in
-from explainer.families.scores import check_classes, second_class
+from explainer.families.scores import SCORES, second_class
 
 FORM = "warum.remote-model/1"
 
@@ -53,11 +52,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> RemoteModel:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> RemoteModel:
     """Read the description; the endpoint is first asked for the comparison group.
 
     Raises ArtefactRefused, naming all faults at once.
     """
+    target.only(Task.BINARY)
     faults: list[str] = []
     whole = Members(read_json(data, "model"), "", faults)
     whole.text("schema", among=(FORM,))
@@ -72,7 +72,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Rem
     output = _Output(
         given.text("name"),
         given.text("datatype", among=FLOATS),
-        Space(given.text("gives", among=tuple(Space)) or Space.PROBABILITY),
+        Space(given.text("gives", among=SCORES) or Space.PROBABILITY),
     )
     given.finish()
     stand_ins = stand_ins_in(whole.members("stand_ins"), inputs) if whole.has("stand_ins") else {}
@@ -84,7 +84,7 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Rem
     retries = whole.whole("retries", among=(0, 10))
     whole.finish()
     refuse_all(faults, MEND)
-    check_classes(classes, positive_class)
+    target.check(classes)
     if address is None:
         raise TypeError("an address that is none is a fault")
     where = f"{address}, model {model}, version {version}"
@@ -221,8 +221,8 @@ class RemoteModel:
         self._form = columns.form
 
     @property
-    def form(self) -> Function:
-        return self._form
+    def forms(self) -> tuple[Form, ...]:
+        return (self._form,)
 
     @property
     def space(self) -> Space:
@@ -238,11 +238,14 @@ class RemoteModel:
         deadline = time.monotonic() + ANSWERING + PER_ROW * len(rows)
         return Answer(self._margins(columns, deadline), columns)
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`."""
         deadline = time.monotonic() + ENUMERATING
         return function.row_values(
-            lambda columns: self._margins(columns, deadline), self._form, case, comparison
+            lambda columns: margin_of(self._margins(columns, deadline), contrast),
+            self._form,
+            case,
+            comparison,
         )
 
     def _margins(self, columns: Floats, deadline: float) -> Floats:
@@ -252,10 +255,10 @@ class RemoteModel:
         as_bytes = whole.view(np.dtype((np.void, whole.itemsize * whole.shape[1]))).reshape(-1)
         _, first, place = np.unique(as_bytes, return_index=True, return_inverse=True)
         different = whole[first]
-        margins = np.empty(len(different))
+        margins = np.empty((len(different), 1))
         for at in range(0, len(different), self._max_rows):
             part = different[at : at + self._max_rows]
-            margins[at : at + len(part)] = self._asked(part, deadline)
+            margins[at : at + len(part), 0] = self._asked(part, deadline)
         return margins[place.reshape(-1)]
 
     def _asked(self, columns: Floats, deadline: float) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine import function
 from explainer.families.engine.forest import Floats, Ints, Trees
-from explainer.families.engine.function import Function
-from explainer.families.model import Answer, Form, Input, RawRow
+from explainer.families.model import (
+    Answer,
+    Form,
+    Input,
+    RawRow,
+    Target,
+    known_by_answers,
+    margin_of,
+    quietly_failing,
+)
 from explainer.families.players import check_categories, column_owners, encoded, stand_ins
 from explainer.families.sklearn_forms import Estimator, estimator_of
 from explainer.families.skops_file import load
@@ -28,7 +35,7 @@ MOST_TRIED = 4_000_000
 """Values of a feature that are tried, and cells of a model's own columns at once."""
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> SkopsModel:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> SkopsModel:
     """Parse `data` and check every index before the model is asked anything.
 
     Raises ArtefactRefused for anything but a pipeline whose steps and model are known, for two
@@ -37,13 +44,8 @@ def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Sko
     preparation, model = load_pipeline(data)
     with refused_unless_whole():
         _check_inputs(preparation, inputs)
-        classes = [str(c) for c in model.classes_]
-        if len(classes) != 2 or classes[1] != positive_class:
-            raise ArtefactRefused(
-                f"The model's classes are {classes}; its margin is for the second.",
-                "model.positive_class",
-                "Declare the second class as positive_class.",
-            )
+        target.only(Task.BINARY)
+        target.check([str(c) for c in model.classes_])
         place = {each.name: at for at, each in enumerate(inputs)}
         player = np.array([place[owner] for owner in column_owners(preparation)], dtype=np.int64)
         check_categories(preparation, inputs)
@@ -104,8 +106,8 @@ class SkopsModel:
         self._stand_ins = replaced
 
     @property
-    def form(self) -> Form:
-        return self._estimator.form
+    def forms(self) -> tuple[Form, ...]:
+        return self._estimator.forms
 
     @property
     def space(self) -> Space:
@@ -118,9 +120,9 @@ class SkopsModel:
     def answer(self, rows: Sequence[RawRow]) -> Answer:
         """The pipeline's own output, step by step as it does it: first its own preparation, then
         the model's own margin."""
-        with _quietly_failing():
+        with quietly_failing():
             prepared = self._preparation.transform(self._frame(rows))
-            margins = np.asarray(self._estimator.margins(prepared), dtype=np.float64)
+            margins = self._margins(prepared)
             if hasattr(prepared, "toarray"):  # mostly zeros: scikit-learn keeps it sparse
                 prepared = prepared.toarray()
             if self._estimator.inner is not None:
@@ -140,7 +142,7 @@ class SkopsModel:
         Raises ArtefactRefused where another column does: the sum of the contributions would be
         right, and the names beside them wrong.
         """
-        owner = _owner_of_sources(self._estimator.form)
+        owner = _owner_of_sources(self._estimator.forms[0])
         tried = self._values_to_try()
         at_once = max(1, MOST_TRIED // max(1, len(owner)))
         for turn in range(2):
@@ -167,7 +169,7 @@ class SkopsModel:
                     )
 
     def _columns(self, rows: Sequence[RawRow], n: int) -> Floats:
-        with _quietly_failing():
+        with quietly_failing():
             prepared = self._preparation.transform(self._frame(rows))
             if hasattr(prepared, "toarray"):
                 prepared = prepared.toarray()
@@ -198,13 +200,20 @@ class SkopsModel:
             tried[each.name] = list(told or learned or usual)[:MOST_VALUES]
         return tried
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """See `Model.row_values`."""
-        form = self._estimator.form
-        if not isinstance(form, Function):
-            raise TypeError("only a model known by its answers is asked about mixtures")
-        with _quietly_failing():
-            return function.row_values(self._estimator.margins, form, case, comparison)
+        with quietly_failing():
+            return function.row_values(
+                lambda rows: margin_of(self._margins(rows), contrast),
+                known_by_answers(self.forms),
+                case,
+                comparison,
+            )
+
+    def _margins(self, prepared: Any) -> Floats:
+        """ndarray of shape (n_rows, n_outputs); scikit-learn gives one output without an axis."""
+        margins = np.asarray(self._estimator.margins(prepared), dtype=np.float64)
+        return margins[:, None] if margins.ndim == 1 else margins
 
     def _frame(self, rows: Sequence[RawRow]) -> pd.DataFrame:
         """Raw values as the pipeline was trained on: numbers as floats, choices as objects."""
@@ -230,21 +239,6 @@ def _owner_of_sources(form: Form) -> Ints:
     for column in form.columns:
         owner[column.source] = column.player
     return owner
-
-
-@contextmanager
-def _quietly_failing() -> Iterator[None]:
-    """Whatever the library raises may quote values of the case; its name is enough."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as fault:
-        raise ModelFailed(
-            f"The model raised {type(fault).__name__}.",
-            "model",
-            "Run `warum package check` on the package.",
-        ) from None
 
 
 def _check_inputs(transformer: Any, inputs: Sequence[Input]) -> None:

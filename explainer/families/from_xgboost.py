@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from explainer.core.attribution import Task
 from explainer.errors import ArtefactRefused
 from explainer.families.boosters import (
     Booster,
@@ -37,7 +38,7 @@ from explainer.families.engine.forest import (
     Trees,
 )
 from explainer.families.engine.linear import Linear
-from explainer.families.model import Input
+from explainer.families.model import Input, Target
 
 try:
     import xgboost
@@ -51,18 +52,21 @@ MISSING = "missing"
 it is told anew with every table. `booster.set_attr(missing="-999")` before saving declares it."""
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Booster:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """Check a model in JSON, then have the library parse the same bytes.
 
-    The file does not name its classes: the margin is for label 1, `positive_class` by declaration.
+    The file does not name its classes: they are those of `target`, in the order of the labels.
     Raises ArtefactRefused.
     """
-    return open_read(data, inputs, _read_json)
+    return open_read(data, inputs, target, _read_json)
 
 
-def open_read(data: bytes, inputs: Sequence[Input], read: Callable[[bytes], Any]) -> Booster:
+def open_read(
+    data: bytes, inputs: Sequence[Input], target: Target, read: Callable[[bytes], Any]
+) -> Booster:
     """The same for any notation that `read` turns into dicts, lists and numbers."""
     check_installed(xgboost, "xgboost")
+    target.only(Task.BINARY)
     with refused_unless_read():
         model = _Model.of(read(data))
         player = placed(model.names, inputs)
@@ -82,10 +86,10 @@ def open_read(data: bytes, inputs: Sequence[Input], read: Callable[[bytes], Any]
         return booster.predict(matrix, output_margin=True, validate_features=False)
 
     if not model.linear:
-        return Booster(form, table, margins)
+        return Booster((form,), table, margins)
     # what is left out of a sum counts as nought
     return Booster(
-        form, table, margins, model.as_weighed, stand_ins=dict.fromkeys(model.names, 0.0)
+        (form,), table, margins, model.as_weighed, stand_ins=dict.fromkeys(model.names, 0.0)
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from explainer.families import ubjson
 from explainer.families.boosters import Booster
 from explainer.families.from_xgboost import open_read
-from explainer.families.model import Input
+from explainer.families.model import Input, Target
 
 
-def open_model(data: bytes, inputs: Sequence[Input], positive_class: str) -> Booster:
+def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """See `from_xgboost.open_model`."""
-    return open_read(data, inputs, ubjson.read)
+    return open_read(data, inputs, target, ubjson.read)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space, Task
 from explainer.core.case import FeatureCatalogue, Kind, Scalar
+from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
@@ -17,6 +20,40 @@ RawRow = Mapping[str, Scalar | None]
 
 Form = Trees | Linear | Function
 """Our form of a model, on the model's own columns: what its contributions are computed from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a package wants of its model: a kind of answer, and the classes in the model's order.
+
+    Of two classes the margin is for the second; an amount has none.
+    """
+
+    task: Task
+    classes: tuple[str, ...] = ()
+
+    def check(self, found: Sequence[str]) -> None:
+        """Raise ArtefactRefused unless the model's own classes are the declared ones."""
+        if tuple(found) != self.classes:
+            raise ArtefactRefused(
+                f"The model's classes are {list(found)}; declared are {list(self.classes)}.",
+                "model.classes",
+                "Declare the model's classes, in the model's order.",
+            )
+
+    def only(self, *tasks: Task) -> None:
+        """Raise ArtefactRefused unless this kind of model can be asked for it."""
+        if self.task not in tasks:
+            raise ArtefactRefused(
+                f"The model gives no answer of kind {self.task}.",
+                "model.kind",
+                f"Declare kind = {' or '.join(repr(str(task)) for task in tasks)}.",
+            )
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a row the model gives."""
+        return len(self.classes) if self.task is Task.MULTICLASS else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +81,46 @@ class Answer:
 
     Attributes
     ----------
-    margins : ndarray of shape (n_rows,), raw margin, from the library that trained the model
+    margins : ndarray of shape (n_rows, n_outputs), raw margin, from the library that trained the
+        model; one output for two classes and for an amount, else one for each class
     columns : ndarray of shape (n_rows, n_columns), the rows as the model's own columns
     """
 
     margins: Floats
     columns: Floats
 
+    @property
+    def margin(self) -> Floats:
+        """The margins of a model of one output; ndarray of shape (n_rows,)."""
+        only: Floats
+        (only,) = self.margins.T
+        return only
+
+    def of(self, contrast: Contrast) -> Floats:
+        """The margins of a contrast; ndarray of shape (n_rows,)."""
+        return margin_of(self.margins, contrast)
+
+
+def margin_of(margins: Floats, contrast: Contrast) -> Floats:
+    """Margins of a contrast, shape (n_rows,), from all outputs', shape (n_rows, n_outputs)."""
+    towards: Floats = margins[:, contrast.towards]
+    if contrast.away is None:
+        return towards
+    away: Floats = margins[:, contrast.away]
+    found: Floats = towards - away
+    return found
+
 
 class Model(Protocol):
     """A model opened from an artefact.
 
     The margins of an answer must come from the library that trained the model: they are what
-    explanations are checked against. `form` works on the columns of an answer.
+    explanations are checked against. The forms, one for each output, work on the columns of an
+    answer and are all of one kind.
     """
 
     @property
-    def form(self) -> Form: ...
+    def forms(self) -> tuple[Form, ...]: ...
 
     @property
     def space(self) -> Space:
@@ -77,7 +137,33 @@ class Model(Protocol):
 
     def answer(self, rows: Sequence[RawRow]) -> Answer: ...
 
-    def row_values(self, case: Floats, comparison: Floats) -> Floats:
+    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
         """For a `Function`: Shapley values of `case` against each comparison row alone, by asking
         the model about mixtures of their columns; ndarray of shape (n_rows, n_players)."""
         ...
+
+
+def known_by_answers(forms: Sequence[Form]) -> Function:
+    """What the outputs of such a model have in common: which column belongs to which player."""
+    form = forms[0]
+    if not isinstance(form, Function):
+        raise TypeError("only a model known by its answers is asked about mixtures")
+    return form
+
+
+def failed(what: str, where: str = "model") -> ModelFailed:
+    """A model that gives no answer, or one that cannot be."""
+    return ModelFailed(what, where, "Run `warum package check` on the package.")
+
+
+@contextmanager
+def quietly_failing() -> Iterator[None]:
+    """Whatever a library raises may quote values of the case; its name is enough."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ModelFailed:
+        raise
+    except Exception as fault:
+        raise failed(f"The model raised {type(fault).__name__}.") from None

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from explainer.core.attribution import Space
-from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.errors import ModelFailed
 from explainer.families.engine.forest import Floats
+
+SCORES = (Space.PROBABILITY, Space.LOG_ODDS)
+"""What scores of classes may be."""
 
 SUM = 1e-5
 """How far the two scores of a row may be from their sum, 1 or 0, in single precision."""
-
-
-def check_classes(classes: Sequence[str], positive_class: str) -> None:
-    """Raise ArtefactRefused unless there are two and the second is the one the package names."""
-    if len(classes) != 2 or classes[1] != positive_class:
-        raise ArtefactRefused(
-            f"The model's classes are {list(classes)}; its margin is for the second.",
-            "model.positive_class",
-            "Declare the second class as positive_class; of two classes exactly.",
-        )
 
 
 def second_class(scores: Any, n_rows: int, space: Space, where: str) -> Floats:

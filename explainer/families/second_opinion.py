@@ -47,7 +47,7 @@ class Witness:
 
 def witnesses(explained: Explained) -> list[Witness]:
     """Who can be asked about this model; never nobody."""
-    form = explained.model.form
+    form = explained.model.forms[0]
     if len(explained.catalogue) <= MOST_ENUMERATED:
         return [
             _whole("brute force over all coalitions", explained, by_brute_force),
@@ -82,17 +82,21 @@ def _whole(
 
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """Our values for one case against the given comparison rows; shape (n_features,)."""
-    columns = explained.model.answer([row, *comparison]).columns
+    answer = explained.model.answer([row, *comparison])
+    contrast = explained.contrast(row)
     nobody = np.zeros(1, dtype=np.int64)
-    return against(explained.model, columns[1:]).measured(columns[0], nobody)[0]
+    return against(explained.model, answer.columns[1:]).measured(
+        answer.columns[0], contrast, nobody
+    )[0]
 
 
 def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """The same by enumerating every coalition, with the original pipeline's own margins."""
-    names = explained.catalogue.names
+    names, contrast = explained.catalogue.names, explained.contrast(row)
 
     def margin(rows: list[list[Scalar | None]]) -> Floats:
-        return explained.model.answer([dict(zip(names, r, strict=True)) for r in rows]).margins
+        asked = [dict(zip(names, r, strict=True)) for r in rows]
+        return explained.model.answer(asked).of(contrast)
 
     return brute_force(margin, [row[n] for n in names], [[z[n] for n in names] for z in comparison])
 
@@ -107,8 +111,9 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
         shap = _shap()
         codes = _Codes(explained.catalogue, [row, *comparison])
         masker = shap.maskers.Independent(codes.encode(comparison), max_samples=len(comparison))
+        contrast = explained.contrast(row)
         explainer = shap.explainers.Exact(
-            lambda rows: explained.model.answer(codes.decode(rows)).margins, masker
+            lambda rows: explained.model.answer(codes.decode(rows)).of(contrast), masker
         )
         answer = explainer(
             codes.encode([row]), max_evals=2 ** len(explained.catalogue), silent=True
@@ -123,7 +128,7 @@ def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) ->
     differ gives nothing, so enumerating the others is the whole game, however many there are.
     """
     random = np.random.default_rng(SEED)
-    names = explained.catalogue.names
+    names, contrast = explained.catalogue.names, explained.contrast(row)
     furthest = 0.0
     for other in comparison:
         order = [names[at] for at in random.permutation(len(names))]
@@ -134,7 +139,7 @@ def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) ->
 
             def margin(rows: list[list[Scalar | None]], part: list[str] = part) -> Floats:
                 asked = [{**row, **dict(zip(part, given, strict=True))} for given in rows]
-                return explained.model.answer(asked).margins
+                return explained.model.answer(asked).of(contrast)
 
             theirs = brute_force(margin, [row[n] for n in part], [[other[n] for n in part]])
             of_part = dict(zip(part, theirs, strict=True))
@@ -146,11 +151,11 @@ def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) ->
 def one_at_a_time(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """The same for a weighted sum, by the original model: what one feature changes in a
     comparison row is its value against that row, whatever the others are."""
-    answer = explained.model.answer
-    before = answer(comparison).margins
+    answer, contrast = explained.model.answer, explained.contrast(row)
+    before = answer(comparison).of(contrast)
     return np.array(
         [
-            (answer([{**z, name: row[name]} for z in comparison]).margins - before).mean()
+            (answer([{**z, name: row[name]} for z in comparison]).of(contrast) - before).mean()
             for name in explained.catalogue.names
         ]
     )
@@ -163,15 +168,17 @@ def by_tree_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]
     to single precision, it is given the codes that the trees compare. That the trees and their
     codes are the model's own, every explanation shows by its sum.
     """
-    form = explained.model.form
-    assert isinstance(form, Trees)  # noqa: S101 - see `witnesses`
     columns = explained.model.answer([row, *comparison]).columns
+    return _of_contrast(explained, row, lambda form: _tree_shap(form, columns))
+
+
+def _tree_shap(form: Trees, columns: Floats) -> Floats:
     codes = form.encode(columns).astype(np.float64)
     codes[codes == forest.MISSING] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shap = _shap()
-        masker = shap.maskers.Independent(codes[1:], max_samples=len(comparison))
+        masker = shap.maskers.Independent(codes[1:], max_samples=len(codes) - 1)
         explainer = shap.TreeExplainer(
             {"trees": list(_as_shap_has_them(form)), "input_dtype": np.float64},
             masker,
@@ -187,11 +194,25 @@ def by_tree_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]
 def by_twin(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
     """The same by the engine's second implementation, which the compiled kernel shares no code
     with but the form of the trees."""
-    form = explained.model.form
-    assert isinstance(form, Trees)  # noqa: S101 - see `witnesses`
     columns = explained.model.answer([row, *comparison]).columns
-    found: Floats = Exact(form, columns[1:], compiled=False).values(columns[:1])[0]
-    return found
+
+    def values(form: Trees) -> Floats:
+        found: Floats = Exact(form, columns[1:], compiled=False).values(columns[:1])[0]
+        return found
+
+    return _of_contrast(explained, row, values)
+
+
+def _of_contrast(explained: Explained, row: RawRow, values: Callable[[Trees], Floats]) -> Floats:
+    """Values of the suggested output, minus those of the runner-up where there is one."""
+    contrast = explained.contrast(row)
+    towards, away = explained.model.forms[contrast.towards], contrast.away
+    assert isinstance(towards, Trees)  # noqa: S101 - see `witnesses`
+    if away is None:
+        return values(towards)
+    other = explained.model.forms[away]
+    assert isinstance(other, Trees)  # noqa: S101
+    return values(towards) - values(other)
 
 
 def _plain(trees: Trees) -> bool:

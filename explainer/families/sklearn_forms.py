@@ -23,13 +23,14 @@ from explainer.families.skops_file import objects_in
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """A fitted estimator for two classes as Warum sees it.
+    """A fitted estimator as Warum sees it: a form for each output.
 
-    `margins` asks the library itself, on prepared columns; `inner` turns prepared columns into
-    those the form works on, where the estimator rearranges them first.
+    `margins` asks the library itself, on prepared columns, shape (n_rows,) or
+    (n_rows, n_outputs); `inner` turns prepared columns into those the form works on, where the
+    estimator rearranges them first.
     """
 
-    form: Form
+    forms: tuple[Form, ...]
     space: Space
     margins: Callable[[Any], Floats]
     inner: Callable[[Floats], Floats] | None = None
@@ -61,7 +62,7 @@ def damaged(what: str) -> ArtefactRefused:
 
 def _logistic(estimator: Any, player: Ints, n_players: int) -> Estimator:
     return Estimator(
-        _weights(estimator, player, n_players),
+        (_weights(estimator, player, n_players),),
         Space.LOG_ODDS,
         estimator.decision_function,
     )
@@ -115,7 +116,7 @@ def _gradient_boosting(booster: Any, player: Ints, n_players: int) -> Estimator:
         width=1,
         constant=float(booster._raw_predict_init(np.zeros((1, len(player))))[0, 0]),
     )
-    return Estimator(form, Space.LOG_ODDS, booster.decision_function)
+    return Estimator((form,), Space.LOG_ODDS, booster.decision_function)
 
 
 def _check_loss(booster: Any) -> None:
@@ -138,12 +139,12 @@ def _forest(forest: Any, player: Ints, n_players: int) -> Estimator:
         n_players,
         width=2,
     )
-    return Estimator(form, Space.PROBABILITY, _second_class(forest))
+    return Estimator((form,), Space.PROBABILITY, _second_class(forest))
 
 
 def _one_tree(tree: Any, player: Ints, n_players: int) -> Estimator:
     form = _trees([tree.tree_], _share_of_second, player, n_players, width=2)
-    return Estimator(form, Space.PROBABILITY, _second_class(tree))
+    return Estimator((form,), Space.PROBABILITY, _second_class(tree))
 
 
 def _share_of_second(tree: Any) -> Floats:
@@ -272,7 +273,7 @@ def _histogram_boosting(booster: Any, player: Ints, n_players: int) -> Estimator
         **whole,
     )
     return Estimator(
-        form,
+        (form,),
         Space.LOG_ODDS,
         booster.decision_function,
         (lambda prepared: _preprocessed(booster, prepared)) if rearranged else None,
@@ -319,7 +320,7 @@ def _members(bitset: Any) -> tuple[int, ...]:
 
 def _by_answers(estimator: Any, player: Ints, n_players: int) -> Estimator:
     _check_inner_trees(estimator)
-    return Estimator(Function(player, n_players), Space.PROBABILITY, _second_class(estimator))
+    return Estimator((Function(player, n_players),), Space.PROBABILITY, _second_class(estimator))
 
 
 MOST_COLUMNS = 1_000_000
@@ -359,7 +360,7 @@ def _trees_of(estimator: Any) -> list[Any]:
 def _one_regression(tree: Any, player: Ints, n_players: int) -> Estimator:
     """As a part of a booster only; looked at, and explained by nobody."""
     form = _trees([tree.tree_], lambda tree: tree.value[:, 0, 0], player, n_players, width=1)
-    return Estimator(form, Space.LOG_ODDS, tree.predict)
+    return Estimator((form,), Space.LOG_ODDS, tree.predict)
 
 
 _OF_TREES: Mapping[str, Callable[[Any, Ints, int], Estimator]] = {

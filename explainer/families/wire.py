@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explainer.families.engine.forest import Column, Missing, Test, Trees
@@ -22,10 +22,25 @@ _TREE_ARRAYS = (
     ("category_set", "i8"),
     ("unseen_missing", "b1"),
 )
+_ARRAYS = {
+    "trees": tuple(name for name, _ in _TREE_ARRAYS),
+    "linear": ("player", "weight"),
+    "function": ("player",),
+}
 
 
-def frame_of(form: Form, head: Mapping[str, Any]) -> Frame:
-    """`form` and `head` as one frame."""
+def frame_of(forms: Sequence[Form], head: Mapping[str, Any]) -> Frame:
+    """`forms` and `head` as one frame; arrays of the n-th form begin with its number."""
+    described: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
+    for at, form in enumerate(forms):
+        own, parts = _described(form)
+        described.append(own)
+        arrays |= {f"{at}.{name}": array for name, array in parts.items()}
+    return Frame({**head, "forms": described}, arrays)
+
+
+def _described(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(form, Trees):
         own = {
             "kind": "trees",
@@ -44,53 +59,60 @@ def frame_of(form: Form, head: Mapping[str, Any]) -> Frame:
             "constant": form.constant,
             "n_players": form.n_players,
         }
-        arrays = {name: getattr(form, name) for name, _ in _TREE_ARRAYS}
-    elif isinstance(form, Linear):
+        return own, {name: getattr(form, name) for name, _ in _TREE_ARRAYS}
+    if isinstance(form, Linear):
         own = {"kind": "linear", "constant": form.constant, "n_players": form.n_players}
-        arrays = {"player": form.player, "weight": form.weight}
-    else:
-        own = {"kind": "function", "n_players": form.n_players}
-        arrays = {"player": form.player}
-    return Frame({**head, "form": own}, arrays)
+        return own, {"player": form.player, "weight": form.weight}
+    return {"kind": "function", "n_players": form.n_players}, {"player": form.player}
 
 
-def form_in(frame: Frame) -> Form:
-    """The form in a frame. Raises FrameBroken, or ArtefactRefused as building it here would."""
+def forms_in(frame: Frame) -> tuple[Form, ...]:
+    """The forms in a frame, of one kind. Raises FrameBroken, or ArtefactRefused as building them
+    here would."""
     try:
-        own, arrays = frame.head["form"], frame.arrays
-        n_players = int(own["n_players"])
-        if own["kind"] == "linear":
-            return Linear(
-                _of(arrays, "player", "i8"),
-                _of(arrays, "weight", "f8"),
-                float(own["constant"]),
-                n_players,
-            )
-        if own["kind"] == "function":
-            return Function(_of(arrays, "player", "i8"), n_players)
-        columns = tuple(
-            Column(
-                int(source),
-                int(player),
-                Test[test],
-                bool(single),
-                Missing[missing] if isinstance(missing, str) else float(missing),
-                tuple(map(int, known)),
-            )
-            for source, player, test, single, missing, known in own["columns"]
-        )
-        sets = tuple(tuple(map(int, one)) for one in own["category_sets"])
-        return Trees(
-            columns=columns,
-            n_players=n_players,
-            category_sets=sets,
-            constant=float(own["constant"]),
-            **{name: _of(arrays, name, kind) for name, kind in _TREE_ARRAYS},
+        forms = tuple(
+            _form(own, {name: frame.arrays[f"{at}.{name}"] for name in _ARRAYS[own["kind"]]})
+            for at, own in enumerate(frame.head["forms"])
         )
     except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as fault:
         raise FrameBroken(
             f"The form of the model cannot be read ({type(fault).__name__})."
         ) from None
+    if len({type(form) for form in forms}) != 1:
+        raise FrameBroken("The forms of the model are not of one kind.")
+    return forms
+
+
+def _form(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> Form:
+    n_players = int(own["n_players"])
+    if own["kind"] == "linear":
+        return Linear(
+            _of(arrays, "player", "i8"),
+            _of(arrays, "weight", "f8"),
+            float(own["constant"]),
+            n_players,
+        )
+    if own["kind"] == "function":
+        return Function(_of(arrays, "player", "i8"), n_players)
+    columns = tuple(
+        Column(
+            int(source),
+            int(player),
+            Test[test],
+            bool(single),
+            Missing[missing] if isinstance(missing, str) else float(missing),
+            tuple(map(int, known)),
+        )
+        for source, player, test, single, missing, known in own["columns"]
+    )
+    sets = tuple(tuple(map(int, one)) for one in own["category_sets"])
+    return Trees(
+        columns=columns,
+        n_players=n_players,
+        category_sets=sets,
+        constant=float(own["constant"]),
+        **{name: _of(arrays, name, kind) for name, kind in _TREE_ARRAYS},
+    )
 
 
 def _of(arrays: Mapping[str, Any], name: str, kind: str) -> Any:

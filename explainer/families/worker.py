@@ -261,8 +261,9 @@ class _Desk:
         return Frame(inspect(request.head["format"], request.data))
 
     def _open(self, request: Frame) -> Frame:
+        from explainer.core.attribution import Task
         from explainer.families.artefacts import parse
-        from explainer.families.model import Input
+        from explainer.families.model import Input, Target
         from explainer.families.wire import frame_of
 
         head = request.head
@@ -271,15 +272,20 @@ class _Desk:
             for name, choices in head["inputs"]
         )
         self._names = [each.name for each in inputs]
-        self._model = parse(head["format"], request.data, inputs, head["positive_class"])
+        target = Target(Task(head["task"]), tuple(head["classes"]))
+        self._model = parse(head["format"], request.data, inputs, target)
         head = {"stand_ins": dict(self._model.stand_ins), "space": self._model.space.value}
-        return frame_of(self._model.form, head)
+        return frame_of(self._model.forms, head)
 
     def _answer(self, model: Model, request: Frame) -> Frame:
+        from explainer.core.attribution import Contrast
         from explainer.families.frames import Frame
 
         if "case" in request.arrays:
-            values = model.row_values(request.arrays["case"], request.arrays["comparison"])
+            towards, away = request.head["contrast"]
+            values = model.row_values(
+                request.arrays["case"], request.arrays["comparison"], Contrast(towards, away)
+            )
             return Frame({}, {"values": values})
         rows = [dict(zip(self._names, row, strict=True)) for row in request.head["rows"]]
         answer = model.answer(rows)

@@ -9,12 +9,12 @@ on thresholds, with values missing and with choices nobody has seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from explainer.core.attribution import TOLERANCE
+from explainer.core.attribution import TOLERANCE, Space
 from explainer.core.case import Case, read_case
 from explainer.core.disclosure import Audience
 from explainer.errors import (
@@ -151,18 +151,20 @@ def _golden_cases(package: ModelPackage, faults: list[PackageError]) -> list[tup
 
 def _group(package: ModelPackage) -> Iterable[PackageError]:
     """The comparison group has the scores it had in training: group and model belong together."""
-    declared, found = package.manifest, package.explained.comparison
-    allowed = TOLERANCE * found.scale
-    # "not <=" so that a NaN is caught as well
-    if not (
-        abs(found.base - declared.base) <= allowed
-        and abs(found.scale - declared.margin_scale) <= allowed
+    manifest = package.manifest
+    for at, ((base, scale), declared_base, declared_scale) in enumerate(
+        zip(package.explained.outputs, manifest.base, manifest.margin_scale, strict=True)
     ):
+        allowed = TOLERANCE * scale
+        # "not <=" so that a NaN is caught as well
+        if abs(base - declared_base) <= allowed and abs(scale - declared_scale) <= allowed:
+            continue
+        output = f" (class {manifest.target.classes[at]})" if len(manifest.base) > 1 else ""
         yield BackgroundInvalid(
             "It is stale: this model does not give its rows the scores of the training. Their mean "
-            f"is {found.base:.6f} where the manifest says {declared.base:.6f}, their spread "
-            f"{found.scale:.6f} where it says {declared.margin_scale:.6f}.",
-            declared.background_file,
+            f"is {base:.6f} where the manifest says {declared_base:.6f}, their spread "
+            f"{scale:.6f} where it says {declared_scale:.6f}{output}.",
+            manifest.background_file,
             "Draw the comparison group again for this model, and write base and margin_scale from "
             "the training environment into [background].",
         )
@@ -179,23 +181,34 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
     except NotExplainable as fault:
         yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
         return
-    allowed = TOLERANCE * package.explained.comparison.scale
+    allowed = [TOLERANCE * scale for _, scale in package.explained.outputs]
     for (number, _), margin in zip(cases, margins, strict=True):
-        # "not <=" so that a NaN is caught as well
-        if not abs(float(margin) - package.golden[number - 1].margin) <= allowed:
+        recorded = package.golden[number - 1]
+        meant = [space.probability(margin.tolist(), at) for at in range(len(margin))]
+        if not _near(recorded.margins, margin.tolist(), allowed):
             yield GoldenCaseDiffers(
                 "The model gives another score than was recorded in training.",
                 f"golden/cases.jsonl, line {number}",
                 "Use the versions named in trained_with, or record the cases again there.",
             )
-        elif not abs(space.probability(float(margin)) - package.golden[number - 1].probability) <= (
-            SAME_PROBABILITY
+        elif space is not Space.AMOUNT and not _near(
+            recorded.probabilities, meant, [SAME_PROBABILITY] * len(meant)
         ):
             yield GoldenCaseDiffers(
                 f"The probability recorded in training is not that of the margin, read as {space}.",
                 f"golden/cases.jsonl, line {number}",
                 "Record both of the same model; its margin may be on another scale than declared.",
             )
+
+
+def _near(
+    recorded: Sequence[float], found: Sequence[float | None], allowed: Sequence[float]
+) -> bool:
+    # "<=" is false of a NaN as well
+    return len(recorded) == len(found) and all(
+        each is not None and abs(each - said) <= most
+        for said, each, most in zip(recorded, found, allowed, strict=True)
+    )
 
 
 def _texts(
@@ -235,7 +248,7 @@ def _witnesses(
 
     explained = found.package.explained
     rows = [raw_row(case) for _, case in cases]
-    allowed = 1e-6 * explained.comparison.scale
+    allowed = 1e-6 * min(group.scale for group in explained.comparisons.values())
     # the other recorded cases serve as comparison rows: like the case, they come from outside
     asked = [(0, rows[1:9]), (len(rows) - 1, rows[-9:-1]), (len(rows) // 2, rows[:8])]
     for witness in witnesses(explained):

@@ -12,10 +12,21 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from explainer.core.attribution import DecisionLine, Side, Space
+from explainer.core.attribution import (
+    HIGHER,
+    LOWER,
+    AmountOutcome,
+    DecisionLine,
+    SeveralOutcomes,
+    Side,
+    Space,
+    Suggesting,
+    Task,
+)
 from explainer.core.explanation import PackageIdentity, ReasonPolicy
 from explainer.errors import ManifestInvalid, PackageError, PackageFaulty
 from explainer.families.limits import LimitRules
+from explainer.families.model import Target
 
 PROTOCOL = 1
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -46,20 +57,21 @@ class Manifest:
     artificial_intelligence: bool
     format: str
     model_file: str
-    positive_class: str
+    target: Target
     space: Space
     """What the model's margin, and with it the line, is measured in."""
     trained_with: Mapping[str, str]
-    line: DecisionLine
+    suggesting: Suggesting
     decision_type: str
     interim: tuple[str, ...]
     """Outcomes after which the application is still open: no notice, no remedy yet."""
     background_file: str
     background_rows: int
     background_note: str
-    base: float
-    margin_scale: float
-    """Of the comparison group, as the bare pipeline gave them where it was trained."""
+    base: tuple[float, ...]
+    margin_scale: tuple[float, ...]
+    """Of the comparison group, as the bare pipeline gave them where it was trained; of each
+    output of the model."""
     policy: ReasonPolicy
     limits: LimitRules
     offered: tuple[str, ...]
@@ -74,8 +86,8 @@ class Manifest:
         return PackageIdentity(self.id, self.version, self.digest)
 
     @property
-    def outcomes(self) -> tuple[str, str]:
-        return (self.line.above, self.line.below)
+    def outcomes(self) -> tuple[str, ...]:
+        return self.suggesting.outcomes
 
 
 class Table:
@@ -218,30 +230,34 @@ def _manifest(top: Table, digest: str) -> Manifest:
     head |= {
         "format": model.text("format", 'Give, say, "skops".'),
         "model_file": model.text("file", "Name the model file.", FILE_NAME),
-        "positive_class": model.text("positive_class", "Name the class the margin is for."),
         "trained_with": model.take("trained_with", dict, "Name library versions.", default={}),
     }
-    model.choice("kind", ("binary",))
-    head["space"] = Space(model.choice("space", tuple(map(str, Space))))
-    classes = model.take("classes", list, "List both classes.", default=[])
-    if len(classes) != 2 or classes[0] == classes[1] or classes[1] != head["positive_class"]:
-        model.fault(
-            "These are not two classes with the positive one last.",
-            "List both in the order of the model; its margin is for the second.",
-            "classes",
-        )
+    target = _target(model)
+    fitting = [s for s in Space if (s is Space.AMOUNT) == (target.task is Task.AMOUNT)]
+    head["space"] = Space(model.choice("space", tuple(map(str, fitting))))
     model.done()
-    line, decision_type, interim = _line(top.table("suggestion"))
+    suggestion = top.table("suggestion")
+    suggesting = _SUGGESTING[target.task](suggestion, target)
+    decision_type = suggestion.choice("decision_type", ("bound", "judgement"))
+    interim = suggestion.take("interim", list, "List outcomes that decide nothing yet.", default=[])
+    if not set(map(str, interim)) <= set(suggesting.outcomes):
+        suggestion.fault(
+            "It names an outcome that is none.", "Name one of the outcomes.", "interim"
+        )
+    suggestion.done()
     background = top.table("background")
     head |= {
         "background_file": background.text("file", "Name the file.", FILE_NAME),
         "background_rows": background.take("rows", int, "Say how many rows it has."),
         "background_note": background.text("note", "Say how its rows were chosen."),
-        "base": _finite(background, "base", "Give the mean margin of its rows, from training."),
-        "margin_scale": _finite(
+        "base": _each_output(
+            background, "base", "Give the mean margin of its rows, from training.", target
+        ),
+        "margin_scale": _each_output(
             background,
             "margin_scale",
             "Give the 90th minus the 10th percentile of its margins, from training.",
+            target,
         ),
     }
     background.done()
@@ -267,9 +283,10 @@ def _manifest(top: Table, digest: str) -> Manifest:
     retention.done()
     return Manifest(
         digest=digest,
-        line=line,
+        target=target,
+        suggesting=suggesting,
         decision_type=decision_type,
-        interim=interim,
+        interim=tuple(map(str, interim)),
         policy=_policy(top.table("reasons")),
         limits=_limits(top.table("limits")),
         offered=tuple(map(str, offered)),
@@ -279,7 +296,63 @@ def _manifest(top: Table, digest: str) -> Manifest:
     )
 
 
-def _line(table: Table) -> tuple[DecisionLine, str, tuple[str, ...]]:
+def _target(model: Table) -> Target:
+    task = Task(model.choice("kind", tuple(map(str, Task))))
+    if task is Task.AMOUNT:
+        return Target(task)
+    classes = tuple(map(str, model.take("classes", list, "List the classes.", default=[])))
+    if task is Task.MULTICLASS:
+        if len(classes) < 3 or len(set(classes)) != len(classes):
+            model.fault(
+                "These are not three or more different classes.",
+                "List all in the order of the model.",
+                "classes",
+            )
+        return Target(task, classes)
+    positive = model.text("positive_class", "Name the class the margin is for.")
+    if len(classes) != 2 or classes[0] == classes[1] or classes[1] != positive:
+        model.fault(
+            "These are not two classes with the positive one last.",
+            "List both in the order of the model; its margin is for the second.",
+            "classes",
+        )
+    return Target(task, classes)
+
+
+def _several(table: Table, target: Target) -> SeveralOutcomes:
+    """One outcome for each class, in the same order."""
+    outcomes = tuple(map(str, table.take("outcomes", list, "List the outcomes.", default=[])))
+    favourable = tuple(map(str, table.take("favourable", list, "List them again.", default=[])))
+    if (
+        len(outcomes) != len(target.classes)
+        or len(set(outcomes)) != len(outcomes)
+        or not all(IDENTIFIER.fullmatch(outcome) for outcome in outcomes)
+    ):
+        table.fault(
+            "These are not different outcomes, one for each class.",
+            "Name one for each of model.classes, in the same order, in small letters.",
+            "outcomes",
+        )
+    if sorted(favourable) != sorted(outcomes):
+        table.fault(
+            "This is not the order of the outcomes for the applicant.",
+            "List all outcomes, the best for the applicant first.",
+            "favourable",
+        )
+        favourable = outcomes
+    return SeveralOutcomes(outcomes, favourable)
+
+
+def _amount(table: Table, target: Target) -> AmountOutcome:
+    unit = table.text("unit", 'Give a currency such as "EUR", or a unit as features have it.')
+    decimals = table.take("decimals", int, "Give how many decimals are told.", default=2)
+    if not 0 <= decimals <= 6:
+        table.fault("It is not between 0 and 6.", "Give, say, 2.", "decimals")
+    favours = table.choice("favours_applicant", (HIGHER, LOWER))
+    return AmountOutcome(unit, decimals, Side.ABOVE if favours == HIGHER else Side.BELOW)
+
+
+def _line(table: Table, target: Target) -> DecisionLine:
     threshold = table.take("threshold", (float, int), "Give the line in raw margin.")
     if threshold is not None and not math.isfinite(threshold):
         table.fault("The line is not a finite number.", "Give it in raw margin.", "threshold")
@@ -288,23 +361,29 @@ def _line(table: Table) -> tuple[DecisionLine, str, tuple[str, ...]]:
     if above == below:
         table.fault("Both sides have the same outcome.", "Name two outcomes.", "below")
     favours = table.choice("favours_applicant", ("above", "below"))
-    decision_type = table.choice("decision_type", ("bound", "judgement"))
-    interim = table.take("interim", list, "List outcomes that decide nothing yet.", default=[])
-    if not set(map(str, interim)) <= {above, below}:
-        table.fault("It names an outcome that is none.", "Name one of the two.", "interim")
-    table.done()
-    return (
-        DecisionLine(float(threshold or 0), above, below, Side(favours)),
-        decision_type,
-        tuple(map(str, interim)),
-    )
+    return DecisionLine(float(threshold or 0), above, below, Side(favours))
 
 
-def _finite(table: Table, key: str, hint: str) -> float:
-    number = table.take(key, (float, int), hint)
-    if number is not None and not math.isfinite(number):
-        table.fault("It is not a finite number.", hint, key)
-    return float(number or 0)
+_SUGGESTING: Mapping[Task, Callable[[Table, Target], Suggesting]] = {
+    Task.BINARY: _line,
+    Task.MULTICLASS: _several,
+    Task.AMOUNT: _amount,
+}
+
+
+def _each_output(table: Table, key: str, hint: str, target: Target) -> tuple[float, ...]:
+    """A number, or a list of one for each class."""
+    if target.outputs == 1:
+        given = [table.take(key, (float, int), hint)]
+    else:
+        given = table.take(key, list, f"{hint} List it for each class.") or [None]
+    if given == [None]:
+        return (0.0,) * target.outputs  # that it is not there was said
+    numbers = [float(each) for each in given if isinstance(each, int | float)]
+    if len(numbers) != target.outputs or not all(map(math.isfinite, numbers)):
+        table.fault(f"These are not {target.outputs} finite numbers.", hint, key)
+        numbers = [0.0] * target.outputs
+    return tuple(numbers)
 
 
 def _policy(table: Table) -> ReasonPolicy:

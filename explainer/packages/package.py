@@ -232,7 +232,7 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
     model: Model | None = None
     try:
         model = open_apart(
-            manifest.format, files.data[manifest.model_file], catalogue, manifest.positive_class
+            manifest.format, files.data[manifest.model_file], catalogue, manifest.target
         )
         _check_missing(model, catalogue, rows)
         if model.space is not manifest.space:
@@ -245,7 +245,8 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
         faults += getattr(fault, "faults", (fault,))
     if faults or model is None:
         raise PackageFaulty(manifest.id, faults)
-    return explained(model, catalogue, manifest.line, rows, hashlib.sha256(background).hexdigest())
+    digest = hashlib.sha256(background).hexdigest()
+    return explained(model, catalogue, manifest.suggesting, rows, digest)
 
 
 def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[RawRow]) -> None:

@@ -24,11 +24,14 @@ GOLDEN = "golden/cases.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class GoldenCase:
-    """A recorded case with the numbers the bare pipeline gave in the training environment."""
+    """A recorded case with the numbers the bare pipeline gave in the training environment.
+
+    Margins of all outputs; probabilities of as many, none where the output is an amount.
+    """
 
     case: Mapping[str, Any]
-    margin: float
-    probability: float
+    margins: tuple[float, ...]
+    probabilities: tuple[float, ...]
 
 
 def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
@@ -43,7 +46,8 @@ def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            found.append(GoldenCase(row["case"], float(row["margin"]), float(row["probability"])))
+            probabilities = _numbers(row["probability"]) if "probability" in row else ()
+            found.append(GoldenCase(row["case"], _numbers(row["margin"]), probabilities))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             faults.append(
                 ManifestInvalid(
@@ -56,6 +60,11 @@ def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
     if faults:
         raise PackageFaulty(GOLDEN, faults)
     return tuple(found)
+
+
+def _numbers(given: Any) -> tuple[float, ...]:
+    """One number, or a list of one for each output of the model."""
+    return tuple(float(each) for each in given) if isinstance(given, list) else (float(given),)
 
 
 def read_background(

@@ -148,7 +148,6 @@ def _case_page(
     voice = opened.package.voice(language, staff=True)
     wording = voice.wording
     file = opened.file
-    line = opened.package.manifest.line
     return page(
         request,
         "staff/case.html",
@@ -170,7 +169,7 @@ def _case_page(
         told_since="",
         data=_data_rows(opened, voice),
         unknown=list(wording.part("checklist").items()),
-        outcomes=[(o, wording[f"outcome|{o}|decide"]) for o in (line.above, line.below)],
+        outcomes=[(o, wording[f"outcome|{o}|decide"]) for o in opened.package.manifest.outcomes],
         relations=RELATIONS,
         code_groups=CODE_GROUPS,
         form=form or {"outcome": "", "relation": "", "codes": (), "facts": (), "note": ""},

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import YES
 from hypothesis import given
 from hypothesis import strategies as st
-from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families import FORMATS, apart, nursery
@@ -26,11 +26,12 @@ from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive
 from explainer.families.nursery import nursery_of
 from explainer.families.wire import frame_of
 from explainer.families.worker import AFTER_FORKING
+from trained import NAMES, write_package
 
 
 @pytest.fixture
 def model(small, small_model):
-    opened = open_apart("skops", small_model.data, small.catalogue, "yes", pause=0.05)
+    opened = open_apart("skops", small_model.data, small.catalogue, YES, pause=0.05)
     yield opened
     opened.close()
 
@@ -52,14 +53,14 @@ def gone(number: int) -> bool:
 
 
 def test_it_answers_bit_by_bit_as_the_same_model_opened_here(model, small, small_model):
-    here = open_model("skops", small_model.data, small.catalogue, "yes")
+    here = open_model("skops", small_model.data, small.catalogue, YES)
     rows = rows_of(small_model, 60)
     ours, theirs = here.answer(rows), model.answer(rows)
-    assert np.array_equal(ours.margins, theirs.margins)
+    assert np.array_equal(ours.margin, theirs.margin)
     assert np.array_equal(ours.columns, theirs.columns)
     assert model.space is here.space
-    sent = frame_of(here.form, {})
-    arrived = frame_of(model.form, {})
+    sent = frame_of(here.forms, {})
+    arrived = frame_of(model.forms, {})
     assert arrived.head == sent.head
     for name, array in sent.arrays.items():
         assert np.array_equal(array, arrived.arrays[name]), name
@@ -76,7 +77,7 @@ def test_it_is_another_process_without_our_environment(model, monkeypatch, small
 
 def test_it_holds_no_file_of_ours_open(model, tmp_path, small, small_model):
     with (tmp_path / "kept").open("wb"):
-        second = open_apart("skops", small_model.data, small.catalogue, "yes")
+        second = open_apart("skops", small_model.data, small.catalogue, YES)
         held = [str(handle.readlink()) for handle in Path(f"/proc/{second.process}/fd").iterdir()]
         second.close()
     assert all(name.startswith(("/dev/null", "socket:")) for name in held), held
@@ -102,7 +103,7 @@ def test_a_process_that_was_killed_costs_one_answer_and_comes_back(model, small_
         model.answer(rows)
     assert model.process is None
     time.sleep(0.1)
-    assert np.array_equal(model.answer(rows).margins, before.margins)
+    assert np.array_equal(model.answer(rows).margin, before.margin)
     assert model.process not in (None, first)
 
 
@@ -116,7 +117,7 @@ def test_a_process_that_hangs_is_ended_at_the_deadline(model, small_model, monke
 
 
 def test_after_a_failure_it_rests_and_says_so(small, small_model):
-    model = open_apart("skops", small_model.data, small.catalogue, "yes", pause=600)
+    model = open_apart("skops", small_model.data, small.catalogue, YES, pause=600)
     os.kill(model.process, signal.SIGKILL)
     rows = rows_of(small_model)
     with pytest.raises(ModelFailed, match="signal 9"):
@@ -129,24 +130,24 @@ def test_after_a_failure_it_rests_and_says_so(small, small_model):
 def test_a_nursery_that_was_killed_is_started_anew(small, small_model, monkeypatch):
     # one of its own: the models of other tests live in the usual one
     monkeypatch.setattr(nursery, "_nurseries", {})
-    model = open_apart("skops", small_model.data, small.catalogue, "yes", pause=0.05)
+    model = open_apart("skops", small_model.data, small.catalogue, YES, pause=0.05)
     before = nursery_of("skops")
     os.kill(before._program.pid, signal.SIGKILL)
     before._program.wait()
-    second = open_apart("skops", small_model.data, small.catalogue, "yes")
+    second = open_apart("skops", small_model.data, small.catalogue, YES)
     assert nursery_of("skops") is not before
-    assert second.answer(rows_of(small_model)).margins.shape == (3,)
+    assert second.answer(rows_of(small_model)).margin.shape == (3,)
     second.close()
     # its models ended with it: one answer is missing, then the model is there again
     with pytest.raises(ModelFailed):
         model.answer(rows_of(small_model))
     time.sleep(0.1)
-    assert model.answer(rows_of(small_model)).margins.shape == (3,)
+    assert model.answer(rows_of(small_model)).margin.shape == (3,)
     model.close()
 
 
 def test_a_model_nobody_holds_any_more_leaves_no_process(small, small_model):
-    model = open_apart("skops", small_model.data, small.catalogue, "yes")
+    model = open_apart("skops", small_model.data, small.catalogue, YES)
     number = model.process
     del model
     for _ in range(100):
@@ -158,11 +159,11 @@ def test_a_model_nobody_holds_any_more_leaves_no_process(small, small_model):
 
 def test_many_threads_each_get_their_own_answer(model, small_model):
     rows = rows_of(small_model, 40)
-    expected = model.answer(rows).margins
+    expected = model.answer(rows).margin
     wrong = []
 
     def ask(at):
-        answers = [model.answer([rows[at]]).margins[0] for _ in range(10)]
+        answers = [model.answer([rows[at]]).margin[0] for _ in range(10)]
         wrong.extend(at for answer in answers if answer != expected[at])
 
     threads = [threading.Thread(target=ask, args=(at,)) for at in range(8)]
@@ -175,15 +176,15 @@ def test_many_threads_each_get_their_own_answer(model, small_model):
 
 def test_a_refusal_is_the_same_as_here(small):
     with pytest.raises(ArtefactRefused) as here:
-        open_model("skops", b"PK nothing", small.catalogue, "yes")
+        open_model("skops", b"PK nothing", small.catalogue, YES)
     with pytest.raises(ArtefactRefused) as there:
-        open_apart("skops", b"PK nothing", small.catalogue, "yes")
+        open_apart("skops", b"PK nothing", small.catalogue, YES)
     assert str(here.value) == str(there.value)
 
 
 def test_a_program_is_refused_before_any_process_sees_it(small):
     with pytest.raises(ArtefactRefused, match="pickle"):
-        open_apart("skops", b"\x80\x04.", small.catalogue, "yes")
+        open_apart("skops", b"\x80\x04.", small.catalogue, YES)
 
 
 def test_no_model_outlives_a_command_that_was_killed(tmp_path, small, small_model):
@@ -223,7 +224,7 @@ def test_an_answer_that_was_given_up_is_never_taken_for_the_next_one(
     model, small_model, monkeypatch
 ):
     rows = rows_of(small_model, 6)
-    expected = model.answer(rows).margins
+    expected = model.answer(rows).margin
     real = apart.receive
 
     def interrupted(*arguments):
@@ -233,7 +234,7 @@ def test_an_answer_that_was_given_up_is_never_taken_for_the_next_one(
     monkeypatch.setattr(apart, "receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.answer(rows[:1])
-    assert model.answer(rows[5:]).margins[0] == expected[5]
+    assert model.answer(rows[5:]).margin[0] == expected[5]
 
 
 def test_a_reply_to_another_request_ends_the_process(model, small_model, monkeypatch):
@@ -276,9 +277,9 @@ def test_a_model_may_compute_and_nothing_else(what):
 def test_processes_that_ended_leave_no_entry_behind(small, small_model):
     ours = nursery_of("skops")
     for _ in range(3):
-        open_apart("skops", small_model.data, small.catalogue, "yes")
+        open_apart("skops", small_model.data, small.catalogue, YES)
     time.sleep(0.3)
-    last = open_apart("skops", small_model.data, small.catalogue, "yes")
+    last = open_apart("skops", small_model.data, small.catalogue, YES)
     children = Path(f"/proc/{ours._program.pid}/task/{ours._program.pid}/children")
     states = [
         Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
@@ -390,11 +391,13 @@ def test_a_head_longer_than_its_purpose_needs_is_refused_unread():
 
 
 LIES = {
-    "players without number": lambda head: head["form"].update(n_players=float("inf")),
-    "more players than asked": lambda head: head["form"].update(n_players=9),
-    "a number of 400 digits": lambda head: head["form"].update(constant=10**399),
+    "players without number": lambda head: head["forms"][0].update(n_players=float("inf")),
+    "more players than asked": lambda head: head["forms"][0].update(n_players=9),
+    "a number of 400 digits": lambda head: head["forms"][0].update(constant=10**399),
     "an unknown space": lambda head: head.update(space="percent"),
-    "a column that belongs to nobody": lambda head: head["form"]["columns"][0].__setitem__(1, 99),
+    "a column that belongs to nobody": lambda head: (
+        head["forms"][0]["columns"][0].__setitem__(1, 99)
+    ),
 }
 
 
@@ -410,7 +413,7 @@ def test_a_process_that_lies_about_its_model_is_refused(lie, small, small_model,
 
     monkeypatch.setattr(apart, "receive", lying)
     with pytest.raises(ArtefactRefused):
-        open_apart("skops", small_model.data, small.catalogue, "yes")
+        open_apart("skops", small_model.data, small.catalogue, YES)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import joblib  # noqa: TID251 - the attack these tests are about
 import numpy as np
 import pytest
 import skops.io
+from factories import YES, two
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier
@@ -26,7 +27,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from trained import NAMES, labels, small_pipeline
 
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactChanged, ArtefactRefused, ModelFailed
@@ -40,6 +40,7 @@ from explainer.families.artefacts import (
 from explainer.families.inspect import inspect
 from explainer.families.sklearn_forms import _trees
 from explainer.families.skops_file import ALLOWED
+from trained import NAMES, labels, small_pipeline
 
 
 class TouchesAFile:
@@ -55,7 +56,7 @@ class TouchesAFile:
 def refused(data: bytes, catalogue: FeatureCatalogue, declared: str = "skops") -> ArtefactRefused:
     """The refusal, the same for opening and for the skeleton of a package."""
     with pytest.raises(ArtefactRefused) as caught:
-        open_model(declared, data, catalogue, "yes")
+        open_model(declared, data, catalogue, YES)
     assert caught.value.what
     assert caught.value.mend
     return caught.value
@@ -214,7 +215,7 @@ def test_a_file_with_a_flipped_byte_is_refused_or_gives_another_digest(at, small
     with pytest.raises(ArtefactChanged):
         check_unchanged("model.skops", bytes(flipped), digest(small_model.data), len(flipped))
     with contextlib.suppress(ArtefactRefused):
-        open_model("skops", bytes(flipped), small.catalogue, "yes")
+        open_model("skops", bytes(flipped), small.catalogue, YES)
 
 
 def digest(data: bytes) -> str:
@@ -345,7 +346,7 @@ def test_three_classes_are_refused(small, small_model):
 @pytest.mark.parametrize("positive", ["no", "", "YES", "maybe"])
 def test_the_class_of_the_margin_is_declared_right_or_refused(positive, small, small_model):
     with pytest.raises(ArtefactRefused, match="classes"):
-        open_model("skops", small_model.data, small.catalogue, positive)
+        open_model("skops", small_model.data, small.catalogue, two("no", positive))
 
 
 def test_inputs_the_catalogue_does_not_have_are_named_both_ways(small, small_model):
@@ -490,18 +491,18 @@ def test_a_tampered_skops_file_is_refused_before_the_model_is_asked(how, small, 
 
 def test_a_file_taken_apart_and_put_together_unchanged_is_opened(small, small_model):
     """The tampering above is what is refused, not the taking apart."""
-    model = open_model("skops", tampered(small_model.data, lambda *_: None), small.catalogue, "yes")
+    model = open_model("skops", tampered(small_model.data, lambda *_: None), small.catalogue, YES)
     row = {name: None if name in ("tenure", "job_lost_by") else 40 for name in NAMES}
     row["married"] = "yes"
-    assert model.answer([row]).margins.shape == (1,)
+    assert model.answer([row]).margin.shape == (1,)
 
 
 def test_more_nodes_than_there_are_is_cut_to_what_is_there(small, small_model):
     """scikit-learn does this itself when it reads a tree; a promise of theirs we lean on."""
     data = tampered(small_model.data, longer_than_it_is)
-    same = open_model("skops", data, small.catalogue, "yes")
-    straight = open_model("skops", small_model.data, small.catalogue, "yes")
-    assert same.form.value.tolist() == straight.form.value.tolist()
+    same = open_model("skops", data, small.catalogue, YES)
+    straight = open_model("skops", small_model.data, small.catalogue, YES)
+    assert same.forms[0].value.tolist() == straight.forms[0].value.tolist()
 
 
 def booster_attribute(name, text):
@@ -526,7 +527,7 @@ def test_a_booster_that_does_not_fit_its_columns_is_refused(name, number, small,
 
 
 def test_a_model_that_raises_only_withholds(small, small_model):
-    model = open_model("skops", small_model.data, small.catalogue, "yes")
+    model = open_model("skops", small_model.data, small.catalogue, YES)
     with pytest.raises(ModelFailed):
         model.answer([{"age": "secret", "married": "yes", "tenure": 3, "job_lost_by": "other"}])
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from factories import feature
+from factories import YES, feature
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.pipeline import Pipeline
@@ -54,7 +54,7 @@ def test_recorded_cases_add_up_to_the_pipelines_own_margin(package, cases):
     scale = package.explained.comparison.scale
     for case in cases:
         attribution = package.explained.attribute(case)
-        own = float(package.explained.model.answer([raw_row(case)]).margins[0])
+        own = float(package.explained.model.answer([raw_row(case)]).margin[0])
         assert attribution.margin == own
         assert abs(attribution.difference) <= REGRESSION * scale
 
@@ -115,7 +115,7 @@ def test_the_real_package_equals_brute_force_through_the_original_pipeline(demo,
     comparison = [raw_row(case) for case in demo_cases[at + 1 : at + 4]]
     recorder = Recorder(
         lambda rows: (
-            demo.explained.model.answer([dict(zip(names, r, strict=True)) for r in rows]).margins
+            demo.explained.model.answer([dict(zip(names, r, strict=True)) for r in rows]).margin
         )
     )
     asked = ([row[n] for n in names], [[z[n] for n in names] for z in comparison])
@@ -152,7 +152,7 @@ class Amounts:
 
     def opened(self, names=None):
         catalogue = FeatureCatalogue([self.catalogue[n] for n in names or self.catalogue.names])
-        return open_model("skops", skops.io.dumps(self.pipeline), catalogue, "yes")
+        return open_model("skops", skops.io.dumps(self.pipeline), catalogue, YES)
 
     def raw(self):
         return self.rows.to_dict("records")
@@ -291,7 +291,7 @@ def bits(attribution) -> list[str]:
 
 def test_a_case_alone_in_many_and_in_threads_has_equal_bits(package, cases):
     alone = {case.ref: bits(package.explained.attribute(case)) for case in cases}
-    margins = package.explained.model.answer([raw_row(case) for case in cases]).margins
+    margins = package.explained.model.answer([raw_row(case) for case in cases]).margin
     assert [alone[case.ref][0] for case in cases] == [float(m).hex() for m in margins]
     with ThreadPoolExecutor(8) as pool:
         together = pool.map(package.explained.attribute, [*reversed(cases)])
@@ -331,8 +331,8 @@ class Tampered:
     change: object
 
     @property
-    def form(self):
-        return self.change(self.original.form)
+    def forms(self):
+        return tuple(self.change(form) for form in self.original.forms)
 
     @property
     def space(self):
@@ -412,12 +412,16 @@ class ByHand:
     space: Space = Space.LOG_ODDS
 
     @property
+    def forms(self):
+        return (self.form,)
+
+    @property
     def stand_ins(self):
         return {}
 
     def answer(self, rows):
         columns = np.array([[row[n] for n in self.names] for row in rows], dtype=float)
-        return Answer(np.array([self.margin(*row) for row in columns.tolist()]), columns)
+        return Answer(np.array([[self.margin(*row)] for row in columns.tolist()]), columns)
 
 
 def valley_and_slope(names) -> ByHand:

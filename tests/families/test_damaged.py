@@ -56,7 +56,7 @@ def outcome(model: Made, data: bytes) -> str:
     began = time.monotonic()
     rows = raw(households())[:31]
     try:
-        opened = open_apart(model.declared, data, model.catalogue, model.positive)
+        opened = open_apart(model.declared, data, model.catalogue, model.target)
         try:
             names = set(model.names)
             own = [{k: v for k, v in row.items() if k in names} for row in rows]
@@ -334,7 +334,7 @@ def test_a_crafted_file_is_refused_before_the_library_reads_it(case):
     model, data = small(declared), make()
     assert data != model.data
     with pytest.raises(ArtefactRefused) as refused:
-        parse(declared, data, model.inputs, model.positive)
+        parse(declared, data, model.inputs, model.target)
     assert refused.value.mend
 
 
@@ -361,9 +361,9 @@ def test_a_pickle_under_every_name_is_refused_and_nothing_runs(declared, tmp_pat
     canary, model = tmp_path / "canary", small(declared)
     for data in programs(str(canary)):
         with pytest.raises(ArtefactRefused):
-            open_apart(model.declared, data, model.catalogue, model.positive)
+            open_apart(model.declared, data, model.catalogue, model.target)
         with pytest.raises(ArtefactRefused):
-            parse(model.declared, data, model.inputs, model.positive)
+            parse(model.declared, data, model.inputs, model.target)
     assert not canary.exists()
 
 
@@ -373,7 +373,7 @@ def test_a_file_of_one_format_under_the_name_of_another_is_refused(declared):
     for other in SMALL:
         if small(other).declared != model.declared:
             with pytest.raises(ArtefactRefused):
-                parse(model.declared, small(other).data, model.inputs, model.positive)
+                parse(model.declared, small(other).data, model.inputs, model.target)
 
 
 # -- the reader of UBJSON -----------------------------------------------------------------------

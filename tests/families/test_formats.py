@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from factories import two
 from trained_formats import (
     CHOICES,
     NAMES,
@@ -29,7 +30,7 @@ from trained_formats import (
     without_categories,
 )
 
-from explainer.core.attribution import DecisionLine, Side
+from explainer.core.attribution import Contrast, DecisionLine, Side
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families import FORMATS
@@ -53,7 +54,7 @@ SINGLE = 1e-6
 @cache
 def apart(name: str) -> ModelApart:
     model = made(name)
-    return open_apart(model.declared, model.data, model.catalogue, model.positive)
+    return open_apart(model.declared, model.data, model.catalogue, model.target)
 
 
 @cache
@@ -68,7 +69,7 @@ def in_place(name: str, catalogue: FeatureCatalogue | None = None) -> Explained:
     if catalogue is None:
         return _in_place(name)
     model = made(name)
-    found = open_apart(model.declared, model.data, catalogue, model.positive)
+    found = open_apart(model.declared, model.data, catalogue, model.target)
     return explained(found, catalogue, LINE, comparison(name), "d" * 64)
 
 
@@ -87,7 +88,7 @@ def awkward(name: str) -> list[RawRow]:
     values, every choice and one that training never saw."""
     model, first = made(name), dict(comparison(name)[0])
     rows = []
-    form = apart(name).form
+    form = apart(name).forms[0]
     values: dict[str, set[float]] = {n: set() for n in model.names if n not in CHOICES}
     if isinstance(form, Trees):
         for k, column in enumerate(form.columns):
@@ -131,8 +132,8 @@ def contributions(name: str, rows: list[RawRow]) -> tuple[Floats, Floats]:
     model = in_place(name)
     answer = model.model.answer(rows)
     one = np.zeros(1, dtype=np.int64)
-    found = [model._against.measured(row, one)[0] for row in answer.columns]
-    return np.stack(found), answer.margins
+    found = [model._against.measured(row, Contrast(0), one)[0] for row in answer.columns]
+    return np.stack(found), answer.margin
 
 
 @pytest.fixture(params=VARIANTS)
@@ -146,15 +147,15 @@ def name(request) -> str:
 def test_the_file_answers_as_the_trained_model_does(name):
     model, rows = made(name), [*comparison(name, 260), *awkward(name)]
     own = np.asarray(model.margins(model.table(rows)), dtype=np.float64)
-    away = np.abs(apart(name).answer(rows).margins - own).max()
+    away = np.abs(apart(name).answer(rows).margin - own).max()
     assert away <= 1e-12 * in_place(name).comparison.scale
 
 
 def test_our_form_gives_the_librarys_own_margin(name):
-    form = apart(name).form
+    form = apart(name).forms[0]
     answer = apart(name).answer([*comparison(name, 260), *awkward(name)])
     if hasattr(form, "sums"):
-        away = np.abs(form.sums(answer.columns) - answer.margins).max()
+        away = np.abs(form.sums(answer.columns) - answer.margin).max()
         assert away <= tolerance(name) * in_place(name).comparison.scale
 
 
@@ -168,13 +169,13 @@ def test_contributions_add_up_on_every_awkward_row(name):
 def test_contributions_equal_brute_force(name):
     model, scale = in_place(name), in_place(name).comparison.scale
     names, few = model.catalogue.names, comparison(name)[5:9]
-    form = model.model.form
+    form = model.model.forms[0]
     for row in (comparison(name)[2], comparison(name)[4], awkward(name)[-1]):
         mine = ours(model, row, few)
 
         def by_library(rows, summed=False):
             answer = model.model.answer([dict(zip(names, r, strict=True)) for r in rows])
-            return form.sums(answer.columns) if summed else answer.margins
+            return form.sums(answer.columns) if summed else answer.margin
 
         asked = [row[n] for n in names], [[z[n] for n in names] for z in few]
         assert np.abs(mine - brute_force(by_library, *asked)).max() <= tolerance(name) * scale
@@ -195,7 +196,7 @@ def test_another_order_of_the_catalogue_gives_the_same_contributions(name):
 def test_a_case_alone_is_the_same_as_among_others(name):
     rows = awkward(name)[:20]
     values, margins = contributions(name, rows)
-    form = apart(name).form
+    form = apart(name).forms[0]
     if isinstance(form, Trees):
         columns = apart(name).answer(rows).columns
         together = Exact(form, in_place(name).comparison_columns).values(columns, threads=2)
@@ -214,21 +215,26 @@ import numpy as np
 from explainer.core.attribution import DecisionLine, Side
 from explainer.families.apart import open_apart
 from explainer.families.attribute import against
-from explainer.families.model import Input
+from explainer.core.attribution import Contrast, Task
+from explainer.families.model import Input, Target
 
 import explainer.families.apart as apart_module
 found = {}
 for name, given in json.loads(Path(sys.argv[1]).read_text("utf-8")).items():
     inputs = tuple(Input(n, None if c is None else tuple(c)) for n, c in given["inputs"])
     question = apart_module._Question(
-        given["format"], Path(given["file"]).read_bytes(), inputs, given["positive"]
+        given["format"],
+        Path(given["file"]).read_bytes(),
+        inputs,
+        Target(Task.BINARY, tuple(given["classes"])),
     )
     model = apart_module.ModelApart(question, 1.0)
     columns = model.answer(given["comparison"]).columns
     laid = against(model, columns)
     answer = model.answer(given["rows"])
     one = np.zeros(1, dtype=np.int64)
-    found[name] = [laid.measured(row, one)[0].tobytes().hex() for row in answer.columns]
+    values = [laid.measured(row, Contrast(0), one)[0] for row in answer.columns]
+    found[name] = [each.tobytes().hex() for each in values]
     model.close()
 heavy = {"xgboost", "lightgbm", "catboost", "sklearn", "skops", "scipy"} & set(sys.modules)
 print(json.dumps({"found": found, "heavy": sorted(heavy)}))
@@ -247,7 +253,7 @@ def another_process(tmp_path_factory):
             "format": model.declared,
             "file": str(folder / str(at)),
             "inputs": [[each.name, each.choices] for each in model.inputs],
-            "positive": model.positive,
+            "classes": model.target.classes,
             "comparison": comparison(name),
             "rows": comparison(name)[:3],
         }
@@ -284,7 +290,7 @@ def adds_up(name: str, rows: list[RawRow] | None = None) -> None:
 
 @pytest.mark.parametrize("trap", ["histogram boosting with categories"])
 def test_trap_1_and_2_histogram_boosting_with_categories_is_no_comparison_of_codes(trap):
-    form = apart(trap).form
+    form = apart(trap).forms[0]
     sets = [form.category_sets[s] for s in form.category_set[form.category_set >= 0]]
     assert sets
     adds_up(trap)
@@ -294,12 +300,12 @@ def test_trap_3_a_sentinel_that_marks_missing_values_is_one():
     name = "xgboost, missing is -999"
     rows = [{**comparison(name)[0], "months": m} for m in (None, -999.0, -998.0)]
     adds_up(name, rows)
-    missing, marked, number = apart(name).answer(rows).margins
+    missing, marked, number = apart(name).answer(rows).margin
     assert missing == marked
     nothing = "xgboost, missing is 0"
     rows = [{**comparison(nothing)[0], "months": m} for m in (None, 0.0, 0.5)]
     adds_up(nothing, rows)
-    missing, marked, number = apart(nothing).answer(rows).margins
+    missing, marked, number = apart(nothing).answer(rows).margin
     assert missing == marked != number
 
 
@@ -318,14 +324,14 @@ def test_trap_5_and_13_the_base_score_is_a_list_of_one_or_a_number():
     assert scores[0].startswith("[")
     assert not scores[1].startswith("[")
     for name in ("xgboost, base score a list", "xgboost, base score a number"):
-        assert apart(name).form.constant != 0
+        assert apart(name).forms[0].constant != 0
         adds_up(name)
 
 
 def test_trap_6_linear_trees_are_no_trees_of_constants():
     name = "lightgbm, linear trees"
     assert "is_linear=1" in made(name).data.decode()
-    assert not isinstance(apart(name).form, Trees)
+    assert not isinstance(apart(name).forms[0], Trees)
     adds_up(name, comparison(name)[:6])
 
 
@@ -333,13 +339,13 @@ def test_trap_7_nought_is_missing_where_training_said_so():
     name = "lightgbm, nought is missing"
     rows = [{**comparison(name)[0], "months": m} for m in (None, 0.0, -0.0, 1e-36, 0.5)]
     adds_up(name, rows)
-    margins = apart(name).answer(rows).margins
+    margins = apart(name).answer(rows).margin
     assert len(set(margins[:4])) == 1
 
 
 def test_trap_8_and_14_categories_of_boosters_are_sets():
     for name in ("lightgbm", "xgboost, sets of categories", "catboost, one-hot"):
-        form = apart(name).form
+        form = apart(name).forms[0]
         assert (form.category_set >= 0).any(), name
         adds_up(name)
 
@@ -347,7 +353,7 @@ def test_trap_8_and_14_categories_of_boosters_are_sets():
 def test_trap_9_a_threshold_that_equals_a_value_after_narrowing():
     """Euro cents: many are no float32, and land on the other side of a threshold that is one."""
     for name in ("xgboost, numbers", "catboost, numbers", "random forest with NaN"):
-        form, model = apart(name).form, made(name)
+        form, model = apart(name).forms[0], made(name)
         income = model.catalogue.names.index("income")
         (k,) = {k for k, c in enumerate(form.columns) if c.player == income and c.single}
         thresholds = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
@@ -366,14 +372,14 @@ def test_trap_10_columns_in_another_order_are_placed_by_name(trap):
     assert catalogue.names != tuple(n for n in NAMES if n in made(trap).names)
     turned = in_place(trap, FeatureCatalogue(list(catalogue)[::-1]))
     rows = [dict(reversed(row.items())) for row in comparison(trap)]
-    assert (turned.model.answer(rows).margins == apart(trap).answer(comparison(trap)).margins).all()
+    assert (turned.model.answer(rows).margin == apart(trap).answer(comparison(trap)).margin).all()
 
 
 def test_trap_11_the_whole_comparison_group_counts():
     name = "xgboost"
     rows = comparison(name, 260)
     whole = explained(apart(name), made(name).catalogue, LINE, rows, "d" * 64)
-    margins = apart(name).answer(rows).margins
+    margins = apart(name).answer(rows).margin
     assert whole.comparison.base == margins.mean()
     case = rows[7]
     direct = ours(whole, case, rows)
@@ -404,10 +410,10 @@ def test_trap_18_wrappers_and_pipelines_are_explained_on_what_was_given(trap):
 def test_trap_19_the_class_that_is_explained_is_the_declared_one(trap):
     model = made(trap)
     with pytest.raises(ArtefactRefused) as refused:
-        parse(model.declared, model.data, model.inputs, "0")
-    assert refused.value.where == "model.positive_class"
+        parse(model.declared, model.data, model.inputs, two("1", "0"))
+    assert refused.value.where == "model.classes"
     rows = comparison(trap, 260)
-    high = apart(trap).answer(rows).margins > np.median(apart(trap).answer(rows).margins)
+    high = apart(trap).answer(rows).margin > np.median(apart(trap).answer(rows).margin)
     assert labels()[high].mean() > labels()[~high].mean() + 0.3
 
 
@@ -416,7 +422,7 @@ def test_trap_19_the_class_that_is_explained_is_the_declared_one(trap):
 )
 def test_trap_20_missing_values_go_where_scikit_learn_sends_them(trap):
     rows = [row for row in comparison(trap, 260) if row["months"] is None]
-    form = apart(trap).form
+    form = apart(trap).forms[0]
     assert len(set(form.missing_left[form.left >= 0].tolist())) == 2
     model = made(trap)
     own = model.margins(model.table(rows))
@@ -427,7 +433,7 @@ def test_trap_20_missing_values_go_where_scikit_learn_sends_them(trap):
 def test_trap_22_a_category_that_training_never_saw():
     """LightGBM takes it for a missing one, and so do we; XGBoost refuses, and so do we."""
     rows = [{**comparison("lightgbm")[0], "heating": value} for value in ("coal", None)]
-    unseen, missing = apart("lightgbm").answer(rows).margins
+    unseen, missing = apart("lightgbm").answer(rows).margin
     assert unseen == missing
     adds_up("lightgbm", rows)
     with pytest.raises(ModelFailed):
@@ -566,7 +572,7 @@ REFUSED = {
 def test_what_is_not_explained_is_refused_by_name_with_the_way_out(case):
     declared, make, said = REFUSED[case]
     with pytest.raises(ArtefactRefused) as refused:
-        parse(declared, make(), made("xgboost, numbers").inputs, "1")
+        parse(declared, make(), made("xgboost, numbers").inputs, two("0", "1"))
     assert said in refused.value.what
     assert refused.value.mend
 
@@ -578,13 +584,13 @@ def test_catalogue_and_file_must_agree_on_names_and_kinds(name):
         replace(each, name="earnings") if at == 0 else each for at, each in enumerate(model.inputs)
     ]
     with pytest.raises(ArtefactRefused, match="earnings"):
-        parse(model.declared, model.data, renamed, model.positive)
+        parse(model.declared, model.data, renamed, model.target)
     as_number = [replace(e, choices=None) if e.name == "tenancy" else e for e in model.inputs]
     with pytest.raises(ArtefactRefused, match="the catalogue has a number"):
-        parse(model.declared, model.data, as_number, model.positive)
+        parse(model.declared, model.data, as_number, model.target)
     as_choice = [replace(e, choices=("1", "2")) if e.name == "rooms" else e for e in model.inputs]
     with pytest.raises(ArtefactRefused, match="the catalogue has a choice"):
-        parse(model.declared, model.data, as_choice, model.positive)
+        parse(model.declared, model.data, as_choice, model.target)
 
 
 def test_categories_without_their_names_take_the_order_of_the_catalogue():
@@ -595,9 +601,9 @@ def test_categories_without_their_names_take_the_order_of_the_catalogue():
         for each in model.inputs
     ]
     rows = comparison("xgboost")
-    found = parse(model.declared, model.data, as_trained, "1").answer(rows).margins
-    assert (found == apart("xgboost").answer(rows).margins).all()
-    turned = parse(model.declared, model.data, model.inputs, "1").answer(rows).margins
+    found = parse(model.declared, model.data, as_trained, two("0", "1")).answer(rows).margin
+    assert (found == apart("xgboost").answer(rows).margin).all()
+    turned = parse(model.declared, model.data, model.inputs, two("0", "1")).answer(rows).margin
     assert (found != turned).any()
 
 
@@ -605,7 +611,7 @@ def test_what_is_left_out_of_a_sum_counts_as_nought_and_people_are_told():
     for name in ("xgboost, linear", "xgboost, linear, missing is 0"):
         assert apart(name).stand_ins == dict.fromkeys(NUMBERS, 0.0)
         missing, nought = ({**comparison(name)[0], "months": value} for value in (None, 0.0))
-        margins = apart(name).answer([missing, nought]).margins
+        margins = apart(name).answer([missing, nought]).margin
         assert margins[0] == margins[1]
     assert apart("xgboost").stand_ins == {}
 
@@ -623,8 +629,10 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(library):
         "from explainer.families.artefacts import parse\n"
         "from explainer.errors import ArtefactRefused\n"
         "from explainer.families import FORMATS\n"
+        "from explainer.core.attribution import Task\n"
+        "from explainer.families.model import Target\n"
         f"(*_, declared) = [n for n in FORMATS if n.startswith({library!r})]\n"
-        "try: parse(declared, b'{}', (), 'yes')\n"
+        "try: parse(declared, b'{}', (), Target(Task.BINARY, ('no', 'yes')))\n"
         "except ArtefactRefused as refused: print(refused.mend)"
     )
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True)
@@ -642,10 +650,10 @@ def test_a_model_without_a_single_test_is_a_constant():
         ),
     }
     for declared, data in files.items():
-        model = parse(declared, data, made("xgboost, numbers").inputs, "1")
+        model = parse(declared, data, made("xgboost, numbers").inputs, two("0", "1"))
         answer = model.answer(comparison("xgboost, numbers"))
-        assert np.ptp(answer.margins) == 0
-        assert np.abs(model.form.sums(answer.columns) - answer.margins).max() <= SINGLE
+        assert np.ptp(answer.margin) == 0
+        assert np.abs(model.forms[0].sums(answer.columns) - answer.margin).max() <= SINGLE
 
 
 def test_every_format_has_its_variants():

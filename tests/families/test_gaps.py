@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from factories import YES
 
 from explainer.core.case import Missing, Value, read_case
 from explainer.core.disclosure import Audience, disclose
@@ -42,7 +43,7 @@ def booster_on(gaps: float) -> lightgbm.Booster:
 
 
 def opened(booster: lightgbm.Booster):
-    return parse("lightgbm-txt", booster.model_to_string().encode(), NUMBERS, "yes")
+    return parse("lightgbm-txt", booster.model_to_string().encode(), NUMBERS, YES)
 
 
 def test_a_booster_that_learned_from_gaps_has_no_stand_in_for_them():
@@ -56,7 +57,7 @@ def test_a_booster_that_never_saw_a_gap_puts_nought_in_its_place():
     model = opened(booster_on(gaps=0.0))
     assert model.stand_ins == {"income": 0.0, "rooms": 0.0}
     rows = [{"income": 30.0, "rooms": rooms} for rooms in (None, 0.0)]
-    without, nought = model.answer(rows).margins
+    without, nought = model.answer(rows).margin
     assert without == nought
 
 
@@ -73,7 +74,7 @@ def test_the_mortgage_package_declares_no_stand_in(mortgage):
     stand_ins = mortgage.explained.model.stand_ins
     assert not {feature.name for feature in optional} & set(stand_ins)
     rows = [row, *({**row, feature.name: None} for feature in optional)]
-    assert np.isfinite(mortgage.explained.model.answer(rows).margins).all()
+    assert np.isfinite(mortgage.explained.model.answer(rows).margin).all()
 
 
 @pytest.fixture

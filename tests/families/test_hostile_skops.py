@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from factories import choice, feature
+from factories import YES, choice, feature
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -91,7 +91,7 @@ def fitted(model: Any, before: ColumnTransformer | None = None) -> Pipeline:
 
 
 def opened(pipeline: Pipeline, catalogue: FeatureCatalogue = CATALOGUE):
-    return open_model("skops", skops.io.dumps(pipeline), catalogue, "yes")
+    return open_model("skops", skops.io.dumps(pipeline), catalogue, YES)
 
 
 def refused(pipeline: Pipeline, catalogue: FeatureCatalogue = CATALOGUE) -> str:
@@ -218,7 +218,7 @@ def test_a_model_starts_no_process_and_prints_nothing(capsys):
         assert getattr(thing, "n_jobs", None) is None
     assert model._preparation.n_jobs is None
     expected = fitted(RandomForestClassifier(4, random_state=1)).predict_proba(rows())[:, 1]
-    assert model.answer(raw()).margins == pytest.approx(expected)
+    assert model.answer(raw()).margin == pytest.approx(expected)
     told = capsys.readouterr()
     assert "Parallel" not in told.out + told.err
 
@@ -332,7 +332,7 @@ def fitted_inside(around: str, inner: str) -> Pipeline:
 def test_a_sound_model_inside_another_is_taken(around, inner):
     pipeline = fitted_inside(around, inner)
     expected = pipeline.predict_proba(rows())[:, 1]
-    assert opened(pipeline).answer(raw()).margins == pytest.approx(expected)
+    assert opened(pipeline).answer(raw()).margin == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("around", ROUND)
@@ -533,8 +533,8 @@ TAKEN = {
 def test_columns_may_be_taken_in_every_way_scikit_learn_knows(how):
     pipeline = fitted(LogisticRegression(max_iter=5000), ColumnTransformer(TAKEN[how]()))
     model = opened(pipeline)
-    assert model.form.player.tolist() == [0, 1, 2, 3, 3, 3, 3]
-    assert model.answer(raw()).margins == pytest.approx(pipeline.decision_function(rows()))
+    assert model.forms[0].player.tolist() == [0, 1, 2, 3, 3, 3, 3]
+    assert model.answer(raw()).margin == pytest.approx(pipeline.decision_function(rows()))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -543,6 +543,6 @@ def test_a_logistic_regression_that_chose_its_strength_is_opened():
         cv=3, Cs=3, solver="liblinear", l1_ratios=(0,), scoring="neg_log_loss"
     )
     pipeline = fitted(chosen)
-    assert opened(pipeline).answer(raw()).margins == pytest.approx(
+    assert opened(pipeline).answer(raw()).margin == pytest.approx(
         pipeline.decision_function(rows())
     )

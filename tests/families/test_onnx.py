@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from factories import feature
+from factories import YES, feature, two
 from households import (
     CATALOGUE,
     CHOICES,
@@ -35,7 +35,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space
 from explainer.core.case import Case, FeatureCatalogue, Value
 from explainer.errors import ArtefactRefused, BackgroundInvalid, ExplainerError, ModelFailed
 from explainer.families import from_onnx
@@ -120,9 +120,9 @@ def declaring(model, declared) -> onnx.ModelProto:
     return copy
 
 
-def opened(model, catalogue=CATALOGUE, positive="yes"):
+def opened(model, catalogue=CATALOGUE, target=YES):
     data = model if isinstance(model, bytes) else model.SerializeToString()
-    return open_model("onnx", data, catalogue, positive)
+    return open_model("onnx", data, catalogue, target)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_values_equal_brute_force_and_margins_the_pipelines(name, zipmap, pipeli
     rows = filled(households())
     own = pipelines[name].predict_proba(table(rows))[:, 1]
     # in single precision a value may fall on the other side of a threshold; these do not
-    assert abs(model.answer(rows).margins - own).max() < 1e-5
+    assert abs(model.answer(rows).margin - own).max() < 1e-5
 
 
 def test_a_case_adds_up(forest):
@@ -168,7 +168,7 @@ def test_raw_scores_are_log_odds_where_the_file_says_so(pipelines):
     rows = filled(households())
     assert model.space is Space.LOG_ODDS
     own = booster.decision_function(table(rows))
-    assert model.answer(rows).margins == pytest.approx(own, abs=1e-5)
+    assert model.answer(rows).margin == pytest.approx(own, abs=1e-5)
     check_against_brute_force(model)
 
 
@@ -187,7 +187,7 @@ def test_a_missing_number_is_nan_to_the_graph_and_a_missing_choice_its_stand_in(
     own = pipelines["forest"].predict_proba(
         table([row | {"heating": row["heating"] or "gas"} for row in rows])
     )[:, 1]
-    assert abs(model.answer(rows).margins - own).max() < 1e-5
+    assert abs(model.answer(rows).margin - own).max() < 1e-5
 
 
 def test_without_a_stand_in_a_missing_choice_is_withheld_and_named(pipelines):
@@ -200,7 +200,7 @@ def test_a_declared_stand_in_takes_the_place_of_nan(pipelines):
     model = opened(converted(pipelines["forest"], {"stand_ins": {"heating": "gas", "rooms": 6}}))
     row = households()[3]
     assert row["rooms"] is None
-    assert model.answer([row]).margins == model.answer([row | {"rooms": 6.0}]).margins
+    assert model.answer([row]).margin == model.answer([row | {"rooms": 6.0}]).margin
 
 
 def test_features_in_another_order_get_the_same_values(forest):
@@ -219,12 +219,13 @@ def test_features_in_another_order_get_the_same_values(forest):
 
 
 def test_in_a_process_of_its_own_it_answers_the_same(forest):
-    apart = open_apart("onnx", forest.SerializeToString(), CATALOGUE, "yes")
+    apart = open_apart("onnx", forest.SerializeToString(), CATALOGUE, YES)
     here, rows = opened(forest), households()
-    assert np.array_equal(apart.answer(rows).margins, here.answer(rows).margins)
+    assert np.array_equal(apart.answer(rows).margin, here.answer(rows).margin)
     columns = here.answer(rows).columns
     assert np.array_equal(
-        apart.row_values(columns[0], columns[1:9]), here.row_values(columns[0], columns[1:9])
+        apart.row_values(columns[0], columns[1:9], Contrast(0)),
+        here.row_values(columns[0], columns[1:9], Contrast(0)),
     )
     apart.close()
 
@@ -302,7 +303,7 @@ TREES = {
 def test_a_graph_of_trees_over_many_numbers_is_explained_as_trees(name, by_name):
     estimator, options = TREES[name]
     model = opened(of_numbers(estimator, by_name=by_name, **options), MANY)
-    assert isinstance(model.form, Trees)
+    assert isinstance(model.forms[0], Trees)
     rows = [dict(zip(MANY.names, row, strict=True)) for row in numbers(60).tolist()]
     answer = explained(model, MANY, LINE, rows, "0" * 64)
     for row in rows[:10]:
@@ -311,7 +312,7 @@ def test_a_graph_of_trees_over_many_numbers_is_explained_as_trees(name, by_name)
         assert abs(found.difference) <= 2e-6 * found.comparison.scale
         assert found.method.startswith("interventional-exact-groups")
     mine = ours(answer, rows[0], rows[1:6])
-    margins = model.answer([rows[0], *rows[1:6]]).margins
+    margins = model.answer([rows[0], *rows[1:6]]).margin
     assert mine.sum() == pytest.approx(margins[0] - margins[1:].mean(), abs=1e-5)
 
 
@@ -370,14 +371,14 @@ MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_GTE"]
 @pytest.mark.parametrize("mode", MODES)
 def test_every_kind_of_test_is_read_as_onnxruntime_reads_it(mode, tracks):
     model = opened(tree(mode, tracks), TWO)
-    assert isinstance(model.form, Trees)
+    assert isinstance(model.forms[0], Trees)
     tenth = float(np.float32(0.1))
     edges = [0.5, math.nextafter(0.5, 0), 0.5000001, 0.1, tenth, math.nextafter(tenth, 1)]
     edges += [-1.0, 9.0, None]
     rows = [{"income": a, "rooms": b} for a in edges for b in edges]
     answer = model.answer(rows)
-    assert abs(model.form.sums(answer.columns) - answer.margins).max() < 1e-6
-    assert len(set(answer.margins.tolist())) == 3
+    assert abs(model.forms[0].sums(answer.columns) - answer.margin).max() < 1e-6
+    assert len(set(answer.margin.tolist())) == 3
 
 
 @pytest.mark.parametrize(
@@ -389,7 +390,7 @@ def test_every_kind_of_test_is_read_as_onnxruntime_reads_it(mode, tracks):
     ],
 )
 def test_trees_that_are_something_more_are_known_by_their_answers(changes):
-    assert isinstance(opened(tree("BRANCH_LEQ", **changes), TWO).form, Function)
+    assert isinstance(opened(tree("BRANCH_LEQ", **changes), TWO).forms[0], Function)
 
 
 def in_pipeline(mode, **changes) -> onnx.ModelProto:
@@ -428,7 +429,7 @@ def test_trees_are_looked_through_before_onnxruntime_walks_them(name, make, monk
 
 
 def test_trees_behind_a_preparation_are_known_by_their_answers():
-    assert isinstance(opened(in_pipeline("BRANCH_LEQ"), TWO).form, Function)
+    assert isinstance(opened(in_pipeline("BRANCH_LEQ"), TWO).forms[0], Function)
 
 
 CROOKED = {
@@ -452,7 +453,7 @@ def test_trees_that_point_outside_themselves_are_refused(name):
     """In a process of its own: what onnxruntime makes of them is not our matter."""
     data = tree("BRANCH_LEQ", **CROOKED[name]).SerializeToString()
     with pytest.raises(ArtefactRefused):
-        open_apart("onnx", data, TWO, "yes")
+        open_apart("onnx", data, TWO, YES)
 
 
 # -- graphs made by hand ------------------------------------------------------------------------
@@ -501,9 +502,9 @@ def test_columns_of_one_matrix_are_named_by_the_file():
     check = opened(graph(declared=BOTH), TWO)
     other = opened(graph(declared={"columns": {"x": ["rooms", "income"]}}), TWO)
     turned = [{"income": row["rooms"], "rooms": row["income"]} for row in rows]
-    assert check.answer(rows).margins.tolist() == other.answer(turned).margins.tolist()
+    assert check.answer(rows).margin.tolist() == other.answer(turned).margin.tolist()
     expected = 1 / (1 + np.exp(-2 * (0.3 * 1.0 - 0.2 * 2.0 - 0.1)))
-    given = check.answer([{"income": 1.0, "rooms": 2.0}]).margins
+    given = check.answer([{"income": 1.0, "rooms": 2.0}]).margin
     assert given == pytest.approx([expected], abs=1e-6)
 
 
@@ -535,7 +536,7 @@ ONE = {"gives": "log-odds", "classes": ["no", "yes"]}
 
 def test_one_score_whole_numbers_and_double_precision():
     model = opened(one_number(ONE), TWO)
-    assert model.answer([{"income": 0.1, "rooms": 3}]).margins.tolist() == [0.1 - 3]
+    assert model.answer([{"income": 0.1, "rooms": 3}]).margin.tolist() == [0.1 - 3]
     assert model.space is Space.LOG_ODDS
     for rooms in (2.5, None):
         with pytest.raises(ModelFailed, match="rooms"):
@@ -695,18 +696,18 @@ def test_numbers_for_a_choice_are_refused(pipelines):
 @pytest.mark.parametrize("positive", ["no", "", "YES"])
 def test_the_second_class_is_the_positive_one_or_it_is_refused(positive, forest):
     with pytest.raises(ArtefactRefused, match="classes"):
-        opened(forest, positive=positive)
+        opened(forest, target=two("no", positive))
 
 
 def test_classes_by_number_are_matched_as_text():
     rows = filled(households(300))
     pipeline = Pipeline(fitted(LogisticRegression()).steps)
     pipeline.fit(table(rows), (labels(rows) == "yes").astype(int))
-    model = opened(converted(pipeline), positive="1")
+    model = opened(converted(pipeline), target=two("0", "1"))
     own = pipeline.predict_proba(table(rows))[:, 1]
-    assert abs(model.answer(rows).margins - own).max() < 1e-5
+    assert abs(model.answer(rows).margin - own).max() < 1e-5
     with pytest.raises(ArtefactRefused, match="classes"):
-        opened(converted(pipeline), positive="yes")
+        opened(converted(pipeline), target=YES)
 
 
 def test_three_classes_and_amounts_are_refused_by_name():
@@ -714,7 +715,7 @@ def test_three_classes_and_amounts_are_refused_by_name():
     three = np.array(["a", "b", "c"] * 100)
     pipeline = Pipeline(fitted(LogisticRegression()).steps).fit(table(rows), three)
     with pytest.raises(ArtefactRefused, match="'a', 'b', 'c'"):
-        opened(converted(pipeline), positive="c")
+        opened(converted(pipeline), target=two("a", "c"))
     amounts = Pipeline([*fitted(LogisticRegression()).steps[:1], ("line", LinearRegression())])
     amounts.fit(table(rows), np.arange(300.0))
     with pytest.raises(ArtefactRefused) as caught:
@@ -739,14 +740,14 @@ def test_a_part_that_stands_twice_is_refused(forest):
 @pytest.mark.parametrize("data", [b"", b"\x00", b"Das ist kein Modell.", b"ORTM" * 9, b"\xff" * 40])
 def test_what_is_no_onnx_file_is_refused(data):
     with pytest.raises(ArtefactRefused, match="no ONNX file"):
-        open_model("onnx", data, CATALOGUE, "yes")
+        open_model("onnx", data, CATALOGUE, YES)
 
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_renamed_pickle_is_refused(protocol, pipelines):
     data = pickle.dumps(pipelines["logistic regression"], protocol)
     with pytest.raises(ArtefactRefused):
-        open_model("onnx", data, CATALOGUE, "yes")
+        open_model("onnx", data, CATALOGUE, YES)
 
 
 @pytest.mark.parametrize("kind", ["a pipeline", "trees"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from factories import choice, feature
+from factories import YES, choice, feature
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.impute import KNNImputer, SimpleImputer
@@ -154,7 +154,7 @@ def fitted(preparation) -> Pipeline:
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_a_supported_preparation_agrees_with_brute_force_through_the_pipeline(name):
     pipeline = fitted(PREPARATIONS[name])
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, "yes")
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
     raw = [
         {n: None if isinstance(v, float) and np.isnan(v) else v for n, v in row.items()}
         for row in rows().to_dict("records")
@@ -163,7 +163,7 @@ def test_a_supported_preparation_agrees_with_brute_force_through_the_pipeline(na
     for at in (3, 5, 0, 9):  # rooms missing, heating missing, nothing missing
         mine = ours(answer, raw[at], raw[20:27])
         assert abs(mine - by_brute_force(answer, raw[at], raw[20:27])).max() <= 1e-12
-    assert model.answer(raw).margins == pytest.approx(pipeline.decision_function(rows()))
+    assert model.answer(raw).margin == pytest.approx(pipeline.decision_function(rows()))
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
@@ -176,7 +176,7 @@ def test_every_column_has_one_owner_and_every_owner_is_a_feature(name):
 
 def test_what_the_pipeline_puts_in_the_place_of_a_missing_value_is_read_off_it():
     pipeline = fitted(PREPARATIONS["an indicator after the value"])
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, "yes")
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
     assert model.stand_ins == {"rooms": rows()["rooms"].median(), "heating": "gas"}
 
 
@@ -207,7 +207,7 @@ REFUSED = {
 def test_a_preparation_whose_columns_belong_to_nobody_is_refused(name):
     data = skops.io.dumps(fitted(REFUSED[name]))
     with pytest.raises(ArtefactRefused) as caught:
-        open_model("skops", data, CATALOGUE, "yes")
+        open_model("skops", data, CATALOGUE, YES)
     assert caught.value.mend
 
 
@@ -219,7 +219,7 @@ def test_a_feature_that_moves_no_column_gets_nothing():
             ("income", "drop", ["income"]),
         ]
     )
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, "yes")
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
     raw = rows().fillna({"rooms": 3.0, "heating": "gas"}).to_dict("records")
     answer = explained(model, CATALOGUE, LINE, raw, "0" * 64)
     assert ours(answer, raw[0], raw[1:9])[0] == 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from factories import feature
+from factories import YES, feature
 from households import (
     CATALOGUE,
     COUNTS,
@@ -26,7 +26,7 @@ from households import (
 )
 from serving import certificate, margin, scores, send, start
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Contrast, Space
 from explainer.core.case import Case, FeatureCatalogue, Value
 from explainer.errors import (
     ArtefactRefused,
@@ -94,7 +94,7 @@ def opened():
 
     def make(described, catalogue=CATALOGUE):
         data = described if isinstance(described, bytes) else json.dumps(described).encode()
-        held.append(open_model("remote-oip-v2", data, catalogue, "yes"))
+        held.append(open_model("remote-oip-v2", data, catalogue, YES))
         return held[-1]
 
     yield make
@@ -108,7 +108,7 @@ def opened():
 def test_margins_are_the_endpoints_own(endpoint, opened):
     model, rows = opened(description(endpoint)), households()
     answer = model.answer(rows)
-    assert answer.margins.tolist() == [margin(**row) for row in filled(rows)]
+    assert answer.margin.tolist() == [margin(**row) for row in filled(rows)]
     assert model.space is Space.LOG_ODDS
     assert model.stand_ins == {"rooms": 3.0, "heating": "gas"}
     assert set(endpoint.paths) == {"/v2/models/benefit/versions/3/infer"}
@@ -146,7 +146,7 @@ def test_features_in_another_order_get_the_same_values(endpoint, opened):
 
 def test_rows_are_asked_in_blocks_of_the_declared_size_and_each_once(endpoint, opened):
     model, rows = opened(description(endpoint, max_rows=7)), households(20)
-    margins = model.answer(rows + rows).margins
+    margins = model.answer(rows + rows).margin
     assert margins.tolist() == [margin(**row) for row in filled(rows + rows)]
     sizes = [asked["inputs"][0]["shape"][0] for asked in endpoint.asked]
     assert sizes == [7, 7, 6]
@@ -183,7 +183,7 @@ def test_tensors_may_have_names_and_a_shape_of_their_own(endpoint, opened):
     inputs = {n: e | {"name": f"X_{n}"} for n, e in description()["inputs"].items()}
     model = opened(description(endpoint, inputs=inputs, shape="n"))
     rows = filled(households(5))
-    assert model.answer(rows).margins.tolist() == [margin(**row) for row in rows]
+    assert model.answer(rows).margin.tolist() == [margin(**row) for row in rows]
     assert endpoint.asked[0]["inputs"][0]["shape"] == [5]
 
 
@@ -208,21 +208,22 @@ def test_scores_come_in_any_shape_the_protocol_allows(form, endpoint, opened):
     model, rows = opened(description(endpoint, output=output)), filled(households())
     assert model.space is Space.PROBABILITY
     expected = [1 / (1 + math.exp(-margin(**row))) for row in rows]
-    assert model.answer(rows).margins == pytest.approx(expected, abs=1e-15)
+    assert model.answer(rows).margin == pytest.approx(expected, abs=1e-15)
 
 
 def test_in_a_process_of_its_own_it_answers_the_same(secure, opened):
     """The only process that is allowed out; with its limits, and TLS."""
     data = json.dumps(description(secure)).encode()
     there, here, rows = (
-        open_apart("remote-oip-v2", data, CATALOGUE, "yes"),
+        open_apart("remote-oip-v2", data, CATALOGUE, YES),
         opened(data),
         households(),
     )
-    assert np.array_equal(there.answer(rows).margins, here.answer(rows).margins)
+    assert np.array_equal(there.answer(rows).margin, here.answer(rows).margin)
     columns = here.answer(rows).columns
     assert np.array_equal(
-        there.row_values(columns[0], columns[1:9]), here.row_values(columns[0], columns[1:9])
+        there.row_values(columns[0], columns[1:9], Contrast(0)),
+        here.row_values(columns[0], columns[1:9], Contrast(0)),
     )
     secure.answer = lambda handler, asked: send(handler, {}, 400)
     with pytest.raises(ModelFailed) as caught:
@@ -471,7 +472,7 @@ def test_all_tries_together_have_a_limit(endpoint, opened, monkeypatch):
     columns = np.array([[1.0, 2.0, 0.0, 1.0], [2.0, 3.0, 1.0, 0.0]])
     begun = time.monotonic()
     with pytest.raises(ModelFailed, match="in time"):
-        model.row_values(columns[0], columns[1:])
+        model.row_values(columns[0], columns[1:], Contrast(0))
     assert time.monotonic() - begun < 1.0
 
 
@@ -553,7 +554,7 @@ def test_what_may_be_well_in_a_moment_is_asked_again(name, endpoint, opened):
     endpoint.answer = failing(2, AGAIN[name])
     rows = filled(households(5))
     model = opened(description(endpoint, retries=2))
-    assert model.answer(rows).margins.tolist() == [margin(**row) for row in rows]
+    assert model.answer(rows).margin.tolist() == [margin(**row) for row in rows]
     endpoint.answer = failing(9, AGAIN[name])
     with pytest.raises(ModelFailed):
         model.answer(rows)
@@ -575,7 +576,7 @@ def test_a_connection_the_endpoint_closed_meanwhile_is_opened_anew(endpoint, ope
     endpoint.answer = closing
     model, rows = opened(description(endpoint)), filled(households(5))
     for _ in range(3):
-        assert model.answer(rows).margins.tolist() == [margin(**row) for row in rows]
+        assert model.answer(rows).margin.tolist() == [margin(**row) for row in rows]
     assert endpoint.connections == 3
 
 
@@ -590,7 +591,7 @@ def test_an_endpoint_that_closes_after_each_answer_is_read_to_the_end(version, e
     endpoint.answer = closing
     model, rows = opened(description(endpoint)), filled(households())
     for _ in range(2):
-        assert model.answer(rows).margins.tolist() == [margin(**row) for row in rows]
+        assert model.answer(rows).margin.tolist() == [margin(**row) for row in rows]
 
 
 def test_an_endpoint_that_is_not_there_is_said_to_be_so(opened):
@@ -612,13 +613,13 @@ def test_a_package_whose_endpoint_is_not_there_is_refused_not_crashed(opened):
 
 def test_the_authority_that_is_pinned_is_believed(secure, opened):
     rows = filled(households(5))
-    assert opened(description(secure)).answer(rows).margins.shape == (5,)
+    assert opened(description(secure)).answer(rows).margin.shape == (5,)
 
 
 def test_the_certificate_that_is_pinned_is_believed(secure, opened):
     rows = filled(households(5))
     trust = {"certificate_sha256": secure.fingerprint}
-    assert opened(description(secure, trust=trust)).answer(rows).margins.shape == (5,)
+    assert opened(description(secure, trust=trust)).answer(rows).margin.shape == (5,)
 
 
 def test_another_certificate_is_not_believed_and_told_nothing(secure, opened, tmp_path):
@@ -740,7 +741,7 @@ def test_all_faults_are_named_at_once(opened):
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_renamed_pickle_is_refused(protocol):
     with pytest.raises(ArtefactRefused):
-        open_model("remote-oip-v2", pickle.dumps(description(), protocol), CATALOGUE, "yes")
+        open_model("remote-oip-v2", pickle.dumps(description(), protocol), CATALOGUE, YES)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -750,7 +751,7 @@ def test_a_damaged_description_is_refused_or_leads_nowhere_else(count, endpoint,
     described = description(endpoint, seconds={"connect": 0.2, "answer": 0.5})
     for damaged in damages(json.dumps(described, indent=1).encode(), count):
         try:
-            margins = opened(damaged).answer(rows).margins
+            margins = opened(damaged).answer(rows).margin
         except ArtefactRefused:
             met["refused"] += 1
         except ExplainerError:
@@ -770,7 +771,7 @@ def test_a_damaged_answer_gives_our_errors_only(count, endpoint, opened):
     for damaged in damages(whole, count):
         endpoint.answer = written(damaged)
         try:
-            margins = model.answer(rows).margins
+            margins = model.answer(rows).margin
         except ModelFailed:
             continue
         # a digit that became another: base and contributions will not add up to it

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import skops.io
 import xgboost
-from factories import feature
+from factories import feature, two
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -24,17 +24,19 @@ from explainer.families.artefacts import open_model
 from explainer.families.attribute import Explained, explained
 from explainer.families.borders import Sort, borders
 from explainer.families.engine.forest import Trees
+from explainer.families.model import Target
 from explainer.families.second_opinion import by_brute_force, by_parts, by_tree_shap, witnesses
 
 LINE = DecisionLine(0.0, "yes", "no", Side.ABOVE)
+ZERO_ONE = two("0", "1")
 MANY = 17
 
 
 def opened(
-    declared: str, data: bytes, features: list, table: pd.DataFrame, positive: str = "1"
+    declared: str, data: bytes, features: list, table: pd.DataFrame, target: Target = ZERO_ONE
 ) -> Explained:
     catalogue = FeatureCatalogue(features)
-    model = open_model(declared, data, catalogue, positive)
+    model = open_model(declared, data, catalogue, target)
     return explained(model, catalogue, LINE, raw(table), "0" * 64)
 
 
@@ -152,7 +154,7 @@ class Wrong:
 
     def __init__(self, model: object, form: Trees) -> None:
         self._model = model
-        self.form = form
+        self.forms = (form,)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
@@ -161,7 +163,7 @@ class Wrong:
 @pytest.mark.parametrize("name", ASKED)
 def test_a_witness_notices_a_form_that_is_not_the_models(name):
     found = ASKED[name][0]()
-    form = found.model.form
+    form = found.model.forms[0]
     changed = (
         replace_trees(form, threshold=form.threshold + 0.4)
         if isinstance(form, Trees)
@@ -231,7 +233,7 @@ def test_a_threshold_on_the_wrong_side_is_noticed():
     one = made("lightgbm, numbers")
     table = households()[list(one.names)]
     found = opened(one.declared, one.data, list(one.catalogue), table)
-    form = found.model.form
+    form = found.model.forms[0]
     shifted = replace_trees(form, threshold=np.nextafter(form.threshold, -np.inf))
     wrong = replace(found, model=Wrong(found.model, shifted))
     cases = cases_of(found, table.head(30))

@@ -34,8 +34,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from explainer.core.attribution import Task
 from explainer.core.case import FeatureCatalogue
-from explainer.families.model import Input, RawRow
+from explainer.families.model import Input, RawRow, Target
 
 NUMBERS = ("income", "months", "rooms")
 CHOICES = {"heating": ("wood", "gas", "oil"), "tenancy": ("rent", "own")}
@@ -88,6 +89,9 @@ def labels() -> np.ndarray:
     return (worth + noise > 1.0).astype(int)
 
 
+ZERO_ONE = Target(Task.BINARY, ("0", "1"))
+
+
 @dataclass(frozen=True)
 class Made:
     """A trained model as its library holds it, and as a file.
@@ -99,7 +103,7 @@ class Made:
     data: bytes
     names: tuple[str, ...]
     margins: Callable[[pd.DataFrame], Any]
-    positive: str = "1"
+    target: Target = ZERO_ONE
 
     @property
     def catalogue(self) -> FeatureCatalogue:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import skops.io
+from factories import YES
 from offices import MakeOffice, Office, decide_by_form
 
 from explainer.errors import TextDisagrees
@@ -86,7 +87,7 @@ def check_withheld(office: Office, case: CaseFile, code: str, says: str) -> None
 def test_a_score_the_running_system_did_not_give(small_office: Office) -> None:
     golden = next(iter(small_office.tools.packages.values())).golden[20]
     case = submit(
-        {**golden.case, "ref": "T-other", "reported": {"margin": golden.margin + 0.5}},
+        {**golden.case, "ref": "T-other", "reported": {"margin": golden.margins[0] + 0.5}},
         SYSTEM,
         small_office.tools,
     )
@@ -126,7 +127,7 @@ def test_a_case_outside_of_what_the_model_knows(standing: Office) -> None:
 def test_a_model_that_fails(small_office: Office, small_model: Any) -> None:
     """The process of the model ends in the middle of the day: one explanation is missing."""
     package = next(iter(small_office.tools.packages.values()))
-    model = open_apart("skops", small_model.data, package.catalogue, "yes", pause=600)
+    model = open_apart("skops", small_model.data, package.catalogue, YES, pause=600)
     assert model.process is not None
     os.kill(model.process, signal.SIGKILL)
     broken = replace(package, explained=replace(package.explained, model=model))

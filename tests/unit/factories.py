@@ -12,6 +12,7 @@ from explainer.core.attribution import (
     Contribution,
     DecisionLine,
     Side,
+    Task,
 )
 from explainer.core.case import (
     Case,
@@ -33,6 +34,15 @@ from explainer.core.explanation import (
     ReasonPolicy,
     choose_reasons,
 )
+from explainer.families.model import Target
+
+YES = Target(Task.BINARY, ("no", "yes"))
+
+
+def two(*classes: str) -> Target:
+    """Two classes; the margin is for the second."""
+    return Target(Task.BINARY, classes)
+
 
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
 TODAY = date(2026, 3, 1)

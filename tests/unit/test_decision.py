@@ -15,7 +15,7 @@ KNOWN = frozenset({"health", "household"})
 def take(**changes):
     sent = {
         "suggested": "grant",
-        "line": LINE,
+        "suggesting": LINE,
         "outcome": "grant",
         "relation": "agree",
         "codes": ["A1"],
@@ -152,7 +152,7 @@ def test_in_whose_favour_a_departure_is_comes_from_the_package(favours):
     line = DecisionLine(0.0, "one", "two", favours)
     departed = take_decision(
         suggested="one",
-        line=line,
+        suggesting=line,
         outcome="two",
         relation="deviate",
         codes=["D1"],
