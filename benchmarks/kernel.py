@@ -1,26 +1,35 @@
-"""The exact engine on trained ensembles, beside shap's interventional explainer and, where a
-library is there, its own path-dependent contributions.
+"""The exact engine on trained ensembles, beside shap's and shapiq's interventional explainers and
+the boosters' own path-dependent contributions.
 
-Models are trained here on made-up applications (17 features people know, 32 columns). shap is
-asked for single columns and we for the features; both use the same comparison rows. Where shap is
-slow it is asked for few cases. Times are of computing, on one thread; those of two threads are what
-a clock on the wall says, and suffer from whatever else the machine does.
+Models are trained here on made-up applications (17 features people know, 32 columns). The others
+are asked for columns, since they know no groups, and we for features; everyone compares with the
+same 1,000 rows. Each model has a process of its own, in which all are asked in turn, round after
+round; a ratio is taken within a round, and the median of the rounds is printed. Every question is
+measured by two clocks: the wall's, and the seconds of computing of all threads together, which
+other programs on the machine disturb less.
 
-    python benchmarks/kernel.py                  scikit-learn models
-    python benchmarks/kernel.py gb hist rf       the ones named
-    python benchmarks/kernel.py xgb lgb cat      in an environment that has these libraries
+    python benchmarks/kernel.py                  all models whose library is installed
+    python benchmarks/kernel.py gb rf            the ones named
+
+shapiq is no dependency of Warum. To have it in the table, run this in an environment that has it
+beside NumPy, scikit-learn, shap and the boosters (`benchmarks/peers.txt`); the engine needs NumPy
+only, and its kernel is loaded by any Python of the machine.
 """
 
 from __future__ import annotations
 
 import json
-import resource
+import math
+import platform
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,317 +37,288 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ensembles import LIBRARIES, TITLES, Trained, applications, trained
+
 from explainer.families.engine.exact import Exact
-from explainer.families.engine.forest import Column, Missing, Test, Trees
+from explainer.families.engine.forest import Trees
 
-CHOICES = (3, 4, 4, 5, 4)
-PLAYERS = [*range(12), *(12 + k for k, n in enumerate(CHOICES) for _ in range(n))]
 ROWS = 1000
+ROUNDS = 5
+ABSENT = "not installed"
+TARGETS = {
+    "one case, shap / ours": "200; LightGBM 100; forest 10",
+    "one case, shapiq / ours": "20 (boosted)",
+    "batch on two cores, shap / ours, by the wall": "1,000; forest 20",
+    "batch, shap / ours, by computing": "",
+    "the library's own, path-dependent / ours, two cores": "XGBoost 10; LightGBM 2",
+    "10,000 comparison rows / 100": "1.2 (boosted)",
+    "preparation, seconds": "2 (boosted)",
+    "preparation, MB at its peak": "200 (boosted)",
+}
+Found = dict[str, float | str]
 
 
-def applications(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Twelve numbers and five choices as one-hot blocks, with interactions and noise."""
-    r = np.random.default_rng(seed)
-    numbers = np.column_stack(
-        [
-            *(np.round(r.gamma(2, 700, n), 2), r.integers(18, 67, n), r.normal(0, 1, n)),
-            *(r.exponential(3, n), r.integers(0, 12, n), r.normal(5, 2, n), r.random(n)),
-            *(r.normal(0, 1, n), r.poisson(2, n), r.normal(0, 3, n), r.random(n) * 100),
-            r.integers(0, 40, n),
-        ]
-    ).astype(float)
-    choices = [r.integers(0, k, n) for k in CHOICES]
-    blocks = [np.eye(k)[c] for k, c in zip(CHOICES, choices, strict=True)]
-    x = numbers.T
-    score = x[0] / 1000 + np.sin(x[1] / 8) + x[2] * x[3] / 4 + 2 * x[7] * (x[6] - 0.5)
-    score += 1.2 * (choices[0] == 1) - (choices[3] == 2) * x[5] / 5 + np.log1p(x[8])
-    score += x[9] * x[11] / 200 - 0.03 * x[10] * (choices[1] == 0)
-    answer = score + r.normal(0, 1, n) > np.median(score)
-    return np.concatenate([numbers, *blocks], axis=1), answer.astype(int)
+@dataclass(frozen=True)
+class Spent:
+    """Seconds for one case."""
+
+    wall: float
+    computing: float
 
 
-# -- models and their trees in our form; loose: only for models trained right here ---------------
-
-
-def stacked(
-    parts: list[dict[str, Any]], test: Test, *, single: bool, missing: Missing = Missing.NAN
-) -> Trees:
-    start = np.cumsum([0, *(len(part["left"]) for part in parts)])
-    arrays: dict[str, list[np.ndarray]] = {}
-    for part, first in zip(parts, start, strict=False):
-        for name, given in part.items():
-            array = np.asarray(given)
-            if name in ("left", "right"):
-                array = np.where(array < 0, -1, array + first)
-            arrays.setdefault(name, []).append(array)
-    columns = (Column(k, player, test, single, missing) for k, player in enumerate(PLAYERS))
-    joined = {name: np.concatenate(found) for name, found in arrays.items()}
-    return Trees(tuple(columns), max(PLAYERS) + 1, start[:-1], **joined)
-
-
-def of_sklearn(model: Any) -> Trees:
-    forest = not hasattr(model, "learning_rate")
-    parts = []
-    for tree in (estimator.tree_ for estimator in np.ravel(np.asarray(model.estimators_))):
-        value = tree.value[:, 0, -1] / (
-            tree.value[:, 0].sum(axis=1) * len(model.estimators_) if forest else 10
-        )
-        sides = {"left": tree.children_left, "right": tree.children_right}
-        parts.append(sides | {"column": tree.feature, "threshold": tree.threshold, "value": value})
-    return stacked(parts, Test.AT_MOST, single=True)
-
-
-def of_hist(model: Any) -> Trees:
-    parts = []
-    for (predictor,) in model._predictors:
-        nodes = predictor.nodes
-        leaf = nodes["is_leaf"].astype(bool)
-        parts.append(
-            {
-                "left": np.where(leaf, -1, nodes["left"].astype(int)),
-                "right": np.where(leaf, -1, nodes["right"].astype(int)),
-                "column": nodes["feature_idx"],
-                "threshold": nodes["num_threshold"],
-                "value": nodes["value"],
-                "missing_left": nodes["missing_go_to_left"].astype(bool),
-            }
-        )
-    return stacked(parts, Test.AT_MOST, single=False)
-
-
-def of_xgboost(model: Any) -> Trees:
-    document = json.loads(model.get_booster().save_raw("json"))
-    parts = []
-    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
-        numbers = np.array(tree["split_conditions"], dtype=np.float32).astype(float)
-        parts.append(
-            {
-                "left": tree["left_children"],
-                "right": tree["right_children"],
-                "column": tree["split_indices"],
-                "threshold": numbers,
-                "value": numbers,
-                "missing_left": np.array(tree["default_left"], dtype=bool),
-            }
-        )
-    return stacked(parts, Test.BELOW, single=True)
-
-
-def of_lightgbm(model: Any) -> Trees:
-    parts = []
-    for tree in model.booster_.dump_model()["tree_info"]:
-        part: dict[str, list[Any]] = {
-            name: [] for name in ("left", "right", "column", "threshold", "value")
-        }
-
-        def add(node: dict[str, Any], part: dict[str, list[Any]] = part) -> int:
-            at = len(part["left"])
-            for name, given in (
-                *(("left", -1), ("right", -1), ("column", node.get("split_feature", 0))),
-                *(("threshold", node.get("threshold", 0.0)), ("value", node.get("leaf_value", 0))),
-            ):
-                part[name].append(given)
-            if "leaf_value" not in node:
-                part["left"][at] = add(node["left_child"])
-                part["right"][at] = add(node["right_child"])
-            return at
-
-        add(tree["tree_structure"])
-        parts.append(part)
-    return stacked(parts, Test.AT_MOST, single=False, missing=Missing.NEVER)
-
-
-def of_catboost(model: Any) -> Trees:
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        model.save_model(file.name, format="json")
-        document = json.loads(Path(file.name).read_text("utf-8"))
-    parts = []
-    for tree in document["oblivious_trees"]:
-        depth = len(tree["splits"])
-        inner, size = 2**depth - 1, 2 ** (depth + 1) - 1
-        at = np.arange(size)
-        level = [tree["splits"][(k + 1).bit_length() - 1] for k in range(inner)]
-        filler = np.zeros(size - inner)
-        leaf = [
-            tree["leaf_values"][sum((k >> (depth - 1 - d) & 1) << d for d in range(depth))]
-            for k in range(2**depth)
-        ]
-        parts.append(
-            {
-                "left": np.where(at < inner, 2 * at + 1, -1),
-                "right": np.where(at < inner, 2 * at + 2, -1),
-                "column": np.append([s["float_feature_index"] for s in level], filler).astype(int),
-                "threshold": np.append([s["border"] for s in level], filler),
-                "value": np.append(np.zeros(inner), leaf),
-            }
-        )
-    return stacked(parts, Test.AT_MOST, single=True)
-
-
-def trained(name: str, x: np.ndarray, y: np.ndarray) -> tuple[str, Any, Trees, Any]:
-    """Title, model, trees in our form, and the library's own contributions or None."""
-    if name in ("gb", "hist", "rf"):
-        from sklearn import ensemble
-
-        if name == "gb":
-            booster = ensemble.GradientBoostingClassifier(n_estimators=200, random_state=0)
-            return "GradientBoosting, 200 x depth 3", booster.fit(x, y), of_sklearn(booster), None
-        if name == "hist":
-            booster = ensemble.HistGradientBoostingClassifier(
-                max_iter=300, early_stopping=False, random_state=0
-            ).fit(x, y)
-            return "HistGradientBoosting, 300 x 31 leaves", booster, of_hist(booster), None
-        forest = ensemble.RandomForestClassifier(500, max_depth=12, n_jobs=-1, random_state=0)
-        return "RandomForest, 500 x depth 12", forest.fit(x, y), of_sklearn(forest), None
-    if name == "xgb":
-        import xgboost
-
-        booster = xgboost.XGBClassifier(n_estimators=500, max_depth=6, learning_rate=0.05)
-        booster.fit(x, y)
-
-        def contributions(cases: np.ndarray) -> Any:
-            booster.get_booster().set_param({"nthread": 1})
-            return booster.get_booster().predict(xgboost.DMatrix(cases), pred_contribs=True)
-
-        return "XGBoost, 500 x depth 6", booster, of_xgboost(booster), contributions
-    if name == "lgb":
-        import lightgbm
-
-        booster = lightgbm.LGBMClassifier(
-            n_estimators=500, num_leaves=31, learning_rate=0.05, verbose=-1
-        ).fit(x, y)
-        return (
-            "LightGBM, 500 x 31 leaves",
-            booster,
-            of_lightgbm(booster),
-            lambda cases: booster.predict(cases, pred_contrib=True, num_threads=1),
-        )
-    import catboost
-
-    booster = catboost.CatBoostClassifier(
-        iterations=500, depth=6, verbose=0, allow_writing_files=False
-    ).fit(x, y)
-    return (
-        "CatBoost, 500 x depth 6",
-        booster,
-        of_catboost(booster),
-        lambda cases: booster.get_feature_importance(
-            catboost.Pool(cases), type="ShapValues", thread_count=1
-        ),
-    )
-
-
-# -- measuring -----------------------------------------------------------------------------------
-
-
-def median(question: Callable[[], Any], runs: int, clock: Callable[[], float]) -> float:
+def spent(question: Callable[[], Any], cases: int) -> Spent:
+    wall, computing = time.perf_counter(), time.process_time()
     question()
-    seconds = []
-    for _ in range(runs):
-        started = clock()
-        question()
-        seconds.append(clock() - started)
-    return statistics.median(seconds)
+    computing, wall = time.process_time() - computing, time.perf_counter() - wall
+    return Spent(wall / cases, computing / cases)
 
 
-BUSY = time.process_time
-"""Seconds of computing: what other programs do on the machine meanwhile does not count."""
-WALL = time.perf_counter
+def in_turn(sides: dict[str, tuple[Callable[[], Any], int]], rounds: int) -> dict[str, list[Spent]]:
+    """Ask all sides, round after round; the first round only warms up."""
+    found: dict[str, list[Spent]] = {name: [] for name in sides}
+    for k in range(rounds + 1):
+        for name, (question, cases) in sides.items():
+            took = spent(question, cases)
+            if k:
+                found[name].append(took)
+    return found
 
 
-def memory() -> float:
-    """Megabytes this process holds at the moment."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def middle(found: list[Spent], clock: str) -> float:
+    return statistics.median(getattr(s, clock) for s in found)
 
 
-def margins(model: Any, rows: np.ndarray) -> np.ndarray:
-    """What the library itself says, up to a constant."""
-    kind = type(model).__name__
-    if kind == "XGBClassifier":
-        answer = model.predict(rows, output_margin=True)
-    elif kind == "LGBMClassifier":
-        answer = model.predict(rows, raw_score=True)
-    elif kind == "CatBoostClassifier":
-        answer = model.predict(rows, prediction_type="RawFormulaVal")
-    elif kind == "RandomForestClassifier":
-        answer = model.predict_proba(rows)[:, 1]
-    else:
-        answer = model.decision_function(rows)
-    return np.asarray(answer, dtype=float)
+def ratio(theirs: list[Spent], ours: list[Spent], clock: str) -> float:
+    each = zip(theirs, ours, strict=True)
+    return statistics.median(getattr(t, clock) / getattr(o, clock) for t, o in each)
 
 
-def measure(name: str, x: np.ndarray, y: np.ndarray, rows: np.ndarray, cases: np.ndarray) -> None:
+def one_by_one(ask: Callable[[np.ndarray], Any], cases: np.ndarray) -> Callable[[], None]:
+    def question() -> None:
+        for k in range(len(cases)):
+            ask(cases[k : k + 1])
+
+    return question
+
+
+# -- memory --------------------------------------------------------------------------------------
+
+
+def held(what: str) -> float:
+    """Megabytes of this process: VmRSS now, VmHWM the most since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def preparation(model: Trained, rows: np.ndarray) -> tuple[Exact, Found]:
+    """Trees are laid out and comparison rows counted, from plain arrays."""
+    given = model.trees
+    arrays = {
+        name: getattr(given, name)
+        for name in ("columns", "n_players", "roots", "left", "right", "column", "threshold")
+    } | {"value": given.value, "missing_left": given.missing_left}
+    took = []
+    engine: Exact | None = None
+    peaks = []
+    for _ in range(3):
+        engine = None
+        forget_peak()
+        before = held("VmRSS")
+        started, computing = time.perf_counter(), time.process_time()
+        engine = Exact(Trees(**arrays), rows)
+        took.append(Spent(time.perf_counter() - started, time.process_time() - computing))
+        peaks.append(held("VmHWM") - before)
+    assert engine is not None
+    return engine, {
+        "way": engine.way,
+        "preparation, seconds": middle(took, "wall"),
+        "preparation, seconds of computing": middle(took, "computing"),
+        "preparation, MB at its peak": peaks[0],  # later ones find memory that was given back
+        "tables, MB": engine.table_bytes / 1e6,
+    }
+
+
+# -- the others ----------------------------------------------------------------------------------
+
+
+def of_shap(model: Any, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import shap
-    title, model, trees, own = trained(name, x, y)
-    walked = name == "rf"
-    before = memory()
-    started = time.perf_counter()
-    engine = Exact(trees, rows[:ROWS])
-    prepared = time.perf_counter() - started
-    held = memory() - before
-    n = 24 if walked else 4000
-    one = median(lambda: engine.values(cases[:1]), 7 if walked else 301, BUSY)
-    batch = [
-        n / median(lambda k=k: engine.values(cases[:n], threads=k), 3 if walked else 9, clock)
-        for k, clock in ((1, BUSY), (2, WALL))
-    ]
-    by_row = median(lambda: engine.row_values(cases[0], np.arange(100)), 15, BUSY)
-
     explainer = shap.TreeExplainer(
         model,
         # told how many rows to keep: left to itself it takes 100 of them
-        shap.maskers.Independent(rows[:ROWS], max_samples=ROWS),
+        shap.maskers.Independent(rows, max_samples=len(rows)),
         feature_perturbation="interventional",
         model_output="raw",
     )
-    asked = 1 if walked else 8
-    theirs = median(
-        lambda: explainer.shap_values(cases[:1], check_additivity=False), 1 if walked else 3, BUSY
+
+    def values(cases: np.ndarray) -> np.ndarray:
+        found = np.asarray(explainer.shap_values(cases, check_additivity=False))
+        return found[..., -1] if found.ndim == 3 else found
+
+    return values
+
+
+def of_shapiq(model: Any, rows: np.ndarray) -> Callable[[np.ndarray], Any] | None:
+    """None where it is not installed, or an earlier one without this explainer."""
+    try:
+        from shapiq.tree.interventional.computer import InterventionalTreeSHAPIQ
+    except ImportError:
+        return None
+    explainer = InterventionalTreeSHAPIQ(model, rows, max_order=1, index="SV")
+    return lambda case: explainer.explain(case[0])
+
+
+# -- one model -----------------------------------------------------------------------------------
+
+
+def measured(name: str) -> Found:
+    x, y = applications(20_000, 0)
+    many_rows, _ = applications(10_000, 1)
+    cases, _ = applications(4000, 2)
+    rows = many_rows[:ROWS]
+    model = trained(name, x, y)
+    forest = name == "rf"
+    rounds, n, few = (3, 16, 1) if forest else (ROUNDS, 4000, 50)
+
+    engine, found = preparation(model, rows)
+    off = engine.values(cases[:n]).sum(axis=1) + engine.base - model.margins(cases[:n])
+    found["sum of values less the library's margin, largest"] = float(np.ptp(off))
+    shap_values = of_shap(model.model, rows)
+    columns = Exact(model.ungrouped, rows).values(cases[:2])
+    found["columns as players: largest difference from shap"] = float(
+        np.abs(columns - shap_values(cases[:2])).max()
     )
-    theirs_batch = asked / median(
-        lambda: explainer.shap_values(cases[:asked], check_additivity=False), 1, BUSY
+
+    # one case: as it comes from a page
+    sides: dict[str, tuple[Callable[[], Any], int]] = {
+        "ours": (one_by_one(engine.values, cases[:few]), few),
+        "shap": (one_by_one(shap_values, cases[:1]), 1),
+    }
+    shapiq_values = of_shapiq(model.model, rows)
+    if shapiq_values is not None:
+        sides["shapiq"] = (one_by_one(shapiq_values, cases[:1]), 1)
+    sides["single rows"] = (partial(engine.row_values, cases[0], np.arange(100)), 1)
+    one = in_turn(sides, rounds)
+    found["one case, ours, ms"] = 1e3 * middle(one["ours"], "computing")
+    found["one case, shap, ms"] = 1e3 * middle(one["shap"], "computing")
+    found["one case, shap / ours"] = ratio(one["shap"], one["ours"], "computing")
+    found["one case against 100 single rows, ms"] = 1e3 * middle(one["single rows"], "computing")
+    if "shapiq" in one:
+        found["one case, shapiq, ms"] = 1e3 * middle(one["shapiq"], "computing")
+        found["one case, shapiq / ours"] = ratio(one["shapiq"], one["ours"], "computing")
+    else:
+        found["one case, shapiq, ms"] = found["one case, shapiq / ours"] = ABSENT
+
+    # many cases, on two cores; shap has no threads, and each of its seconds is one of computing
+    asked = 2 if forest else 8
+    sides = {
+        "ours": (lambda: engine.values(cases[:n], threads=2), n),
+        "alone": (lambda: engine.values(cases[:n]), n),
+        "shap": (lambda: shap_values(cases[:asked]), asked),
+    }
+    native = model.native
+    if native is not None:
+        # CatBoost's has a large share that does not grow with the cases
+        own = n if name == "cat" else 400
+        sides["native"] = (lambda: native(cases[:own], 2), own)
+    batch = in_turn(sides, rounds)
+    found["batch, ours on two threads, cases a second"] = 1 / middle(batch["ours"], "wall")
+    found["batch, ours on one thread, cases a second"] = 1 / middle(batch["alone"], "computing")
+    found["batch, shap, cases a second"] = 1 / middle(batch["shap"], "wall")
+    found["batch on two cores, shap / ours, by the wall"] = ratio(
+        batch["shap"], batch["ours"], "wall"
     )
-    off = engine.values(cases[:100]).sum(axis=1) + engine.base - margins(model, cases[:100])
-    print(f"\n## {title}\n")
-    print(f"sums differ from the library's margin by {np.ptp(off):.1e} at most; {engine.way}\n")
-    print("| | ours | shap | times |\n|---|---|---|---|")
-    shaps = f"{theirs * 1e3:.1f} ms | {theirs / one:,.0f}"
-    print(f"| one case, {ROWS:,} rows | {one * 1e3:.3f} ms | {shaps} |")
-    for k, rate in enumerate(batch, 1):
-        shaps = f"{theirs_batch:.2f}/s | {rate / theirs_batch:,.0f}"
-        print(f"| batch of {n:,}, {k} thread{'s' * (k > 1)} | {rate:,.0f}/s | {shaps} |")
-    if own is not None:
-        few = cases[:200]
-        native = len(few) / median(lambda: own(few), 3, BUSY)
-        print(
-            f"| its own path-dependent contributions, 1 thread | {native:,.0f}/s | "
-            f"ours on 1 and 2 threads | {batch[0] / native:,.0f} and {batch[1] / native:,.0f} |"
+    found["batch, shap / ours, by computing"] = ratio(batch["shap"], batch["ours"], "computing")
+    if "native" in batch:
+        found["the library's own on two threads, cases a second"] = 1 / middle(
+            batch["native"], "wall"
         )
-    print(f"| against 100 single rows | {by_row * 1e3:.2f} ms | | |")
-    print(f"| preparation, {ROWS:,} rows | {prepared:.2f} s | | |")
-    print(f"| memory; of it tables | {held:.0f} MB; {engine.table_bytes / 1e6:.0f} MB | | |")
-    if walked:
-        return
-    times = {}
-    for n_rows in (100, 10_000):
-        started = time.perf_counter()
-        engine = Exact(trees, rows[:n_rows])
-        prepared = time.perf_counter() - started
-        times[n_rows] = median(lambda e=engine: e.values(cases[:1]), 301, BUSY)
-        print(f"| one case, {n_rows:,} rows | {times[n_rows] * 1e3:.3f} ms | | |")
-    print(f"| preparation, 10,000 rows | {prepared:.2f} s | | |")
-    print(f"| 10,000 rows to 100 | {times[10_000] / times[100]:.2f} | | |", flush=True)
+        found["the library's own, path-dependent / ours, two cores"] = ratio(
+            batch["native"], batch["ours"], "wall"
+        )
+        found["the same by computing"] = ratio(batch["native"], batch["ours"], "computing")
+
+    # a larger group
+    less, more = Exact(model.trees, many_rows[:100]), Exact(model.trees, many_rows)
+    grown = in_turn(
+        {
+            "less": (one_by_one(less.values, cases[:few]), few),
+            "more": (one_by_one(more.values, cases[:few]), few),
+        },
+        1 if forest else 2 * ROUNDS + 1,
+    )
+    found["10,000 comparison rows / 100"] = ratio(grown["more"], grown["less"], "computing")
+    return found
+
+
+# -- the table -----------------------------------------------------------------------------------
+
+
+def shown(value: float | str | None) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if value == 0 or abs(value) < 1e-3:
+        return f"{value:.1e}"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
+
+
+def environment(names: list[str]) -> str:
+    """Versions of everything that takes part."""
+    wanted = ["numpy", "scikit-learn", "shap", "shapiq"]
+    parts = [f"Python {platform.python_version()}"]
+    for package in wanted + [LIBRARIES[name] for name in names if name in LIBRARIES]:
+        for distribution in (package, f"{package}-cpu"):
+            try:
+                parts.append(f"{package} {version(distribution)}")
+                break
+            except PackageNotFoundError:
+                continue
+        else:
+            parts.append(f"{package} {ABSENT}")
+    return ", ".join(parts)
+
+
+def table(found: dict[str, Found]) -> None:
+    lines = list(dict.fromkeys(line for column in found.values() for line in column))
+    print(f"\n| | {' | '.join(TITLES[name] for name in found)} | target |")
+    print(f"|---|{'---|' * (len(found) + 1)}")
+    for line in lines:
+        cells = " | ".join(shown(column.get(line)) for column in found.values())
+        print(f"| {line} | {cells} | {TARGETS.get(line, '')} |", flush=True)
 
 
 def main() -> None:
-    x, y = applications(20_000, 0)
-    rows, _ = applications(10_000, 1)
-    cases, _ = applications(4000, 2)
-    for name in sys.argv[1:] or ("gb", "hist", "rf"):
-        measure(name, x, y, rows, cases)
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(measured(sys.argv[2])))
+        return
+    names = sys.argv[1:] or list(TITLES)
+    found: dict[str, Found] = {}
+    print("\n## The engine, beside shap, shapiq and the libraries themselves\n")
+    print(f"{platform.machine()}, {environment(names)}", flush=True)
+    for name in names:
+        started = time.perf_counter()
+        # each in a process of its own: no library's threads or memory meet another's
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", name],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(f"\n{TITLES[name]}: not measured, see above", flush=True)
+            continue
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    table(found)
 
 
 if __name__ == "__main__":

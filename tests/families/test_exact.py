@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explainer.errors import ArtefactRefused
-from explainer.families.engine import forest
+from explainer.families.engine import exact, forest, portable
 from explainer.families.engine.exact import Exact, shapley_weights
 from explainer.families.engine.forest import Column, Missing, Test, Trees
 from explainer.families.engine.kernel import kernel
@@ -106,7 +106,7 @@ class World:
         engine = Exact(self.built(), np.array(self.comparison), **how)
         return engine.values(np.array([self.case]))[0]
 
-    def witness(self) -> np.ndarray:
+    def witness(self, weights=None) -> np.ndarray:
         """By enumerating all coalitions; each player holds all values of its own columns."""
         sources = range(max(c.source for c in self.columns) + 1)
         owner = {column.source: column.player for column in self.columns}
@@ -126,6 +126,7 @@ class World:
             lambda rows: self.margins([by_source(row) for row in rows]),
             by_player(self.case),
             [by_player(row) for row in self.comparison],
+            weights,
         )
 
 
@@ -279,6 +280,17 @@ def test_a_weight_is_a_row_given_that_many_times(world: World, data):
         assert np.allclose(found, repeated.values(), **CLOSE)
 
 
+@given(worlds(), st.data())
+def test_weighted_values_equal_brute_force_with_weights(world: World, data):
+    n = len(world.comparison)
+    weight = st.floats(0, allow_infinity=False, allow_nan=False)
+    weights = np.array(data.draw(st.lists(weight, min_size=n, max_size=n).filter(any)))
+    # brute force adds weights up as they are given
+    expected = world.witness(weights / weights.max())
+    for way in WAYS.values():
+        assert np.allclose(world.values(weights=weights, **way), expected, **CLOSE)
+
+
 @given(worlds())
 def test_values_by_row_are_those_against_each_row_alone(world: World):
     sample = np.array([len(world.comparison) - 1, 0, 0])
@@ -349,6 +361,21 @@ def test_values_by_row_have_the_whole_as_their_mean(compiled: bool):
     assert np.allclose(by_row.mean(axis=0), engine.values(case[None, :])[0], **CLOSE)
     assert engine.row_values(case, np.arange(600)).tobytes() == by_row.tobytes()
     assert np.array_equal(engine.row_values(case, np.array([7, 599])), by_row[[7, 599]])
+
+
+def test_many_cases_are_shared_out_evenly_and_come_back_in_order(monkeypatch):
+    monkeypatch.setattr(exact, "AT_ONCE", 5)
+    engine, cases = Exact(many_trees(3), many_rows(20, 1)), many_rows(23, 2)
+    alone = np.stack([engine.values(case[None, :])[0] for case in cases])
+    sizes = []
+    part = engine._part
+    monkeypatch.setattr(engine, "_part", lambda rows: [sizes.append(len(rows)), part(rows)][1])
+    for threads in (0, 1, 2, 3):
+        sizes.clear()
+        assert engine.values(cases, threads=threads).tobytes() == alone.tobytes()
+        assert sum(sizes) == 23
+        assert max(sizes) <= 5
+        assert len(sizes) % max(1, threads) == 0
 
 
 # -- single promises --------------------------------------------------------------------------
@@ -558,6 +585,30 @@ def test_trees_beyond_the_limits_are_refused(monkeypatch):
     monkeypatch.setattr(forest, "LARGEST_LUT", 1)
     with pytest.raises(ArtefactRefused, match="categories"):
         Trees(**SOUND)
+
+
+def test_without_the_kernel_trees_are_written_down_in_shares(monkeypatch):
+    trees, rows, cases = many_trees(4, 4), many_rows(30, 1), many_rows(3, 2)
+    whole = Exact(trees, rows, compiled=False)
+    expected, by_row = whole.values(cases), whole.row_values(cases[0], np.arange(30))
+    monkeypatch.setattr(portable, "MOST_AT_ONCE", 1)
+    shared = Exact(trees, rows, compiled=False)
+    assert np.allclose(shared.values(cases), expected, **CLOSE)
+    assert shared.values(cases).tobytes() == shared.values(cases).tobytes()
+    assert np.allclose(shared.row_values(cases[0], np.arange(30)), by_row, **CLOSE)
+
+
+def test_without_the_kernel_a_tree_too_large_for_the_memory_is_refused(monkeypatch):
+    # paths of one, two and two tests
+    trees = built([Split(0, 0.5, 0.0, Split(1, 0.5, 0.0, 1.0))], (Column(0, 0), Column(1, 1)), 2)
+    monkeypatch.setattr(portable, "MOST_OF_ONE", 5)
+    Exact(trees, np.zeros((1, 2)), compiled=False)
+    monkeypatch.setattr(portable, "MOST_OF_ONE", 4)
+    with pytest.raises(ArtefactRefused, match="5 tests on the paths") as fault:
+        Exact(trees, np.zeros((1, 2)), compiled=False)
+    assert "compiler" in fault.value.mend
+    if kernel() is not None:
+        Exact(trees, np.zeros((1, 2)))
 
 
 def test_checked_trees_cannot_be_changed_afterwards():

@@ -71,6 +71,10 @@ class Exact:
         weights : ndarray of shape (n_rows,), not negative, any sum above 0; default: all alike
         most_bits, most_bytes : from where on a leaf is walked to
         compiled : whether the compiled kernel is used where there is one
+
+        Raises
+        ------
+        ArtefactRefused : there is no compiled kernel, and a tree is too large to do without
         """
         comparison = np.array(comparison, dtype=np.float64)
         if not len(comparison):
@@ -83,8 +87,10 @@ class Exact:
                 bool(np.isfinite(weights).all()) and bool((weights >= 0).all())
             ):
                 raise ValueError("one weight per comparison row is asked for, none below 0")
-            if not weights.sum() > 0:
+            if not weights.any():
                 raise ValueError("the weights of the comparison rows sum to 0")
+            # only their ratios count, and the sum of numbers up to 1 is neither infinite nor tiny
+            weights = weights / weights.max()
         self._trees = trees
         self._kernel: Kernel | None = kernel() if compiled else None
         self._limits = (most_bits, most_bytes, spare)
@@ -125,9 +131,12 @@ class Exact:
         n = len(rows)
         if n == 0:
             return np.zeros((0, self._trees.n_players))
-        each = min(AT_ONCE, -(-n // max(1, threads)))
+        threads = max(1, threads)
+        # as many parts for one thread as for the other
+        rounds = -(-n // (AT_ONCE * threads))
+        each = -(-n // (rounds * threads))
         parts = [rows[first : first + each] for first in range(0, n, each)]
-        if len(parts) == 1 or threads <= 1:
+        if len(parts) == 1 or threads == 1:
             found = [self._part(part) for part in parts]
         else:
             with ThreadPoolExecutor(threads) as pool:

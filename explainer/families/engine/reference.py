@@ -1,7 +1,8 @@
 """Shapley values by brute force over all coalitions: slow, obvious, the oracle.
 
-v(S) is the mean over comparison rows of the model's margin with the players of S taken from the
-case and the others from the comparison row (Janzing et al. 2020, arXiv 1910.13413).
+v(S) is the mean, weighted where weights are given, over comparison rows of the model's margin with
+the players of S taken from the case and the others from the comparison row (Janzing et al. 2020,
+arXiv 1910.13413).
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ Row = Sequence[Item]
 
 
 def brute_force(
-    margin: Callable[[list[list[Item]]], Floats], case: Row[Item], comparison: Sequence[Row[Item]]
+    margin: Callable[[list[list[Item]]], Floats],
+    case: Row[Item],
+    comparison: Sequence[Row[Item]],
+    weights: Sequence[float] | Floats | None = None,
 ) -> Floats:
     """Shapley value of each position of `case`; ndarray of shape (n_players,).
 
     `margin` takes rows of players' values and gives their raw margins: it may be the original
-    model itself, so that no step of ours is trusted. Costs 2^players * rows evaluations.
+    model itself, so that no step of ours is trusted. `weights` are of the comparison rows; default:
+    all alike. Costs 2^players * rows evaluations.
     """
     n = len(case)
     worth = np.empty(2**n)
@@ -39,7 +44,7 @@ def brute_force(
             for row in comparison
         ]
         margins = np.asarray(margin(rows)).reshape(len(coalitions), len(comparison))
-        worth[first : first + len(coalitions)] = margins.mean(axis=1)
+        worth[first : first + len(coalitions)] = np.average(margins, axis=1, weights=weights)
     values = np.zeros(n)
     for coalition in range(2**n):
         size = coalition.bit_count()
