@@ -49,7 +49,7 @@ class Golden:
             chosen.update(dict.fromkeys(fresh[:number]))
 
         def drawn(condition: pd.Series) -> list[str]:
-            refs = rows.index[condition].to_numpy()
+            refs = rows.index[condition].to_numpy(copy=True)
             return [str(ref) for ref in generator.permutation(refs)]
 
         take((margins - result.line).abs().sort_values(kind="stable").index, 10)

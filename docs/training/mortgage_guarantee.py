@@ -29,7 +29,7 @@ from mortgage_figures import card_figures
 from mortgage_model import margins_of, train_model
 from mortgage_records import INPUTS, ethnicity, mask, read_records, sex, to_inputs
 from mortgage_rows import GOLDEN
-from package_files import Agreement, read_options, write_numbers
+from package_files import Agreement, read_options, write_card, write_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "models" / "mortgage_guarantee"
@@ -61,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     ).loc[result.held_out.index]
     audit.to_csv(audit_path, lineterminator="\n")
     figures = card_figures(result, records, audit)
-    blob = text.encode()
-    write_numbers(out, ("model.txt", blob), result, GOLDEN, Path(__file__).name, figures)
+    print(figures)
+    write_card(out / "CARD.md", Path(__file__).name, figures)
+    write_numbers(out, ("model.txt", text.encode()), result, GOLDEN)
     return 0
 
 

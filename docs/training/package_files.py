@@ -34,6 +34,21 @@ def read_options(
     return out, options.audit or out.with_name(audit.name)
 
 
+def read_folder(arguments: list[str] | None, said: str | None, kept: Path) -> tuple[Path, bool]:
+    """The new folder of a package that is not kept whole, and whether its card is written too."""
+    parser = argparse.ArgumentParser(description=(said or "").splitlines()[0])
+    default = Path(__file__).resolve().parents[2] / "build" / kept.name
+    parser.add_argument("--out", type=Path, default=default, help="write the package here")
+    parser.add_argument("--card", action="store_true", help="write the figures into the card")
+    options = parser.parse_args(arguments)
+    return options.out, options.card
+
+
+def copy_kept(kept: Path, out: Path) -> None:
+    """Begin a package in the folder `out` with what people keep of it."""
+    shutil.copytree(kept, out, dirs_exist_ok=True)
+
+
 class Agreement:
     """What people declared in a package beside what came out; `faults` names every difference."""
 
@@ -71,9 +86,7 @@ class Agreement:
         return bool(self.faults)
 
 
-def write_numbers(
-    out: Path, model: tuple[str, bytes], result: Trained, golden: Golden, recipe: str, figures: str
-) -> None:
+def write_numbers(out: Path, model: tuple[str, bytes], result: Trained, golden: Golden) -> None:
     """Write every file that is a number, then the digests of all files."""
     name, blob = model
     (out / "golden").mkdir(exist_ok=True)
@@ -81,10 +94,8 @@ def write_numbers(
     group = background_csv(result.background, golden.inputs.numbers)
     (out / "background.csv").write_text(group, "utf-8")
     (out / "golden" / "cases.jsonl").write_text(golden.lines(result), "utf-8")
-    write_card(out / "CARD.md", recipe, figures)
     write_group_figures(out, result.margins_of(result.background))
     seal_manifest(out)
-    print(figures)
     print(f"SHA-256 of {name}:", hashlib.sha256(blob).hexdigest())
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from package_files import Agreement, read_options, write_numbers
+from package_files import Agreement, read_options, write_card, write_numbers
 from skops_file import dump_model, reload_model
 from unemployment_figures import card_figures
 from unemployment_model import train_model
@@ -106,7 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     audit.to_csv(audit_path, lineterminator="\n")
     figures = card_figures(result, pipeline, records, audit)
-    write_numbers(out, ("model.skops", blob), result, GOLDEN, Path(__file__).name, figures)
+    print(figures)
+    write_card(out / "CARD.md", Path(__file__).name, figures)
+    write_numbers(out, ("model.skops", blob), result, GOLDEN)
     print("Types skops does not trust by itself:", ", ".join(types))
     return 0
 
