@@ -110,5 +110,5 @@ def test_a_package_with_a_booster_is_admitted_and_explains(declared, tmp_path):
     assert package.explained.method == "interventional-exact-groups/2"
     for golden in package.golden[::9]:
         found = package.explained.attribute(read_case(golden.case, package.catalogue))
-        assert found.margin == pytest.approx(golden.margin, abs=1e-6)
+        assert found.margin == pytest.approx(golden.margins[0], abs=1e-6)
         assert abs(found.difference) <= 1e-6 * found.comparison.scale

@@ -93,7 +93,7 @@ def test_a_score_the_running_system_did_not_give(small_office: Office) -> None:
     )
     check_withheld(small_office, case, "explanation.score_differs", FAILED)
     right = submit(
-        {**golden.case, "ref": "T-right", "reported": {"margin": golden.margin}},
+        {**golden.case, "ref": "T-right", "reported": {"margin": golden.margins[0]}},
         SYSTEM,
         small_office.tools,
     )
