@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kernel import PLAYERS, applications
+from ensembles import PLAYERS, applications
 
 from explainer.families.engine import estimate
 from explainer.families.engine.estimate import Stage, estimated, stages
@@ -56,7 +56,7 @@ def ours(
         stage_list = [Stage(seed * rounds, rounds) for seed in range(SEEDS)]
         found = [estimated(margins, FUNCTION, case, rows, stage) for stage in stage_list]
         moved = np.abs(truth).sum()
-        errors = [(one.values() - truth) / moved for one in found]
+        errors = [(one.values - truth) / moved for one in found]
         line(name, np.mean([one.answers for one in found]), errors)
 
 
@@ -104,7 +104,7 @@ def main() -> None:
         for stage in stages(17, n_rows):
             part = estimated(margins, FUNCTION, case, rows[:n_rows], stage)
             whole = part if whole is None else whole.joined(part)
-            precise = 3 * whole.errors().max() / np.abs(whole.values()).sum()
+            precise = 3 * whole.errors.max() / np.abs(whole.values).sum()
             seconds = time.perf_counter() - started
             print(f"| {whole.rounds} | {whole.answers:,} | {precise:.5f} | {seconds:.2f} |")
 

@@ -22,7 +22,7 @@ from math import comb
 import numpy as np
 
 from explainer.families.engine.forest import Bools, Floats, Ints
-from explainer.families.engine.function import AT_ONCE, MOST_ANSWERS, Function
+from explainer.families.engine.function import AT_ONCE, MOST_ANSWERS, Function, row_values
 
 SEED = 20261122
 
@@ -35,7 +35,7 @@ LARGEST_BLOCK = 16
 _CANDIDATES, _TRIPLES = 1000, 700
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Stage:
     """Rounds asked in one go. In a round each comparison row has one order, there and back."""
 
@@ -45,34 +45,29 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Shapley values against each comparison row alone, as some orders have them.
+    """Shapley values as some orders have them.
 
     Attributes
     ----------
-    by_row : ndarray of shape (n_rows, n_players), in raw margin; each row's sum is exact
-    variance : ndarray of shape (n_rows, n_players), estimated variance of each of them over the
-        draw of the orders, in squared raw margin; the rows' errors are independent
-    rounds, answers : how many orders each comparison row had, and what that took in all
+    by_row : ndarray of shape (n_rows, n_players), values against each comparison row alone, in raw
+        margin; the sum of each row is exact
+    values : ndarray of shape (n_players,), values against the whole group
+    covariance : ndarray of shape (n_players, n_players), how the errors of `values` hang together,
+        in squared raw margin; zeros where all coalitions were asked
+    rounds, answers : how many orders each comparison row had, and what was asked in all
     """
 
     by_row: Floats
-    variance: Floats
+    values: Floats
+    covariance: Floats
     rounds: int
     answers: int
 
-    def values(self, weights: Floats | None = None) -> Floats:
-        """Values against the whole group; ndarray of shape (n_players,)."""
-        found: Floats = self._shares(weights) @ self.by_row
-        return found
-
-    def errors(self, weights: Floats | None = None) -> Floats:
+    @property
+    def errors(self) -> Floats:
         """Standard error of each of `values`; ndarray of shape (n_players,)."""
-        found: Floats = np.sqrt(self._shares(weights) ** 2 @ self.variance)
+        found: Floats = np.sqrt(np.diag(self.covariance))
         return found
-
-    def _shares(self, weights: Floats | None) -> Floats:
-        n_rows = len(self.by_row)
-        return np.full(n_rows, 1 / n_rows) if weights is None else weights / weights.sum()
 
     def joined(self, other: Estimate) -> Estimate:
         """Both together, each by the number of its rounds."""
@@ -80,7 +75,8 @@ class Estimate:
         mine, theirs = self.rounds / rounds, other.rounds / rounds
         return Estimate(
             mine * self.by_row + theirs * other.by_row,
-            mine**2 * self.variance + theirs**2 * other.variance,
+            mine * self.values + theirs * other.values,
+            mine**2 * self.covariance + theirs**2 * other.covariance,
             rounds,
             self.answers + other.answers,
         )
@@ -113,6 +109,7 @@ def estimated(
     case: Floats,
     comparison: Floats,
     stage: Stage,
+    weights: Floats | None = None,
 ) -> Estimate:
     """Ask one stage.
 
@@ -121,12 +118,14 @@ def estimated(
     margins : raw margins of rows of the model's own columns
     case : ndarray of shape (n_columns,)
     comparison : ndarray of shape (n_rows, n_columns)
+    weights : ndarray of shape (n_rows,), none below 0, any sum above 0; default: all alike
 
     The same arguments give the same bits as long as the model's answers do.
     """
     n, n_rows = function.n_players, len(comparison)
     ends = np.asarray(margins(np.concatenate([case[None, :], comparison])), dtype=np.float64)
     walk = _Walk(margins, function, case, comparison, ends[0], ends[1:])
+    # so many blocks that how far they are apart can be told
     size = max(1, min(LARGEST_BLOCK, stage.rounds // 4))
     design = balanced_orders(n)
     blocks = np.empty((stage.rounds // size, n_rows, n))
@@ -134,12 +133,29 @@ def estimated(
         random = np.random.default_rng([SEED, stage.first + at * size])
         names = random.permuted(np.tile(np.arange(n), (n_rows, 1)), axis=1)
         blocks[at] = sum(walk.there_and_back(names[:, order]) for order in design[:size]) / size
-    return Estimate(
-        blocks.mean(axis=0),
-        blocks.var(axis=0, ddof=1) / len(blocks),
-        stage.rounds,
-        walk.answers + n_rows + 1,
-    )
+    by_row = blocks.mean(axis=0)
+    shares = np.full(n_rows, 1 / n_rows) if weights is None else weights / weights.sum()
+    # the rows' errors are independent, and within a row the blocks' are
+    apart = ((blocks - by_row) * shares[:, None]).reshape(-1, n)
+    covariance = apart.T @ apart / (len(blocks) * (len(blocks) - 1))
+    answers = walk.answers + n_rows + 1
+    return Estimate(by_row, shares @ by_row, covariance, stage.rounds, answers)
+
+
+def asked(
+    margins: Callable[[Floats], Floats],
+    function: Function,
+    case: Floats,
+    comparison: Floats,
+    stage: Stage | None,
+) -> Estimate:
+    """One stage, or where `stage` is None all coalitions: then nothing is estimated."""
+    if stage is not None:
+        return estimated(margins, function, case, comparison, stage)
+    by_row = row_values(margins, function, case, comparison)
+    n = function.n_players
+    answers = 2**n * len(comparison)
+    return Estimate(by_row, by_row.mean(axis=0), np.zeros((n, n)), 0, answers)
 
 
 class _Walk:
