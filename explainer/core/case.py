@@ -218,7 +218,8 @@ class Case:
     """What the model was asked, checked against a catalogue.
 
     Every catalogue feature is there, of the right kind, inside its hard range, or missing where
-    that is allowed. `reported_margin` is the score the running system gave, if it sent one.
+    that is allowed. `reported_margin` is the score the running system gave, if it sent one; of a
+    model of several classes one for each, in the order of its classes.
     """
 
     ref: str
@@ -233,7 +234,8 @@ class Case:
             form["package"] = self.package
         form["values"] = {name: _value_to_json(value) for name, value in self.values.items()}
         if self.reported_margin is not None:
-            form["reported"] = {"margin": self.reported_margin}
+            said = self.reported_margin
+            form["reported"] = {"margin": list(said) if isinstance(said, tuple) else said}
         return form
 
     @property
@@ -322,27 +324,37 @@ def _read_ref(raw: Mapping[str, object], faults: list[CaseError]) -> str:
     return ""
 
 
-def _read_reported(reported: object, faults: list[CaseError]) -> float | None:
+def _read_reported(reported: object, faults: list[CaseError]) -> float | tuple[float, ...] | None:
     if reported is None:
         return None
     margin = reported.get("margin") if isinstance(reported, Mapping) else None
+    said = margin if isinstance(margin, list | tuple) else [margin]
     if (
         not isinstance(reported, Mapping)
         or set(reported) != {"margin"}
-        or isinstance(margin, bool)
-        or not isinstance(margin, int | float)
-        # a whole number of 400 digits is valid JSON and fits no float
-        or not -sys.float_info.max <= margin <= sys.float_info.max
+        or not all(map(_is_finite, said))
+        or (said is margin and len(said) < 3)
     ):
         faults.append(
             CaseMalformed(
                 "The reported score is not understood.",
                 "reported",
-                'Give {"reported": {"margin": number}} or leave it out.',
+                'Give {"reported": {"margin": number}}, of three or more classes a list of one '
+                "number for each in the order of the model, or leave it out.",
             )
         )
         return None
-    return float(margin) + 0.0
+    numbers = tuple(float(each) + 0.0 for each in said)
+    return numbers if said is margin else numbers[0]
+
+
+def _is_finite(given: object) -> bool:
+    # a whole number of 400 digits is valid JSON and fits no float
+    return (
+        isinstance(given, int | float)
+        and not isinstance(given, bool)
+        and -sys.float_info.max <= given <= sys.float_info.max
+    )
 
 
 def _read_value(given: Mapping[str, object], feature: Feature) -> Value:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date
+from pathlib import Path
 
+import jsonschema
 import pytest
 from factories import VALUES, catalogue, choice, feature, raw_case
 from hypothesis import given
@@ -23,6 +25,8 @@ from explainer.core.case import (
     read_case,
 )
 from explainer.errors import CaseError, CaseFaulty
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "case-1.schema.json"
 
 CANARY = "Kanarienvogel"
 NUMBER_CANARY = 31415926
@@ -72,6 +76,25 @@ ONE_FAULT = [
         {**raw_case(), "reported": {"margin": 1.0, "probability": 0.5}},
         MALFORMED,
         "reported",
+    ),
+    *(
+        (
+            f"reported {name}",
+            {**raw_case(), "reported": {"margin": margin}},
+            MALFORMED,
+            "reported",
+        )
+        for name, margin in {
+            "of no class": [],
+            "of two classes as a list": [NUMBER_CANARY, 1.0],
+            "with a class as text": [0.1, 0.2, CANARY],
+            "with a class true": [0.1, 0.2, True],
+            "with a class empty": [0.1, None, 0.2],
+            "with a class NaN": [0.1, 0.2, float("nan")],
+            "with a class too large": [0.1, 0.2, 10**400],
+            "nested": [[0.1, 0.2, 0.3]],
+            "by class": {"a": 0.1, "b": 0.2, "c": 0.3},
+        }.items()
     ),
     ("values missing", {"ref": "A-1"}, MALFORMED, "values"),
     ("values are a list", {"ref": "A-1", "values": [CANARY]}, MALFORMED, "values"),
@@ -382,3 +405,28 @@ def test_a_case_cannot_be_changed():
         case.ref = "B-2"
     with pytest.raises(AttributeError):
         Source("a", "b").label = "c"
+
+
+def test_a_reported_score_of_several_classes_keeps_their_order():
+    said = [0.25, -1, -0.0]
+    raw = {**raw_case(), "reported": {"margin": said}}
+    case = read_case(raw, catalogue())
+    assert case.reported_margin == (0.25, -1.0, 0.0)
+    form = json.loads(json.dumps(case.to_json()))
+    assert form["reported"] == {"margin": said}
+    again = read_case(form, catalogue())
+    assert (again, again.digest) == (case, case.digest)
+    turned = {**raw_case(), "reported": {"margin": said[::-1]}}
+    assert read_case(turned, catalogue()).digest != case.digest
+
+
+def test_the_schema_of_cases_takes_the_reported_scores_that_are_read_and_no_others():
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for margin in (0.25, 3, [0.25, -1, 0.5], [0.1] * 4):
+        raw = {"ref": "A-1", "values": {"income": 1}, "reported": {"margin": margin}}
+        assert validator.is_valid(raw)
+    for margin in ([], [0.5, 0.5], "x", [0.1, 0.2, "x"], [[0.1, 0.2, 0.3]], {"a": 1}, True):
+        raw = {"ref": "A-1", "values": {"income": 1}, "reported": {"margin": margin}}
+        assert not validator.is_valid(raw)
