@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from explainer.errors import (
     CaseError,
@@ -329,10 +329,11 @@ def _read_reported(reported: object, faults: list[CaseError]) -> float | tuple[f
         return None
     margin = reported.get("margin") if isinstance(reported, Mapping) else None
     said = margin if isinstance(margin, list | tuple) else [margin]
+    numbers = tuple(float(each) + 0.0 for each in said if _is_finite(each))
     if (
         not isinstance(reported, Mapping)
         or set(reported) != {"margin"}
-        or not all(map(_is_finite, said))
+        or len(numbers) != len(said)
         or (said is margin and len(said) < 3)
     ):
         faults.append(
@@ -344,11 +345,10 @@ def _read_reported(reported: object, faults: list[CaseError]) -> float | tuple[f
             )
         )
         return None
-    numbers = tuple(float(each) + 0.0 for each in said)
     return numbers if said is margin else numbers[0]
 
 
-def _is_finite(given: object) -> bool:
+def _is_finite(given: object) -> TypeGuard[float]:
     # a whole number of 400 digits is valid JSON and fits no float
     return (
         isinstance(given, int | float)
