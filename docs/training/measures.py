@@ -123,8 +123,8 @@ def plain_auc(regression: Pipeline, result: Trained, inputs: Inputs) -> float:
     return float(roc_auc_score(result.held_out_truth, scores))
 
 
-def record_rows(result: Trained, inputs: Inputs, share: str, gaps: str) -> list[str]:
-    """How many records there are and what they lack; `share` and `gaps` are headings."""
+def gap_rows(result: Trained, inputs: Inputs, gaps: str) -> list[str]:
+    """How many records there are and what they lack; `gaps` is a heading."""
     missing = ", ".join(
         f"`{name}` {int(result.train[name].isna().sum())} / "
         f"{int(result.held_out[name].isna().sum())}"
@@ -135,12 +135,17 @@ def record_rows(result: Trained, inputs: Inputs, share: str, gaps: str) -> list[
     return [
         f"| Fälle: Training / zurückgelegt · records: training / held out "
         f"| {len(result.train)} / {len(result.held_out)} |",
-        f"| {share} | {100 * result.learned.mean():.1f} / "
-        f"{100 * result.held_out_truth.mean():.1f} |",
         f"| {gaps}, training / held out | {missing} |",
         f"| zurückgelegte Fälle außerhalb des gelernten Bereichs · held-out records outside the "
         f"trained ranges | {int(outside.sum())} |",
     ]
+
+
+def record_rows(result: Trained, inputs: Inputs, share: str, gaps: str) -> list[str]:
+    """The same for two outcomes, with the share of the one that is learned; `share` heads it."""
+    records, *rest = gap_rows(result, inputs, gaps)
+    shares = f"{100 * result.learned.mean():.1f} / {100 * result.held_out_truth.mean():.1f}"
+    return [records, f"| {share} | {shares} |", *rest]
 
 
 def auc_row(result: Trained, seed: int) -> str:
