@@ -140,6 +140,7 @@ class _Question:
                 "inputs": [[each.name, each.choices] for each in self.inputs],
                 "task": self.target.task.value,
                 "classes": list(self.target.classes),
+                "by_answers": self.target.by_answers,
             },
             data=self.data,
         )

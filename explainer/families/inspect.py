@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,41 +90,29 @@ def inspect(declared: str, data: bytes) -> dict[str, Any]:
 def _skops(_: Any, data: bytes) -> Inspected:
     import numpy as np
 
-    from explainer.families.from_skops import load_pipeline, refused_unless_whole
-    from explainer.families.players import column_owners, stand_ins
+    from explainer.families.from_skops import input_names, load_pipeline, refused_unless_whole
+    from explainer.families.players import traced
     from explainer.families.sklearn_forms import estimator_of
 
     preparation, model = load_pipeline(data)
     with refused_unless_whole():
-        names = [str(name) for name in preparation.feature_names_in_]
-        place = {name: at for at, name in enumerate(names)}
-        player = np.array([place[owner] for owner in column_owners(preparation)], dtype=np.int64)
-        space = estimator_of(model, player, len(names)).space
-        replaced = stand_ins(preparation)
-        choices = _encoded(preparation)
+        names = input_names(preparation)
+        found = traced(preparation, names)
+        # whose columns they are does not matter to what they are measured in
+        space = estimator_of(model, np.zeros(len(found.columns), dtype=np.int64), 1).space
         return Inspected(
-            tuple(InputColumn(n, choices.get(n), replaced.get(n)) for n in names),
+            tuple(
+                InputColumn(name, _texts(found.known.get(name, ())), found.stand_ins.get(name))
+                for name in names
+            ),
             tuple(str(c) for c in model.classes_),
             space,
         )
 
 
-def _encoded(transformer: Any) -> dict[str, tuple[str, ...]]:
-    """The categories of columns of text, as the encoders learned them."""
-    from explainer.families.players import names_of
-
-    found: dict[str, tuple[str, ...]] = {}
-    for step_name, step, columns in transformer.transformers_:
-        inner = [s for _, s in step.steps] if type(step).__name__ == "Pipeline" else [step]
-        for part in inner:
-            if type(part).__name__ in ("OneHotEncoder", "OrdinalEncoder"):
-                for name, categories in zip(
-                    names_of(columns, step_name), part.categories_, strict=True
-                ):
-                    texts = tuple(str(c) for c in categories if isinstance(c, str))
-                    if texts:
-                        found.setdefault(name, texts)
-    return found
+def _texts(categories: Sequence[Any]) -> tuple[str, ...] | None:
+    """The categories of a column of text, as its encoder learned them; None for a number."""
+    return tuple(str(c) for c in categories if isinstance(c, str)) or None
 
 
 LABELS = ("0", "1")

@@ -26,11 +26,13 @@ Form = Trees | Linear | Function
 class Target:
     """What a package wants of its model: a kind of answer, and the classes in the model's order.
 
-    Of two classes the margin is for the second; an amount has none.
+    Of two classes the margin is for the second; an amount has none. `by_answers` says that a model
+    whose steps mix features may be known by its answers only.
     """
 
     task: Task
     classes: tuple[str, ...] = ()
+    by_answers: bool = False
 
     def check(self, found: Sequence[str]) -> None:
         """Raise ArtefactRefused unless the model's own classes are the declared ones."""

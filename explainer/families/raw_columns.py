@@ -8,6 +8,7 @@ are mixtures of columns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,15 @@ class RawColumns:
         given = columns[:, at]
         self._refuse(at, np.isnan(given), "The model takes no missing value here.")
         return np.array(choices, dtype=object)[given.astype(np.int64)]
+
+    def values(self, columns: Floats, at: int) -> NDArray[Any]:
+        """One feature as a table of training has it: a number, or text; NaN where it is missing."""
+        choices = self._choices[at]
+        if choices is None:
+            return columns[:, at]
+        named = np.array([*choices, np.nan], dtype=object)
+        codes = np.nan_to_num(columns[:, at], nan=len(choices)).astype(np.int64)
+        return np.asarray(named[codes])
 
     def _refuse(self, at: int, wrong: Bools, what: str) -> None:
         if wrong.any():

@@ -323,6 +323,16 @@ def _by_answers(estimator: Any, player: Ints, n_players: int) -> Estimator:
     return Estimator((Function(player, n_players),), Space.PROBABILITY, _second_class(estimator))
 
 
+def _by_mean(estimator: Any, player: Ints, n_players: int) -> Estimator:
+    if estimator.voting != "soft":
+        raise ArtefactRefused(
+            "The models inside vote with one voice each: there is no score to explain.",
+            "model.voting",
+            'Train VotingClassifier with voting="soft".',
+        )
+    return _by_answers(estimator, player, n_players)
+
+
 MOST_COLUMNS = 1_000_000
 
 
@@ -385,6 +395,6 @@ FORMS: Mapping[str, Callable[[Any, Ints, int], Estimator]] = {
     "HistGradientBoostingClassifier": _histogram_boosting,
     "MLPClassifier": _by_answers,
     "CalibratedClassifierCV": _by_answers,
-    "VotingClassifier": _by_answers,
+    "VotingClassifier": _by_mean,
     "StackingClassifier": _by_answers,
 }

@@ -42,17 +42,22 @@ _CHECKED_WITH = frozenset(
     {"accept_sparse", "dtype", "ensure_2d", "ensure_all_finite", "force_all_finite"}
 )
 
+_OF_ONE_NUMBER = frozenset(
+    f"numpy.{name}"
+    for name in ("absolute", "cbrt", "exp", "expm1", "log", "log10", "log1p", "log2", "sqrt")
+)
+
 _PLAIN: Mapping[str, frozenset[str]] = {
     "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
-    "TupleNode": frozenset({"builtins.tuple"}),
+    "TupleNode": frozenset({"builtins.tuple", "sklearn.impute._iterative._ImputerTriplet"}),
     "SliceNode": frozenset({"builtins.slice"}),
     "JsonNode": frozenset({"builtins.str"}),
     # an element type: a description of bytes, which runs nothing
     "DTypeNode": frozenset({"numpy.dtype"}),
     "TypeNode": frozenset(
         {"builtins.str", "builtins.int", "builtins.float", "numpy.float64", "numpy.float32"}
-        | {"builtins.object", "numpy.str_"}
+        | {"builtins.object", "numpy.str_", "numpy.number"}
     ),
     "NdArrayNode": frozenset(
         {
@@ -69,8 +74,8 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     # before the model is asked anything
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     # histogram boosting with categories holds its own check of what it is given; of all functions
-    # this one, which looks at an array
-    "FunctionNode": frozenset({"sklearn.utils.validation.check_array"}),
+    # this one, which looks at an array; and numpy's of one number
+    "FunctionNode": frozenset({"sklearn.utils.validation.check_array", *_OF_ONE_NUMBER}),
     "PartialNode": frozenset({"functools.partial"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
     "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
@@ -87,9 +92,22 @@ _OBJECTS = frozenset(
     {
         "sklearn.pipeline.Pipeline",
         "sklearn.compose._column_transformer.ColumnTransformer",
+        # what chose columns in training; a fitted transformer holds what it chose
+        "sklearn.compose._column_transformer.make_column_selector",
+        "sklearn.decomposition._pca.PCA",
+        "sklearn.decomposition._truncated_svd.TruncatedSVD",
+        "sklearn.feature_selection._variance_threshold.VarianceThreshold",
+        "sklearn.pipeline.FeatureUnion",
         "sklearn.impute._base.SimpleImputer",
         "sklearn.impute._base.MissingIndicator",
+        "sklearn.impute._iterative.IterativeImputer",
+        "sklearn.impute._knn.KNNImputer",
+        "sklearn.linear_model._bayes.BayesianRidge",
         "sklearn.preprocessing._data.MaxAbsScaler",
+        "sklearn.preprocessing._data.Binarizer",
+        "sklearn.preprocessing._data.Normalizer",
+        "sklearn.preprocessing._polynomial.PolynomialFeatures",
+        "sklearn.preprocessing._target_encoder.TargetEncoder",
         "sklearn.preprocessing._data.MinMaxScaler",
         "sklearn.preprocessing._data.RobustScaler",
         "sklearn.preprocessing._data.StandardScaler",
@@ -101,6 +119,7 @@ _OBJECTS = frozenset(
         "sklearn.calibration.CalibratedClassifierCV",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
         "sklearn.ensemble._forest.ExtraTreesClassifier",
         "sklearn.ensemble._forest.RandomForestClassifier",
         "sklearn.ensemble._gb.GradientBoostingClassifier",
@@ -115,6 +134,7 @@ _OBJECTS = frozenset(
         "sklearn.linear_model._stochastic_gradient.SGDClassifier",
         "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.preprocessing._data.PowerTransformer",
         "sklearn.preprocessing._data.QuantileTransformer",
         "sklearn.preprocessing._discretization.KBinsDiscretizer",
@@ -251,8 +271,11 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
         raise _harmful(f"{where} is a function.")
     if isinstance(value, functools.partial) and (kind, name) != ("FunctionTransformer", "func"):
         raise _harmful(f"{where} is a function.")
+    of_one_number = kind == "FunctionTransformer" and name in ("func", "inverse_func")
+    if isinstance(value, np.ufunc) and not of_one_number:
+        raise _harmful(f"{where} is a function.")
     if name in ("func", "inverse_func") and not (
-        value is None or isinstance(value, functools.partial)
+        value is None or isinstance(value, functools.partial | np.ufunc)
     ):
         raise _harmful(f"{where} is not known.")
 

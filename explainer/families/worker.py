@@ -272,7 +272,7 @@ class _Desk:
             for name, choices in head["inputs"]
         )
         self._names = [each.name for each in inputs]
-        target = Target(Task(head["task"]), tuple(head["classes"]))
+        target = Target(Task(head["task"]), tuple(head["classes"]), head["by_answers"])
         self._model = parse(head["format"], request.data, inputs, target)
         head = {"stand_ins": dict(self._model.stand_ins), "space": self._model.space.value}
         return frame_of(self._model.forms, head)

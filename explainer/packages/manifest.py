@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -232,7 +232,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         "model_file": model.text("file", "Name the model file.", FILE_NAME),
         "trained_with": model.take("trained_with", dict, "Name library versions.", default={}),
     }
-    target = _target(model)
+    target = replace(_target(model), by_answers=_by_answers(model, head["format"]))
     fitting = [s for s in Space if (s is Space.AMOUNT) == (target.task is Task.AMOUNT)]
     head["space"] = Space(model.choice("space", tuple(map(str, fitting))))
     model.done()
@@ -294,6 +294,16 @@ def _manifest(top: Table, digest: str) -> Manifest:
         files=_files(top.table("files")),
         **head,
     )
+
+
+def _by_answers(model: Table, declared: str) -> bool:
+    """Whether a model whose steps mix features may be known by its answers: said, never guessed."""
+    if not model.has("mixing"):
+        return False
+    model.choice("mixing", ("by-answers",))
+    if declared != "skops":
+        model.fault("Only pipelines of scikit-learn mix features.", "Remove the key.", "mixing")
+    return True
 
 
 def _target(model: Table) -> Target:

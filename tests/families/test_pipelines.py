@@ -1,225 +1,478 @@
-"""Every preparation that is supported: its columns find their features, and brute force agrees."""
+"""Every preparation that is supported: its columns find their features, and brute force through the
+pipeline as it was trained agrees, whatever model stands behind it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 import numpy as np
-import pandas as pd
 import pytest
 import skops.io
-from factories import YES, choice, feature
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.pipeline import Pipeline
+from pipelines import (
+    CATALOGUE,
+    NAMES,
+    NUMBERS,
+    TARGET,
+    UNSEEN,
+    WORDS,
+    by_columns,
+    chain,
+    contributions,
+    fit,
+    median,
+    own_margins,
+    raw,
+    rows,
+    table,
+    usual,
+)
+from sklearn.compose import make_column_selector
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
     KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    PowerTransformer,
     QuantileTransformer,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
+    TargetEncoder,
 )
 
-from explainer.core.attribution import DecisionLine, Side
 from explainer.core.case import FeatureCatalogue
-from explainer.errors import ArtefactRefused
+from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import open_model
-from explainer.families.attribute import explained
+from explainer.families.engine.function import Function
+from explainer.families.engine.reference import brute_force
 from explainer.families.inspect import inspect
-from explainer.families.players import column_owners
-from explainer.families.second_opinion import by_brute_force, ours
-
-LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
-CATALOGUE = FeatureCatalogue(
-    [
-        feature("income", hard=(0, 99_999)),
-        feature("rooms", optional=True, stand_in=3.0, hard=(0, 99)),
-        choice("heating", "gas", "oil", "wood", "other", optional=True, stand_in="gas"),
-        choice("tenancy", "rent", "own"),
-    ]
-)
+from explainer.families.players import traced
 
 
-def rows() -> pd.DataFrame:
-    random = np.random.default_rng(5)
-    found = pd.DataFrame(
-        {
-            "income": random.integers(0, 3000, 200).astype(float),
-            "rooms": random.integers(1, 7, 200).astype(float),
-            "heating": pd.Series(
-                random.choice(["gas", "oil", "wood", "other"], 200, p=[0.6, 0.3, 0.06, 0.04]),
-                dtype=object,
-            ),
-            "tenancy": pd.Series(random.choice(["rent", "own"], 200), dtype=object),
-        }
+def words(encoder: Any) -> Any:
+    """An encoder of choices, beside numbers that are as simple as can be."""
+    return lambda: by_columns((chain(usual(), encoder), WORDS), (median(), NUMBERS))
+
+
+def words_with_gaps(encoder: Any) -> Any:
+    """The same, the encoder itself seeing what is missing."""
+    return lambda: by_columns((encoder, WORDS), (median(), NUMBERS))
+
+
+def numbers(*steps: Any) -> Any:
+    """Steps on numbers, beside choices that are as simple as can be."""
+    return lambda: by_columns(
+        (chain(median(), *steps), ["rooms", "income"]), (chain(usual(), OneHotEncoder()), WORDS)
     )
-    found.loc[found.index % 11 == 3, "rooms"] = np.nan
-    found.loc[found.index % 13 == 5, "heating"] = np.nan
-    return found
 
 
-def chain(*steps) -> Pipeline:
-    return Pipeline([(f"s{at}", step) for at, step in enumerate(steps)])
+def one_hot(**how: Any) -> OneHotEncoder:
+    return OneHotEncoder(**how)
 
 
-MEDIAN = SimpleImputer(strategy="median")
-FILLED = SimpleImputer(strategy="most_frequent")
+def bins(encode: str) -> KBinsDiscretizer:
+    return KBinsDiscretizer(3, encode=encode, quantile_method="averaged_inverted_cdf")
 
-PREPARATIONS = {
-    "an indicator after the value": [
-        ("money", "passthrough", ["income"]),
-        ("rooms", SimpleImputer(strategy="median", add_indicator=True), ["rooms"]),
-        ("heating", chain(FILLED, OneHotEncoder()), ["heating"]),
-        ("tenancy", OneHotEncoder(), ["tenancy"]),
-    ],
-    "first category dropped": [
-        ("numbers", chain(MEDIAN, StandardScaler()), ["rooms", "income"]),
-        ("words", chain(FILLED, OneHotEncoder(drop="first")), ["tenancy", "heating"]),
-    ],
-    "dropped where there are two": [
-        ("words", chain(FILLED, OneHotEncoder(drop="if_binary")), ["heating", "tenancy"]),
-        ("numbers", chain(MEDIAN, MinMaxScaler()), ["income", "rooms"]),
-    ],
-    "rare categories together": [
-        ("words", chain(FILLED, OneHotEncoder(min_frequency=0.1)), ["heating", "tenancy"]),
-        ("numbers", MEDIAN, ["income", "rooms"]),
-    ],
-    "two categories at most": [
-        (
-            "words",
-            chain(FILLED, OneHotEncoder(max_categories=2, handle_unknown="infrequent_if_exist")),
-            ["heating", "tenancy"],
-        ),
-        ("numbers", MEDIAN, ["income", "rooms"]),
-    ],
-    "unknown categories are nobody": [
-        ("words", chain(FILLED, OneHotEncoder(handle_unknown="ignore")), ["heating", "tenancy"]),
-        ("numbers", chain(MEDIAN, RobustScaler()), ["income", "rooms"]),
-    ],
-    "numbers for categories": [
-        ("words", chain(FILLED, OrdinalEncoder()), ["heating", "tenancy"]),
-        ("numbers", chain(MEDIAN, MaxAbsScaler()), ["rooms", "income"]),
-    ],
-    "numbers in bins": [
-        ("words", chain(FILLED, OneHotEncoder()), ["heating", "tenancy"]),
-        (
-            "numbers",
-            chain(
-                MEDIAN,
-                KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
-            ),
-            ["income", "rooms"],
-        ),
-    ],
-    "numbers by rank": [
-        ("words", chain(FILLED, OneHotEncoder()), ["heating", "tenancy"]),
-        ("numbers", chain(MEDIAN, QuantileTransformer(n_quantiles=20)), ["income", "rooms"]),
-    ],
-    "a constant for what is missing": [
-        (
-            "heating",
-            chain(SimpleImputer(strategy="constant", fill_value="gas"), OneHotEncoder()),
-            ["heating"],
-        ),
-        (
-            "rooms",
-            SimpleImputer(strategy="constant", fill_value=3.0, add_indicator=True),
-            ["rooms"],
-        ),
-        ("rest", "passthrough", ["income"]),
-        ("tenancy", OrdinalEncoder(), ["tenancy"]),
-    ],
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "linear": lambda: LogisticRegression(max_iter=2000),
+    "boosting": lambda: GradientBoostingClassifier(n_estimators=8, random_state=2),
+    "forest": lambda: RandomForestClassifier(5, max_depth=5, random_state=2),
+    "histograms": lambda: HistGradientBoostingClassifier(max_iter=6, random_state=2),
 }
+PLAIN = ("linear", "forest")
+WITH_GAPS = ("forest", "histograms")
 
 
-def fitted(preparation) -> Pipeline:
-    data = rows()
-    worth = (
-        data["income"] / 1000
-        - data["rooms"].fillna(3) * (data["tenancy"] == "rent")
-        + (data["heating"] == "wood") * 2
-    )
-    pipeline = Pipeline(
-        [
-            ("columns", ColumnTransformer(preparation, sparse_threshold=0)),
-            ("booster", GradientBoostingClassifier(n_estimators=12, random_state=2)),
-        ]
-    )
-    return pipeline.fit(data, np.where(worth > worth.median(), "yes", "no"))
+@dataclass(frozen=True)
+class Prepared:
+    """A preparation, what it is tried with, and whether it takes a choice that training never saw.
+
+    `leaves` says what the model behind it has to bear: nothing special, or missing values.
+    """
+
+    make: Callable[[], Any]
+    models: tuple[str, ...] = PLAIN
+    unseen: bool = False
+    after: tuple[Any, ...] = ()
 
 
-@pytest.mark.parametrize("name", PREPARATIONS)
-def test_a_supported_preparation_agrees_with_brute_force_through_the_pipeline(name):
-    pipeline = fitted(PREPARATIONS[name])
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
-    raw = [
-        {n: None if isinstance(v, float) and np.isnan(v) else v for n, v in row.items()}
-        for row in rows().to_dict("records")
-    ]
-    answer = explained(model, CATALOGUE, LINE, raw, "0" * 64)
-    for at in (3, 5, 0, 9):  # rooms missing, heating missing, nothing missing
-        mine = ours(answer, raw[at], raw[20:27])
-        assert abs(mine - by_brute_force(answer, raw[at], raw[20:27])).max() <= 1e-12
-    assert model.answer(raw).margin == pytest.approx(pipeline.decision_function(rows()))
+UNKNOWN = {"handle_unknown": "ignore"}
+RARE = {"handle_unknown": "infrequent_if_exist"}
+CODES = {"handle_unknown": "use_encoded_value"}
+
+PREPARATIONS: dict[str, Prepared] = {
+    # one-hot
+    "one-hot": Prepared(words(one_hot()), ("linear", "boosting", "forest")),
+    "one-hot, dense": Prepared(words(one_hot(sparse_output=False))),
+    "one-hot, first dropped": Prepared(words(one_hot(drop="first"))),
+    "one-hot, dropped of two": Prepared(words(one_hot(drop="if_binary"))),
+    "one-hot, named ones dropped": Prepared(words(one_hot(drop=["oil", "own"]))),
+    "one-hot, unknown ignored": Prepared(words(one_hot(**UNKNOWN)), unseen=True),
+    "one-hot, unknown ignored, first dropped": Prepared(
+        words(one_hot(drop="first", **UNKNOWN)), unseen=True
+    ),
+    "one-hot, rare by share": Prepared(words(one_hot(min_frequency=0.1))),
+    "one-hot, rare by count, unknown among them": Prepared(
+        words(one_hot(min_frequency=30, **RARE)), unseen=True
+    ),
+    "one-hot, at most two": Prepared(words(one_hot(max_categories=2, **RARE)), unseen=True),
+    "one-hot, none rare, unknown among them": Prepared(words(one_hot(**RARE)), unseen=True),
+    "one-hot, rare and the first dropped": Prepared(
+        words(one_hot(max_categories=3, drop="first", **RARE)), unseen=True
+    ),
+    "one-hot, missing a category": Prepared(words_with_gaps(one_hot(**UNKNOWN)), unseen=True),
+    "one-hot, missing a rare category": Prepared(
+        words_with_gaps(one_hot(max_categories=3, **RARE)), unseen=True
+    ),
+    "one-hot, listed categories": Prepared(
+        words(one_hot(categories=[["wood", "gas", "other", "oil", "coal"], ["rent", "own"]])),
+        unseen=True,
+    ),
+    "one-hot of numbers": Prepared(
+        lambda: by_columns(
+            (chain(median(), one_hot(**UNKNOWN)), ["rooms"]),
+            ("passthrough", ["income"]),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
+    # codes
+    "ordinal": Prepared(words(OrdinalEncoder())),
+    "ordinal, unknown as a number": Prepared(
+        words(OrdinalEncoder(unknown_value=-1, **CODES)), unseen=True
+    ),
+    "ordinal, unknown missing": Prepared(
+        words(OrdinalEncoder(unknown_value=np.nan, **CODES)), WITH_GAPS, unseen=True
+    ),
+    "ordinal, missing as a number": Prepared(
+        words_with_gaps(OrdinalEncoder(encoded_missing_value=-2, unknown_value=-1, **CODES)),
+        unseen=True,
+    ),
+    "ordinal, missing stays missing": Prepared(words_with_gaps(OrdinalEncoder()), WITH_GAPS),
+    "ordinal, rare together": Prepared(
+        words(OrdinalEncoder(min_frequency=0.1, unknown_value=9, **CODES)), unseen=True
+    ),
+    "by target": Prepared(words(TargetEncoder(random_state=0)), unseen=True),
+    "by target, missing too": Prepared(
+        words_with_gaps(TargetEncoder(random_state=0, smooth=5.0)), unseen=True
+    ),
+    # scales
+    "standard scale": Prepared(numbers(StandardScaler())),
+    "smallest and largest": Prepared(numbers(MinMaxScaler())),
+    "smallest and largest, cut off": Prepared(numbers(MinMaxScaler(clip=True))),
+    "robust scale": Prepared(numbers(RobustScaler())),
+    "largest": Prepared(numbers(MaxAbsScaler())),
+    "power": Prepared(numbers(PowerTransformer())),
+    "power of positive numbers": Prepared(numbers(PowerTransformer(method="box-cox"))),
+    "by rank": Prepared(numbers(QuantileTransformer(n_quantiles=20))),
+    "by rank, normal": Prepared(
+        numbers(QuantileTransformer(n_quantiles=20, output_distribution="normal"))
+    ),
+    "logarithm": Prepared(numbers(FunctionTransformer(np.log1p), StandardScaler())),
+    "above a number": Prepared(numbers(Binarizer(threshold=3.0))),
+    "powers of one number": Prepared(
+        lambda: by_columns(
+            (chain(median(), PolynomialFeatures(3)), ["rooms"]),
+            ("passthrough", ["income"]),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
+    # bins
+    "bins, one-hot": Prepared(numbers(bins("onehot"))),
+    "bins, one-hot, dense": Prepared(numbers(bins("onehot-dense"))),
+    "bins in order": Prepared(numbers(bins("ordinal"))),
+    "bins in order, then one-hot": Prepared(numbers(bins("ordinal"), one_hot())),
+    # what is missing
+    "an indicator after the value": Prepared(
+        lambda: by_columns(
+            ("passthrough", ["income"]),
+            (SimpleImputer(strategy="median", add_indicator=True), ["rooms"]),
+            (chain(usual(), one_hot()), ["heating"]),
+            (one_hot(), ["tenancy"]),
+        )
+    ),
+    "an indicator, scaled": Prepared(
+        lambda: by_columns(
+            (chain(SimpleImputer(add_indicator=True), StandardScaler()), NUMBERS),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
+    "an indicator beside the value": Prepared(
+        lambda: by_columns(
+            (FeatureUnion([("value", median()), ("gap", MissingIndicator())]), NUMBERS),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
+    "an indicator of every feature": Prepared(
+        lambda: by_columns(
+            (
+                FeatureUnion(
+                    [("gap", MissingIndicator(features="all")), ("value", median())],
+                    transformer_weights={"gap": 2.0},
+                ),
+                NUMBERS,
+            ),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
+    "a constant for what is missing": Prepared(
+        lambda: by_columns(
+            (chain(SimpleImputer(strategy="constant", fill_value="gas"), one_hot()), ["heating"]),
+            (SimpleImputer(strategy="constant", fill_value=3.0, add_indicator=True), ["rooms"]),
+            ("passthrough", ["income"]),
+            (OrdinalEncoder(), ["tenancy"]),
+        )
+    ),
+    "missing handed on": Prepared(
+        lambda: by_columns(("passthrough", NUMBERS), (OrdinalEncoder(), WORDS)), WITH_GAPS
+    ),
+    # which columns
+    "by position": Prepared(
+        lambda: by_columns((chain(median(), StandardScaler()), [1, 0]), (words_one_hot(), [2, -1]))
+    ),
+    "by slice and by mask": Prepared(
+        lambda: by_columns(
+            (chain(median(), StandardScaler()), slice(0, 2)),
+            (words_one_hot(), [False, False, True, True]),
+        )
+    ),
+    "by kind of column": Prepared(
+        lambda: by_columns(
+            (chain(median(), StandardScaler()), make_column_selector(dtype_include=np.number)),
+            (words_one_hot(), make_column_selector(dtype_include=object)),
+        )
+    ),
+    "the rest handed on": Prepared(
+        lambda: by_columns((median(), ["rooms"]), (words_one_hot(), WORDS), remainder="passthrough")
+    ),
+    "the rest scaled": Prepared(
+        lambda: by_columns(
+            (words_one_hot(), WORDS), remainder=chain(median(), StandardScaler())
+        )
+    ),
+    "a feature left out": Prepared(
+        lambda: by_columns((median(), ["rooms"]), (words_one_hot(), WORDS), remainder="drop")
+    ),
+    # within each other
+    "columns within columns": Prepared(
+        lambda: by_columns(
+            (
+                by_columns((chain(median(), MinMaxScaler()), ["rooms"]), (one_hot(), ["tenancy"])),
+                ["tenancy", "rooms"],
+            ),
+            (chain(usual(), one_hot()), ["heating"]),
+            remainder="passthrough",
+        )
+    ),
+    "columns within columns, after a step": Prepared(
+        lambda: by_columns(
+            (
+                chain(median(), by_columns((StandardScaler(), [1]), (bins("onehot"), [0]))),
+                ["income", "rooms"],
+            ),
+            (words_one_hot(), WORDS),
+        )
+    ),
+    "a chain within a chain": Prepared(
+        lambda: by_columns(
+            (chain(chain(median()), chain("passthrough", StandardScaler())), NUMBERS),
+            (chain(chain(usual(), one_hot())), WORDS),
+        )
+    ),
+    "steps after the columns": Prepared(
+        numbers(), after=(VarianceThreshold(0.01), MaxAbsScaler())
+    ),
+    "as tables": Prepared(
+        lambda: words(one_hot(sparse_output=False))().set_output(transform="pandas")
+    ),
+    "as tables, within each other": Prepared(
+        lambda: by_columns(
+            (
+                chain(
+                    median(),
+                    by_columns((StandardScaler(), ["rooms"]), (RobustScaler(), ["income"])),
+                ),
+                NUMBERS,
+            ),
+            (chain(usual(), one_hot(sparse_output=False)), WORDS),
+        ).set_output(transform="pandas")
+    ),
+    "always sparse": Prepared(
+        lambda: by_columns(
+            (words_one_hot(), WORDS), (chain(median(), MaxAbsScaler()), NUMBERS), sparse_threshold=1
+        )
+    ),
+    "never sparse": Prepared(
+        lambda: by_columns(
+            (words_one_hot(), WORDS), (median(), NUMBERS), sparse_threshold=0
+        ),
+        ("linear", "boosting", "forest", "histograms"),
+    ),
+}  # fmt: skip
+
+
+def words_one_hot() -> Pipeline:
+    return chain(usual(), one_hot())
+
+
+@cache
+def fitted(name: str, model: str) -> Pipeline:
+    prepared = PREPARATIONS[name]
+    return fit(prepared.make(), *prepared.after, MODELS[model]())
+
+
+@cache
+def opened(name: str, model: str) -> Any:
+    return open_model("skops", skops.io.dumps(fitted(name, model)), CATALOGUE, TARGET)
+
+
+MATRIX = [(name, model) for name, prepared in PREPARATIONS.items() for model in prepared.models]
+
+
+@pytest.mark.parametrize(("name", "kind"), MATRIX)
+def test_contributions_equal_brute_force_through_the_pipeline_as_trained(name, kind):
+    pipeline, model = fitted(name, kind), opened(name, kind)
+    assert not any(isinstance(form, Function) for form in model.forms)
+    given = raw(rows())
+    group = given[20:27]  # with a gap among them
+    unseen = [UNSEEN] if PREPARATIONS[name].unseen else []
+    for case in [given[3], given[5], given[0], *unseen]:
+        asked = [case[n] for n in NAMES], [[z[n] for n in NAMES] for z in group]
+        witness = brute_force(lambda some: own_margins(pipeline, table(some)), *asked)
+        assert abs(contributions(model, case, group) - witness).max() <= 1e-12
+    expected = own_margins(pipeline, rows())
+    assert abs(model.answer(given).margin - expected).max() <= 1e-12
+
+
+@pytest.mark.parametrize("name", [n for n, each in PREPARATIONS.items() if not each.unseen])
+def test_a_choice_that_training_never_saw_gets_no_number_where_the_pipeline_gives_none(name):
+    kind = PREPARATIONS[name].models[0]
+    with pytest.raises(ValueError, match="unknown categories"):
+        own_margins(fitted(name, kind), table([[UNSEEN[n] for n in NAMES]]))
+    with pytest.raises(ModelFailed):
+        opened(name, kind).answer([UNSEEN])
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_every_column_has_one_owner_and_every_owner_is_a_feature(name):
-    transformer = fitted(PREPARATIONS[name])[0]
-    owners = column_owners(transformer)
-    assert len(owners) == transformer.transform(rows()).shape[1]
-    assert set(owners) == set(CATALOGUE.names)
+    before = fitted(name, PREPARATIONS[name].models[0])[:-1]
+    owners = traced(before, NAMES).owners()
+    assert len(owners) == before.transform(rows()).shape[1]
+    assert set(owners) == set(NAMES) - ({"income"} if name == "a feature left out" else set())
+
+
+def test_the_matrix_is_as_large_as_the_documentation_says():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
+    assert f"{len(PREPARATIONS)} preparations" in text
+    assert f"{len(MATRIX)} of {len(MATRIX)}" in text
+
+
+# -- what is read off them ----------------------------------------------------------------------
 
 
 def test_what_the_pipeline_puts_in_the_place_of_a_missing_value_is_read_off_it():
-    pipeline = fitted(PREPARATIONS["an indicator after the value"])
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
+    model = opened("an indicator after the value", "linear")
     assert model.stand_ins == {"rooms": rows()["rooms"].median(), "heating": "gas"}
 
 
-def test_the_inputs_of_an_artefact_are_read_off_it_too():
-    data = skops.io.dumps(fitted(PREPARATIONS["an indicator after the value"]))
-    found = inspect("skops", data)
+@pytest.mark.parametrize("name", ["an indicator after the value", "by position"])
+def test_the_inputs_of_a_file_are_read_off_it_too(name):
+    found = inspect("skops", skops.io.dumps(fitted(name, "linear")))
     assert found["classes"] == ["no", "yes"]
-    assert [(i["name"], i["choices"], i["stand_in"] is None) for i in found["inputs"]] == [
-        ("income", None, True),
-        ("rooms", None, False),
-        ("heating", ["gas", "oil", "other", "wood"], False),
-        ("tenancy", ["own", "rent"], True),
+    assert [(i["name"], i["choices"]) for i in found["inputs"]] == [
+        ("income", None),
+        ("rooms", None),
+        ("heating", ["gas", "oil", "other", "wood"]),
+        ("tenancy", ["own", "rent"]),
     ]
+    stand_ins = {i["name"]: i["stand_in"] for i in found["inputs"]}
+    assert stand_ins["rooms"] == rows()["rooms"].median()
+    assert stand_ins["heating"] == "gas"
 
 
-WORDS = [("words", chain(FILLED, OneHotEncoder()), ["heating", "tenancy"])]
+def test_a_feature_that_moves_no_column_gets_nothing():
+    given = raw(rows())
+    values = contributions(opened("a feature left out", "forest"), given[0], given[1:9])
+    assert values[0] == 0.0
+    assert values[1:].any()
 
-REFUSED = {
-    "values of neighbours": [*WORDS, ("n", KNNImputer(), ["income", "rooms"])],
-    "products of features": [
-        *WORDS,
-        ("n", chain(MEDIAN, PolynomialFeatures()), ["income", "rooms"]),
-    ],
+
+# -- refused ------------------------------------------------------------------------------------
+
+
+def squared(numbers: Any) -> Any:
+    return numbers**2
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "text taken apart into words": (
+        lambda: by_columns((CountVectorizer(), "tenancy"), (median(), NUMBERS)),
+        "CountVectorizer",
+    ),
+    "a function of somebody's own": (
+        numbers(FunctionTransformer(squared)),
+        "types that are not loaded",
+    ),
+    "a function that is handed more": (
+        numbers(FunctionTransformer(np.log1p, kw_args={"casting": "same_kind"})),
+        "FunctionTransformer",
+    ),
+    "curves": (numbers(SplineTransformer()), "SplineTransformer"),
+    "a stand-in that is no value": (
+        lambda: by_columns((chain(StandardScaler(), median()), NUMBERS), (words_one_hot(), WORDS)),
+        "no value of the feature",
+    ),
+    "a stand-in for another mark than NaN": (
+        lambda: by_columns(
+            (chain(median(), SimpleImputer(missing_values=0.0)), NUMBERS), (words_one_hot(), WORDS)
+        ),
+        "no value of the feature",
+    ),
+    "two stand-ins": (
+        lambda: by_columns(
+            (median(), NUMBERS),
+            (SimpleImputer(strategy="mean"), ["rooms"]),
+            (words_one_hot(), WORDS),
+        ),
+        "two values for what is missing",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_preparation_whose_columns_belong_to_nobody_is_refused(name):
-    data = skops.io.dumps(fitted(REFUSED[name]))
-    with pytest.raises(ArtefactRefused) as caught:
-        open_model("skops", data, CATALOGUE, YES)
+def test_a_preparation_that_is_not_known_is_refused_by_name(name):
+    make, says = REFUSED[name]
+    pipeline = chain(make(), LogisticRegression(max_iter=2000))
+    pipeline.fit(rows(), np.where(rows()["income"] > 1000, "yes", "no"))
+    with pytest.raises(ArtefactRefused, match=says) as caught:
+        open_model("skops", skops.io.dumps(pipeline), CATALOGUE, TARGET)
     assert caught.value.mend
 
 
-def test_a_feature_that_moves_no_column_gets_nothing():
-    pipeline = fitted(
-        [
-            *WORDS,
-            ("rooms", MEDIAN, ["rooms"]),
-            ("income", "drop", ["income"]),
-        ]
-    )
-    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, YES)
-    raw = rows().fillna({"rooms": 3.0, "heating": "gas"}).to_dict("records")
-    answer = explained(model, CATALOGUE, LINE, raw, "0" * 64)
-    assert ours(answer, raw[0], raw[1:9])[0] == 0.0
+def test_a_pipeline_of_numbers_needs_no_choice_of_columns():
+    """Its first step knows the names; they are found whatever order the catalogue has."""
+    given = rows()[NUMBERS].fillna(2.0)
+    pipeline = chain(StandardScaler(), LogisticRegression())
+    pipeline.fit(given, np.where(given["income"] > 1000, "yes", "no"))
+    turned = FeatureCatalogue([CATALOGUE["rooms"], CATALOGUE["income"]])
+    model = open_model("skops", skops.io.dumps(pipeline), turned, TARGET)
+    expected = pipeline.decision_function(given)
+    assert model.answer(given.to_dict("records")).margin == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,246 @@
+"""Steps that make columns of several features: known by answers, on the features themselves, and
+only where the package says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from pipelines import (
+    CATALOGUE,
+    NAMES,
+    NUMBERS,
+    TARGET,
+    WORDS,
+    by_columns,
+    chain,
+    contributions,
+    fit,
+    median,
+    own_margins,
+    raw,
+    rows,
+    table,
+    usual,
+)
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next one known
+from sklearn.impute import IterativeImputer, KNNImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import Normalizer, OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from explainer.core.attribution import Contrast
+from explainer.core.case import FeatureCatalogue
+from explainer.errors import ArtefactRefused
+from explainer.families.apart import open_apart
+from explainer.families.artefacts import open_model
+from explainer.families.engine.function import Function
+from explainer.families.engine.reference import brute_force
+from explainer.families.model import Target
+
+BY_ANSWERS = Target(TARGET.task, TARGET.classes, by_answers=True)
+
+
+def words() -> Any:
+    return chain(usual(), OneHotEncoder(handle_unknown="ignore")), WORDS
+
+
+def numbers(*steps: Any) -> Any:
+    return by_columns((chain(*steps), NUMBERS), words())
+
+
+MIXING: dict[str, tuple[Callable[[], list[Any]], str]] = {
+    "components": (lambda: [numbers(median(), StandardScaler(), PCA(2))], "PCA in step c0.s2"),
+    "components of all columns": (
+        lambda: [numbers(median(), StandardScaler()), TruncatedSVD(3), StandardScaler()],
+        "TruncatedSVD in step s1",
+    ),
+    "products": (
+        lambda: [numbers(median(), PolynomialFeatures(interaction_only=True), StandardScaler())],
+        "PolynomialFeatures in step c0.s1",
+    ),
+    "products of all columns": (
+        lambda: [numbers(median(), StandardScaler()), PolynomialFeatures(interaction_only=True)],
+        "PolynomialFeatures in step s1",
+    ),
+    "values of neighbours": (
+        lambda: [numbers(KNNImputer(add_indicator=True), StandardScaler())],
+        "KNNImputer in step c0.s0",
+    ),
+    "values from the other columns": (
+        lambda: [numbers(IterativeImputer(random_state=0), StandardScaler())],
+        "IterativeImputer in step c0.s0",
+    ),
+    "rows of one length": (
+        lambda: [numbers(median(), StandardScaler(), Normalizer())],
+        "Normalizer in step c0.s2",
+    ),
+    "beside what does not mix": (
+        lambda: [
+            numbers(
+                median(), StandardScaler(), FeatureUnion([("as", "passthrough"), ("all", PCA(1))])
+            )
+        ],
+        "PCA in step c0.s2.all",
+    ),
+}
+MODELS: dict[str, Callable[[], Any]] = {
+    "linear": lambda: LogisticRegression(max_iter=2000),
+    "forest": lambda: RandomForestClassifier(5, max_depth=5, random_state=2),
+    "network": lambda: MLPClassifier((4,), solver="lbfgs", max_iter=60, random_state=2),
+}
+MATRIX = [(name, model) for name in MIXING for model in MODELS]
+
+
+@cache
+def fitted(name: str, model: str = "linear") -> Pipeline:
+    return fit(*MIXING[name][0](), MODELS[model]())
+
+
+def opened(name: str, model: str, catalogue: FeatureCatalogue = CATALOGUE) -> Any:
+    return open_model("skops", skops.io.dumps(fitted(name, model)), catalogue, BY_ANSWERS)
+
+
+@pytest.mark.parametrize(("name", "kind"), MATRIX)
+def test_contributions_of_mixed_features_equal_brute_force_through_the_pipeline(name, kind):
+    pipeline, model = fitted(name, kind), opened(name, kind)
+    given = raw(rows())
+    group = given[20:27]
+    for case in (given[3], given[5], given[0]):  # rooms missing, heating missing, nothing
+        asked = [case[n] for n in NAMES], [[z[n] for n in NAMES] for z in group]
+        witness = brute_force(lambda some: own_margins(pipeline, table(some)), *asked)
+        assert abs(contributions(model, case, group) - witness).max() <= 1e-12
+    assert abs(model.answer(given).margin - own_margins(pipeline, rows())).max() <= 1e-12
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_players_are_the_features_whatever_the_steps_make_of_them(name):
+    model = opened(name, "linear")
+    (form,) = model.forms
+    assert isinstance(form, Function)
+    assert form.player.tolist() == list(range(len(NAMES)))
+    turned = opened(name, "linear", FeatureCatalogue(list(CATALOGUE)[::-1]))
+    given = raw(rows())
+    there = contributions(turned, given[3], given[20:27])
+    assert there[::-1] == pytest.approx(contributions(model, given[3], given[20:27]), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_without_a_declaration_what_mixes_is_named_and_what_to_declare(name):
+    with pytest.raises(ArtefactRefused) as caught:
+        open_model("skops", skops.io.dumps(fitted(name)), CATALOGUE, TARGET)
+    assert MIXING[name][1] in caught.value.what
+    assert "income, rooms" in caught.value.what
+    assert caught.value.where == "manifest.toml, model.mixing"
+    assert 'mixing = "by-answers"' in caught.value.mend
+
+
+def test_a_declaration_that_is_not_needed_is_refused():
+    pipeline = fit(numbers(median(), StandardScaler()), LogisticRegression())
+    with pytest.raises(ArtefactRefused, match="No step of this model mixes features"):
+        open_model("skops", skops.io.dumps(pipeline), CATALOGUE, BY_ANSWERS)
+
+
+def test_products_within_one_feature_need_no_declaration():
+    pipeline = fit(
+        by_columns((chain(median(), PolynomialFeatures(2)), ["rooms"]), words()),
+        LogisticRegression(max_iter=2000),
+    )
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, TARGET)
+    assert not isinstance(model.forms[0], Function)
+
+
+def test_the_declaration_reaches_the_process_of_the_model():
+    data = skops.io.dumps(fitted("components", "network"))
+    given = raw(rows())
+    apart = open_apart("skops", data, CATALOGUE, BY_ANSWERS)
+    here = opened("components", "network")
+    assert np.array_equal(
+        contributions(apart, given[3], given[20:60]), contributions(here, given[3], given[20:60])
+    )
+    with pytest.raises(ArtefactRefused, match="several features"):
+        open_apart("skops", data, CATALOGUE, TARGET)
+
+
+def test_many_columns_of_a_few_features_are_made_a_part_at_a_time(monkeypatch):
+    model = opened("products of all columns", "linear")
+    given = raw(rows())
+    whole = contributions(model, given[3], given[20:60])
+    monkeypatch.setattr("explainer.families.from_skops.MOST_TRIED", 1000)
+    parts = contributions(model, given[3], given[20:60])
+    assert parts == pytest.approx(whole, rel=0, abs=1e-12)
+
+
+def test_the_matrix_is_as_large_as_the_documentation_says():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
+    assert f"{len(MATRIX)} of {len(MATRIX)} such models agree" in text
+
+
+# -- lying files ---------------------------------------------------------------------------------
+
+
+def lying(name: str, change: Callable[[Pipeline], None]) -> str:
+    pipeline = fit(*MIXING[name][0](), MODELS["linear"]())
+    change(pipeline)
+    with pytest.raises(ArtefactRefused) as caught:
+        open_model("skops", skops.io.dumps(pipeline), CATALOGUE, BY_ANSWERS)
+    return caught.value.what
+
+
+def test_what_is_put_in_by_chance_is_refused():
+    def change(pipeline: Pipeline) -> None:
+        pipeline[0].transformers_[0][1][0].sample_posterior = True
+
+    assert "chance" in lying("values from the other columns", change)
+
+
+def test_other_models_within_an_imputer_are_refused():
+    def change(pipeline: Pipeline) -> None:
+        imputer = pipeline[0].transformers_[0][1][0]
+        tree = DecisionTreeRegressor(max_depth=2).fit(np.eye(3), [1.0, 2.0, 3.0])
+        first = imputer.imputation_sequence_[0]
+        imputer.imputation_sequence_[0] = first._replace(estimator=tree)
+
+    assert "DecisionTreeRegressor" in lying("values from the other columns", change)
+
+
+def test_a_step_that_makes_more_columns_than_it_says_is_refused():
+    def change(pipeline: Pipeline) -> None:
+        step = pipeline[0].transformers_[0][1][2]
+        step.components_ = step.components_[:1]
+
+    assert lying("components", change)
+
+
+def test_a_step_given_another_number_of_columns_than_it_was_fitted_with_is_refused():
+    def change(pipeline: Pipeline) -> None:
+        pipeline[0].transformers_[0][1][1].n_features_in_ = 7
+
+    assert "another number of columns" in lying("components", change)
+
+
+@pytest.mark.parametrize("where", ["metric", "weights"])
+def test_a_function_of_numpy_stands_nowhere_but_in_the_step_for_functions(where):
+    def change(pipeline: Pipeline) -> None:
+        setattr(pipeline[0].transformers_[0][1][0], where, np.log1p)
+
+    assert "is a function" in lying("values of neighbours", change)
+
+
+def test_one_contrast_is_asked_as_another_would_be():
+    model = opened("components", "linear")
+    given = raw(rows())
+    columns = model.answer(given[:8]).columns
+    assert columns.shape == (8, len(NAMES))
+    values = model.row_values(columns[0], columns[1:], Contrast(0))
+    margins = model.answer(given[:8]).margin
+    assert values.sum(axis=1) == pytest.approx(margins[0] - margins[1:], abs=1e-12)
