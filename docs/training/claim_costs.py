@@ -24,7 +24,7 @@ from claim_figures import card_figures
 from claim_model import model_file, predict, train_model
 from claim_records import CEILING, GOLDEN, INPUTS, mask, read_records, to_inputs, whole_costs
 from package_files import Agreement, copy_kept, read_folder, write_card, write_numbers
-from trained import Trained
+from training import Trained
 
 KEPT = Path(__file__).with_name("claim_costs")
 

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from claim_model import fit, out_of_fold, predict
 from claim_records import CEILING, INPUTS, left_out, whole_costs
 from measures import gap_rows, overview_table, plain_regression, told_by
-from trained import Trained
+from training import Trained
 
 FEWEST = 40
 """A mean of so skewed amounts says little about fewer people."""

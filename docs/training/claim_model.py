@@ -11,7 +11,7 @@ from catboost import CatBoostRegressor
 from sklearn.model_selection import KFold
 
 from claim_records import INPUTS
-from trained import Trained, draw_background, split
+from training import Trained, draw_background, split
 
 SEED_SPLIT = 7150
 SEED_MODEL = 1980

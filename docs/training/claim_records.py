@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from golden import Golden
-from trained import Inputs, take_away
+from training import Inputs, take_away
 
 SEED_MASK = 1982
 MASKED_SHARE = 0.08

@@ -24,7 +24,7 @@ from credit_figures import card_figures
 from credit_model import margins_of, train_model
 from credit_records import GOLDEN, INPUTS, mask, read_records, to_inputs
 from package_files import Agreement, copy_kept, read_folder, write_card, write_numbers
-from trained import Trained
+from training import Trained
 
 KEPT = Path(__file__).with_name("credit")
 

@@ -22,7 +22,7 @@ from measures import (
     share_rows,
     told_by,
 )
-from trained import Trained
+from training import Trained
 
 SEED_BOOTSTRAP = 1994
 YOUNG = 30

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-from trained import LINE_STEP, Trained, draw_background, out_of_fold, split
+from training import LINE_STEP, Trained, draw_background, out_of_fold, split
 
 SEED_SPLIT = 1000
 SEED_MODEL = 700

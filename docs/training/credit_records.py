@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from golden import Golden
-from trained import Inputs, take_away
+from training import Inputs, take_away
 
 SEED_MASK = 1973
 MASKED_SHARE = 0.08

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trained import Inputs, Trained
+from training import Inputs, Trained
 
 
 @dataclass(frozen=True)

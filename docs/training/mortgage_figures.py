@@ -22,7 +22,7 @@ from measures import (
 )
 from mortgage_model import fit, folds, margins_of
 from mortgage_records import INPUTS
-from trained import Trained
+from training import Trained
 
 SEED_BOOTSTRAP = 1745
 

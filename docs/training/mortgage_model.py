@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from trained import Trained, draw_background, find_line, out_of_fold, split
+from training import Trained, draw_background, find_line, out_of_fold, split
 
 SEED_SPLIT = 1989
 SEED_MODEL = 1996

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trained import Inputs, take_away
+from training import Inputs, take_away
 
 YES_NO = ("yes", "no")
 OPTIONAL_CHOICES = {

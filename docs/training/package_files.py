@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from golden import Golden, background_csv
-from trained import BACKGROUND_ROWS, Inputs, Trained
+from training import BACKGROUND_ROWS, Inputs, Trained
 
 FIGURES_BEGIN = "<!-- figures: written by docs/training/{recipe} -->"
 FIGURES_END = "<!-- end of figures -->"

@@ -21,7 +21,7 @@ from measures import (
     told_by,
     wilson,
 )
-from trained import Trained
+from training import Trained
 from unemployment_model import new_pipeline
 from unemployment_records import INPUTS
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from trained import Trained, draw_background, find_line, split
+from training import Trained, draw_background, find_line, split
 from unemployment_records import CHOICES, NUMBERS, OPTIONAL_CHOICES, OPTIONAL_NUMBERS
 
 SEED_SPLIT = 13

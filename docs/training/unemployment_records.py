@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trained import Inputs, take_away
+from training import Inputs, take_away
 
 NUMBERS = ("age", "weekly_maximum", "state_unemployment")
 OPTIONAL_NUMBERS = ("tenure", "replacement_rate")
