@@ -198,6 +198,12 @@ class ScoreDiffers(NotExplainable):
     code = "explanation.score_differs"
 
 
+class NotPrecise(NotExplainable):
+    """The contributions had to be estimated, and stayed less certain than may be told."""
+
+    code = "explanation.not_precise"
+
+
 class ModelFailed(NotExplainable):
     """The model gave no usable answer for this case."""
 
@@ -307,6 +313,12 @@ class ProofInvalid(LedgerError):
     """A proof, checkpoint or signature does not hold."""
 
     code = "ledger.proof_invalid"
+
+
+class ExportFailed(LedgerError):
+    """A log cannot be written as a folder for others to check."""
+
+    code = "ledger.export_failed"
 
 
 class LogForked(LedgerError):

@@ -1,11 +1,12 @@
 """The offline verifier. Copy this one file anywhere; it imports nothing of ours.
 
+    python verify.py EXPORT --key VKEY [--checkpoint FILE|FOLDER]...
     python verify.py DATABASE.sqlite --key VKEY [--checkpoint FILE|FOLDER]... [--keys FILE]
 
-It needs Python and the `cryptography` library. Run it on a copy of the database: while it reads,
-the service could not write. The public keys come from you and are never read from what is being
-checked. Each key is of one log, `NAME/ledger` or `NAME/access`, and only logs with a key are
-checked.
+It needs Python and the `cryptography` library. EXPORT is a folder `warum ledger export` wrote. Of a
+database, run it on a copy: while it reads, the service could not write. The public keys come from
+you and are never read from what is being checked. Each key is of one log, `NAME/ledger` or
+`NAME/access`, and only logs with a key are checked.
 
 What it can say: entries covered by a checkpoint that was kept outside the system were not
 altered or removed. Without such a checkpoint whoever may write the database could have written
@@ -63,6 +64,7 @@ class StoredEntry:
     """One entry as some storage holds it; `payload` is (key id, nonce, ciphertext) or None.
 
     `opening` is (salt, payload) of an entry everyone may read, which only erasures are.
+    `not_given` says that whoever exported the log has the payload and kept it.
     """
 
     seq: object
@@ -70,13 +72,15 @@ class StoredEntry:
     leaf_hash: object
     payload: tuple[object, object, object] | None = None
     opening: tuple[object, object] | None = None
+    not_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:
     """One log as some storage holds it, in order of `seq`; nothing in it is trusted.
 
-    `checkpoints` are (size, right edge, signed note); `strays` says what belongs to no entry.
+    `checkpoints` are (size, right edge or None, signed note); `strays` says what belongs to no
+    entry, and is asked when the entries were read.
     """
 
     name: str
@@ -84,7 +88,7 @@ class StoredLog:
     size: object
     edge: object
     checkpoints: Sequence[tuple[object, object, object]] = ()
-    strays: Sequence[str] = ()
+    strays: Iterable[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class Result:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     size: int = 0
     opened: int = 0
+    not_given: int = 0
     covered: int = 0
     last_good: Checkpoint | None = None
     faults: list[Fault] = field(default_factory=list)
@@ -378,7 +383,9 @@ def _stored_checkpoints(stored: StoredLog, key: Key, result: Result) -> Iterator
             checkpoint = read_note(_bytes(note), key, outside=False)
             if size != checkpoint.size:
                 _wrong("It is filed under another size.")
-            if read_edge(checkpoint.size, _bytes(edge)).root() != checkpoint.root:
+            if edge is not None and (
+                read_edge(checkpoint.size, _bytes(edge)).root() != checkpoint.root
+            ):
                 _wrong("The right edge stored with it has another root.")
         except Wrong as wrong:
             at = size if isinstance(size, int) and size > 0 else 0
@@ -444,6 +451,9 @@ def _check_entry(
         _check_commitment(leaf, salt, opened)
         for covered in _covered_by(opened):
             result.erased_by.setdefault(covered, seq)
+    if row.payload is None and row.not_given:
+        result.not_given += 1
+        return True
     if row.payload is None:
         return False
     key_id, nonce, ciphertext = row.payload
@@ -595,6 +605,237 @@ def _strays(database: sqlite3.Connection, name: str) -> Iterator[str]:
             yield f"The table {table} has rows of no entry."
 
 
+# -- an export: a folder in the layout of C2SP tlog-tiles -----------------------------------------
+
+_PAYLOAD = {"nonce", "ciphertext"}
+
+
+def verify_export(
+    folder: Path, keys: Sequence[Key], outside: Sequence[Checkpoint] = ()
+) -> list[Result]:
+    """Check every exported log that one of `keys` is for; raises Unusable if there is none."""
+    found = [key for key in keys if (folder / key.log).is_dir()]
+    if not found:
+        raise Unusable(f"{folder} holds no exported log whose key was given.")
+    return [
+        verify_log(
+            _exported_log(folder / key.log, key),
+            key,
+            [one for one in outside if one.origin == key.name],
+            _KeysBeside(),
+        )
+        for key in found
+    ]
+
+
+class _KeysBeside(dict[str, bytes | None]):
+    """In an export the key stands beside the payload, if it was given at all."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> bytes | None:
+        if key and not re.fullmatch(r"[0-9a-f]{64}", key):
+            _wrong("The key beside its payload is none.")
+        return bytes.fromhex(key) if key else None
+
+
+def _exported_log(folder: Path, key: Key) -> StoredLog:
+    newest = _read_file(folder / "checkpoint", NOTE_LIMIT)
+    try:
+        head = read_note(newest, key, outside=False)
+    except Wrong as wrong:
+        # without a head nothing says how much there should be; what is there is still looked at
+        return StoredLog(
+            key.log, (), None, None, strays=[f"The newest checkpoint is not good. {wrong}"]
+        )
+    tiles = _ExportedTiles(folder, head.size)
+    history = folder / "checkpoints"
+    files = sorted(history.iterdir()) if history.is_dir() else []
+    notes = [(_size_of(path), None, _read_file(path, NOTE_LIMIT)) for path in files]
+    return StoredLog(
+        key.log,
+        tiles.entries(),
+        head.size,
+        tiles.edge(),
+        [*notes, (head.size, None, newest)],
+        tiles.strays(),
+    )
+
+
+def _size_of(path: Path) -> int:
+    return int(path.name) if re.fullmatch(r"0|[1-9][0-9]{0,18}", path.name) else -1
+
+
+class _ExportedTiles:
+    """The files of one exported log of `size` entries: exactly these, and no others."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._size = folder, size
+        self._faults: list[str] = []
+        self._hashes: list[bytes] = []
+        """Of the level above the tiles that were read, to be compared with its own tiles."""
+
+    def entries(self) -> Iterator[StoredEntry]:
+        for index, width in _places(self._size, 0):
+            name = _file_name(index, width)
+            first = 256 * index
+            hashes = self._tile(0, index, width)
+            if hashes is not None and width == 256:
+                self._hashes.append(_fold(hashes))
+            leaves = self._leaves(name, width)
+            lines = self._payloads(name, first, width)
+            for at in range(width):
+                yield _exported_entry(
+                    first + at,
+                    None if leaves is None else leaves[at],
+                    None if hashes is None else hashes[at],
+                    lines.get(first + at, {}),
+                )
+
+    def _leaves(self, name: str, width: int) -> list[bytes] | None:
+        data = self._file(f"tile/entries/{name}", 256 * (LEAF_LIMIT + 2))
+        found, at = [], 0
+        while data is not None and at + 2 <= len(data):
+            end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+            found.append(data[at + 2 : end])
+            at = end
+        if data is None or at != len(data) or len(found) != width:
+            self._faults.append(f"The file tile/entries/{name} is cut, or holds other entries.")
+            return None
+        return found
+
+    def _payloads(self, name: str, first: int, width: int) -> dict[int, dict[str, Any]]:
+        data = self._file(f"payload/{name}", 256 * PAYLOAD_LIMIT) or b""
+        found: dict[int, dict[str, Any]] = {}
+        for line in data.splitlines():
+            try:
+                value = read_canonical(line)
+                seq = value.get("seq") if isinstance(value, dict) else None
+                if not isinstance(seq, int) or seq in found or not first <= seq < first + width:
+                    _wrong("It is of another entry.")
+                found[seq] = _payload_line(value)
+            except Wrong as wrong:
+                self._faults.append(f"A line of the file payload/{name} is not good. {wrong}")
+        if len(found) != width or not data.endswith(b"\n"):
+            self._faults.append(f"The file payload/{name} does not name each entry once.")
+        return found
+
+    def _tile(self, level: int, index: int, width: int) -> list[bytes] | None:
+        name = f"tile/{level}/{_file_name(index, width)}"
+        data = self._file(name, 256 * 32)
+        if data is None or len(data) != 32 * width:
+            self._faults.append(f"The file {name} is not {width} hashes.")
+            return None
+        return [data[at : at + 32] for at in range(0, len(data), 32)]
+
+    def _file(self, name: str, limit: int) -> bytes | None:
+        try:
+            return _read_file(self._folder / name, limit)
+        except Unusable:
+            return None
+
+    def edge(self) -> bytes | None:
+        """The right edge, from the last tile of each level."""
+        edge = b""
+        for level in reversed(range(8)):
+            width = (self._size >> 8 * level) & 255
+            if not width:
+                continue
+            hashes = self._tile(level, self._size >> 8 * (level + 1), width)
+            if hashes is None:
+                return None
+            at = 0
+            for bit in reversed(range(8)):
+                if width >> bit & 1:
+                    edge += _fold(hashes[at : at + (1 << bit)])
+                    at += 1 << bit
+        return edge
+
+    def strays(self) -> Iterator[str]:
+        """What is wrong with the files themselves; asked when all entries were read."""
+        level = 1
+        while self._size >> 8 * level:
+            above = []
+            for index, width in _places(self._size, level):
+                hashes = self._tile(level, index, width)
+                if hashes is None or hashes != self._hashes[256 * index : 256 * index + width]:
+                    yield f"The tile {level}/{_file_name(index, width)} is not over those below it."
+                elif width == 256:
+                    above.append(_fold(hashes))
+            self._hashes, level = above, level + 1
+        yield from self._faults
+        expected = {"checkpoint"}
+        for level in range(8):
+            for index, width in _places(self._size, level):
+                expected.add(f"tile/{level}/{_file_name(index, width)}")
+        for index, width in _places(self._size, 0):
+            expected |= {f"{at}/{_file_name(index, width)}" for at in ("tile/entries", "payload")}
+        for path in sorted(self._folder.rglob("*")):
+            name = path.relative_to(self._folder).as_posix()
+            if path.is_dir() or name in expected or name.startswith("checkpoints/"):
+                continue
+            yield f"The file {name} belongs to no entry under the newest checkpoint."
+
+
+def _places(size: int, level: int) -> Iterator[tuple[int, int]]:
+    """Number and width of each tile at a level of a tree of `size` leaves."""
+    hashes = size >> 8 * level
+    yield from ((index, 256) for index in range(hashes >> 8))
+    if hashes & 255:
+        yield hashes >> 8, hashes & 255
+
+
+def _file_name(index: int, width: int) -> str:
+    groups = [f"{index % 1000:03d}"]
+    while index := index // 1000:
+        groups.append(f"x{index % 1000:03d}")
+    name = "/".join(reversed(groups))
+    return name if width == 256 else f"{name}.p/{width}"
+
+
+def _fold(hashes: Sequence[bytes]) -> bytes:
+    """The root over a perfect subtree."""
+    row = list(hashes)
+    while len(row) > 1:
+        row = [
+            hashlib.sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)
+        ]
+    return row[0]
+
+
+def _payload_line(value: Any) -> dict[str, Any]:
+    names = set(value) - {"seq"}
+    sealed, opened = names & {"key", *_PAYLOAD}, names & {"salt", "opened"}
+    if (
+        sealed - {"key"} not in (set(), _PAYLOAD)
+        or sealed == {"key"}
+        or opened not in (set(), {"salt", "opened"})
+        or names - sealed - opened not in (set(), {"not_given"})
+        or ("not_given" in names and (sealed or value["not_given"] is not True))
+        or not all(isinstance(value[name], str) for name in sealed | opened)
+    ):
+        _wrong("It does not have the documented fields.")
+    return {
+        name: text if name == "key" else _unbase64(text)
+        for name, text in value.items()
+        if name not in ("seq", "not_given")
+    } | {"not_given": "not_given" in names}
+
+
+def _exported_entry(
+    seq: int, leaf: bytes | None, leaf_hash: bytes | None, line: Mapping[str, Any]
+) -> StoredEntry:
+    return StoredEntry(
+        seq,
+        leaf,
+        leaf_hash,
+        (line.get("key", ""), line["nonce"], line["ciphertext"]) if "nonce" in line else None,
+        (line["salt"], line["opened"]) if "salt" in line else None,
+        bool(line.get("not_given")),
+    )
+
+
 # -- what the user brings -----------------------------------------------------------------------
 
 
@@ -657,6 +898,11 @@ def report(result: Result, kept: str = "from outside") -> str:
             "  no checkpoint from outside covers any entry: whoever may write the database could"
             " have written all of it anew, and this check would not notice"
         )
+    if result.not_given:
+        lines.append(
+            f"  the payloads of {result.not_given} entries exist, says who exported them, and"
+            " were not given to you"
+        )
     if result.opened:
         lines.append(f"  {result.opened} payloads were opened and are what was committed to")
     if result.first_bad is not None:
@@ -672,7 +918,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify.py", description="Check a ledger of Warum, offline."
     )
-    parser.add_argument("database", type=Path, help="the SQLite file, best a copy of it")
+    parser.add_argument(
+        "database", type=Path, help="the folder of an export, or the SQLite file, best a copy of it"
+    )
     parser.add_argument(
         "--key", action="append", required=True, help="verifier key of a log; repeatable"
     )
@@ -688,8 +936,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         keys = [read_key(text) for text in given.key]
         outside = read_outside(given.checkpoint, keys)
-        case_keys = None if given.keys is None else read_case_keys(given.keys)
-        results = verify_database(given.database, keys, outside, case_keys)
+        if given.database.is_dir():
+            results = verify_export(given.database, keys, outside)
+        else:
+            case_keys = None if given.keys is None else read_case_keys(given.keys)
+            results = verify_database(given.database, keys, outside, case_keys)
     except Unusable as fault:
         print(f"Cannot verify: {fault}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from explainer.errors import EntryMalformed
 from explainer.ledger.entries import Envelope
@@ -61,28 +61,27 @@ class SqlLog:
 
     def read(self, seq: int) -> Record:
         """Return one entry with its payload and opening, where it has them."""
-        entry, payload, opening = tables.entry, tables.payload, tables.opening
-        row = self.connection.execute(
-            select(
-                entry.c.leaf,
-                entry.c.leaf_hash,
-                payload.c.key_id,
-                payload.c.nonce,
-                payload.c.ciphertext,
-                opening.c.salt,
-                opening.c.payload.label("opened"),
-            )
-            .outerjoin(payload, (payload.c.log == entry.c.log) & (payload.c.seq == entry.c.seq))
-            .outerjoin(opening, (opening.c.log == entry.c.log) & (opening.c.seq == entry.c.seq))
-            .where(entry.c.log == self.name.value, entry.c.seq == seq)
-        ).one_or_none()
+        query = _records().where(tables.entry.c.log == self.name.value, tables.entry.c.seq == seq)
+        row = self.connection.execute(query).one_or_none()
         if row is None:
             raise EntryMalformed(
                 what="There is no entry at this position.",
                 where=f"the log {self.name}, entry {seq}",
                 mend="Verify the log.",
             )
-        return _record(seq, row)
+        return _record(row)
+
+    def records(self) -> Iterator[Record]:
+        """Yield all entries with what is stored beside them, in order."""
+        query = _records().where(tables.entry.c.log == self.name.value).order_by(tables.entry.c.seq)
+        found = self.connection.execute(query.execution_options(yield_per=1000))
+        yield from map(_record, found)
+
+    def notes(self) -> list[bytes]:
+        """Return every signed note that is stored, in order of size."""
+        table = tables.checkpoint
+        query = select(table.c.note).where(table.c.log == self.name.value).order_by(table.c.size)
+        return [_bytes(note) for note in self.connection.execute(query).scalars()]
 
     def leaf_hashes(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield the stored leaf hashes of the entries [begin, end)."""
@@ -123,10 +122,28 @@ class SqlLog:
         )
 
 
-def _record(seq: int, row: Any) -> Record:
+def _records() -> Select[Any]:
+    entry, payload, opening = tables.entry, tables.payload, tables.opening
+    return (
+        select(
+            entry.c.seq,
+            entry.c.leaf,
+            entry.c.leaf_hash,
+            payload.c.key_id,
+            payload.c.nonce,
+            payload.c.ciphertext,
+            opening.c.salt,
+            opening.c.payload.label("opened"),
+        )
+        .outerjoin(payload, (payload.c.log == entry.c.log) & (payload.c.seq == entry.c.seq))
+        .outerjoin(opening, (opening.c.log == entry.c.log) & (opening.c.seq == entry.c.seq))
+    )
+
+
+def _record(row: Any) -> Record:
     sealed = row.key_id is not None
     return Record(
-        seq=seq,
+        seq=row.seq,
         leaf=_bytes(row.leaf),
         leaf_hash=_bytes(row.leaf_hash),
         envelope=Envelope(row.key_id, _bytes(row.nonce), _bytes(row.ciphertext))
