@@ -26,7 +26,8 @@ from explainer.families.model import (
 )
 from explainer.families.players import Traced, traced
 from explainer.families.raw_columns import RawColumns
-from explainer.families.sklearn_forms import Estimator, estimator_of
+from explainer.families.sklearn_estimator import Estimator
+from explainer.families.sklearn_forms import classes_of, estimator_of
 from explainer.families.skops_file import load
 
 NUMBERS = (1.0, 30.0, 0.25, 2000.0)
@@ -40,15 +41,17 @@ MOST_TRIED = 4_000_000
 def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> SkopsModel:
     """Parse `data` and check every index before the model is asked anything.
 
-    Raises ArtefactRefused for anything but a pipeline whose steps and model are known, for two
-    classes; and for steps that mix features, unless the target takes the model by its answers.
+    Raises ArtefactRefused for anything but a pipeline whose steps and model are known, and that
+    gives what the target asks for; and for steps that mix features, unless the target takes the
+    model by its answers.
     """
     preparation, model = load_pipeline(data)
     with refused_unless_whole():
         names = input_names(preparation)
         _check_inputs(names, inputs)
-        target.only(Task.BINARY)
-        target.check([str(c) for c in model.classes_])
+        classes = classes_of(model)
+        target.only(_task(classes))
+        target.check(classes)
         found = traced(preparation, names)
         found.check_categories(inputs)
         if target.by_answers:
@@ -68,6 +71,12 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> SkopsMod
         opened = SkopsModel(preparation, estimator, inputs, found)
         opened.check_columns()
         return opened
+
+
+def _task(classes: Sequence[str]) -> Task:
+    if not classes:
+        return Task.AMOUNT
+    return Task.BINARY if len(classes) == 2 else Task.MULTICLASS
 
 
 def load_pipeline(data: bytes) -> tuple[Any, Any]:

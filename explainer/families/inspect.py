@@ -92,7 +92,7 @@ def _skops(_: Any, data: bytes) -> Inspected:
 
     from explainer.families.from_skops import input_names, load_pipeline, refused_unless_whole
     from explainer.families.players import traced
-    from explainer.families.sklearn_forms import estimator_of
+    from explainer.families.sklearn_forms import classes_of, estimator_of
 
     preparation, model = load_pipeline(data)
     with refused_unless_whole():
@@ -105,7 +105,7 @@ def _skops(_: Any, data: bytes) -> Inspected:
                 InputColumn(name, _texts(found.known.get(name, ())), found.stand_ins.get(name))
                 for name in names
             ),
-            tuple(str(c) for c in model.classes_),
+            classes_of(model),
             space,
         )
 

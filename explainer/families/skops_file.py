@@ -47,6 +47,9 @@ _OF_ONE_NUMBER = frozenset(
     for name in ("absolute", "cbrt", "exp", "expm1", "log", "log10", "log1p", "log2", "sqrt")
 )
 
+_OF_FUNCTIONS = frozenset({"FunctionTransformer", "TransformedTargetRegressor"})
+"""Kinds that hold one of them: for a column, and for the amount that was learned."""
+
 _PLAIN: Mapping[str, frozenset[str]] = {
     "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
@@ -81,74 +84,101 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
     "LossNode": frozenset(
         {
+            "sklearn._loss._loss.CyAbsoluteError",
             "sklearn._loss._loss.CyExponentialLoss",
             "sklearn._loss._loss.CyHalfBinomialLoss",
             "sklearn._loss._loss.CyHalfMultinomialLoss",
+            "sklearn._loss._loss.CyHalfSquaredError",
+            "sklearn._loss._loss.CyHuberLoss",
+            "sklearn._loss._loss.CyPinballLoss",
         }
     ),
 }
 
 _OBJECTS = frozenset(
     {
-        "sklearn.pipeline.Pipeline",
-        "sklearn.compose._column_transformer.ColumnTransformer",
-        # what chose columns in training; a fitted transformer holds what it chose
-        "sklearn.compose._column_transformer.make_column_selector",
-        "sklearn.decomposition._pca.PCA",
-        "sklearn.decomposition._truncated_svd.TruncatedSVD",
-        "sklearn.feature_selection._variance_threshold.VarianceThreshold",
-        "sklearn.pipeline.FeatureUnion",
-        "sklearn.impute._base.SimpleImputer",
-        "sklearn.impute._base.MissingIndicator",
-        "sklearn.impute._iterative.IterativeImputer",
-        "sklearn.impute._knn.KNNImputer",
-        "sklearn.linear_model._bayes.BayesianRidge",
-        "sklearn.preprocessing._data.MaxAbsScaler",
-        "sklearn.preprocessing._data.Binarizer",
-        "sklearn.preprocessing._data.Normalizer",
-        "sklearn.preprocessing._polynomial.PolynomialFeatures",
-        "sklearn.preprocessing._target_encoder.TargetEncoder",
-        "sklearn.preprocessing._data.MinMaxScaler",
-        "sklearn.preprocessing._data.RobustScaler",
-        "sklearn.preprocessing._data.StandardScaler",
-        "sklearn.preprocessing._encoders.OneHotEncoder",
-        "sklearn.preprocessing._encoders.OrdinalEncoder",
-        "sklearn.preprocessing._function_transformer.FunctionTransformer",
-        "sklearn.preprocessing._label.LabelEncoder",
-        "sklearn.dummy.DummyClassifier",
+        "sklearn._loss.link.HalfLogitLink",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.AbsoluteError",
+        "sklearn._loss.loss.ExponentialLoss",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn._loss.loss.HuberLoss",
+        "sklearn._loss.loss.PinballLoss",
         "sklearn.calibration.CalibratedClassifierCV",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.calibration._TemperatureScaling",
+        "sklearn.compose._column_transformer.ColumnTransformer",
+        # what chose columns in training; a fitted transformer holds what it chose
+        "sklearn.compose._column_transformer.make_column_selector",
+        "sklearn.compose._target.TransformedTargetRegressor",
+        "sklearn.decomposition._pca.PCA",
+        "sklearn.decomposition._truncated_svd.TruncatedSVD",
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.dummy.DummyRegressor",
         "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.ExtraTreesRegressor",
         "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._forest.RandomForestRegressor",
         "sklearn.ensemble._gb.GradientBoostingClassifier",
+        "sklearn.ensemble._gb.GradientBoostingRegressor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.ensemble._stacking.StackingClassifier",
+        "sklearn.ensemble._stacking.StackingRegressor",
         "sklearn.ensemble._voting.VotingClassifier",
+        "sklearn.ensemble._voting.VotingRegressor",
+        "sklearn.feature_selection._variance_threshold.VarianceThreshold",
+        "sklearn.impute._base.MissingIndicator",
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.impute._iterative.IterativeImputer",
+        "sklearn.impute._knn.KNNImputer",
         "sklearn.isotonic.IsotonicRegression",
+        "sklearn.linear_model._base.LinearRegression",
+        "sklearn.linear_model._bayes.BayesianRidge",
+        "sklearn.linear_model._coordinate_descent.ElasticNet",
+        "sklearn.linear_model._coordinate_descent.ElasticNetCV",
+        "sklearn.linear_model._coordinate_descent.Lasso",
+        "sklearn.linear_model._coordinate_descent.LassoCV",
+        "sklearn.linear_model._huber.HuberRegressor",
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.linear_model._logistic.LogisticRegressionCV",
+        "sklearn.linear_model._ridge.Ridge",
+        "sklearn.linear_model._ridge.RidgeCV",
         "sklearn.linear_model._stochastic_gradient.SGDClassifier",
         "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+        "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.pipeline.FeatureUnion",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.Binarizer",
+        "sklearn.preprocessing._data.MaxAbsScaler",
+        "sklearn.preprocessing._data.MinMaxScaler",
+        "sklearn.preprocessing._data.Normalizer",
         "sklearn.preprocessing._data.PowerTransformer",
         "sklearn.preprocessing._data.QuantileTransformer",
+        "sklearn.preprocessing._data.RobustScaler",
+        "sklearn.preprocessing._data.StandardScaler",
         "sklearn.preprocessing._discretization.KBinsDiscretizer",
+        "sklearn.preprocessing._encoders.OneHotEncoder",
+        "sklearn.preprocessing._encoders.OrdinalEncoder",
+        "sklearn.preprocessing._function_transformer.FunctionTransformer",
         "sklearn.preprocessing._label.LabelBinarizer",
+        "sklearn.preprocessing._label.LabelEncoder",
+        "sklearn.preprocessing._polynomial.PolynomialFeatures",
+        "sklearn.preprocessing._target_encoder.TargetEncoder",
         "sklearn.tree._classes.DecisionTreeClassifier",
         "sklearn.tree._classes.DecisionTreeRegressor",
         "sklearn.tree._classes.ExtraTreeClassifier",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.ExponentialLoss",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn.tree._classes.ExtraTreeRegressor",
     }
 )
 
@@ -271,7 +301,7 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
         raise _harmful(f"{where} is a function.")
     if isinstance(value, functools.partial) and (kind, name) != ("FunctionTransformer", "func"):
         raise _harmful(f"{where} is a function.")
-    of_one_number = kind == "FunctionTransformer" and name in ("func", "inverse_func")
+    of_one_number = kind in _OF_FUNCTIONS and name in ("func", "inverse_func")
     if isinstance(value, np.ufunc) and not of_one_number:
         raise _harmful(f"{where} is a function.")
     if name in ("func", "inverse_func") and not (

@@ -38,7 +38,7 @@ from explainer.families.artefacts import (
     read_once,
 )
 from explainer.families.inspect import inspect
-from explainer.families.sklearn_forms import _trees
+from explainer.families.sklearn_trees import trees_of
 from explainer.families.skops_file import ALLOWED
 from trained import NAMES, labels, small_pipeline
 
@@ -374,7 +374,7 @@ def check(left=LEFT, right=RIGHT, feature=FEATURE, threshold=THRESHOLD, value=VA
         missing_go_to_left=np.zeros(len(left), dtype=np.uint8),
     )
     players = np.arange(columns)
-    return _trees([tree], lambda t: t.value[:, 0, 0], players, max(columns, 1), width=1)
+    return trees_of([tree], lambda t: t.value[:, 0, 0], players, max(columns, 1), width=1)
 
 
 def test_a_sound_tree_is_taken():
