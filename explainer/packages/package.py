@@ -274,10 +274,11 @@ def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[Raw
                     "optional = false, or train with an imputer.",
                 )
             )
-        elif used is None and rows and not _answers_without(feature.name, model, rows[0]):
+        elif used is None and (said := _refuses_without(feature.name, model, rows)):
             faults.append(
                 ManifestInvalid(
-                    "The model has no stand-in for this feature and gives no answer without it.",
+                    "The model has no stand-in for this feature and gives no answer without it. "
+                    f"{said}",
                     where,
                     "Set optional = false, or train with gaps or with an imputer.",
                 )
@@ -286,9 +287,31 @@ def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[Raw
         raise PackageFaulty("features.toml", faults)
 
 
-def _answers_without(name: str, model: Model, row: RawRow) -> bool:
+def _refuses_without(name: str, model: Model, rows: Sequence[RawRow]) -> str:
+    """What the model says to a row that lacks this value, and to no whole row; else nothing.
+
+    Raises BackgroundInvalid where it does not answer for the row as it is either: then it is not
+    the gap that it fails on.
+    """
+    whole = next((row for row in rows if row[name] is not None), None)
+    if whole is None:
+        return ""
+    gap = {**whole, name: None}
+    if not _fault(model, gap):
+        return ""
+    if fault := _fault(model, whole):
+        raise BackgroundInvalid(
+            f"The model does not answer for the comparison group. {fault.what}",
+            fault.where,
+            fault.mend,
+        )
+    again = _fault(model, gap)  # an endpoint may have been away for a moment
+    return again.what if again else ""
+
+
+def _fault(model: Model, row: RawRow) -> ModelFailed | None:
     try:
-        model.answer([{**row, name: None}])
-    except ModelFailed:
-        return False
-    return True
+        model.answer([row])
+    except ModelFailed as fault:
+        return fault
+    return None
