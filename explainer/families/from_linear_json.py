@@ -11,6 +11,7 @@ import numpy as np
 
 from explainer.core.attribution import Contrast, Space, Task
 from explainer.core.case import Scalar
+from explainer.families.engine.estimate import Estimate, Stage
 from explainer.families.engine.forest import Floats
 from explainer.families.engine.linear import Linear
 from explainer.families.json_form import NUMBERS, Members, read_json, refuse_all
@@ -23,25 +24,31 @@ MEND = "Write the file as docs/linear-model-1.schema.json says, and seal the pac
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number moves the margin by  coefficient * (value - centre) / scale."""
+    """A number moves the margin by  coefficient * (value - centre) / scale.
+
+    `coefficients` : one for each output of the model
+    """
 
     name: str
-    coefficient: float
+    coefficients: tuple[float, ...]
     centre: float
     scale: float
     stand_in: float | None
 
-    def term(self, value: float) -> float:
-        return self.coefficient * ((value - self.centre) / self.scale)
+    def term(self, value: float, output: int) -> float:
+        return self.coefficients[output] * ((value - self.centre) / self.scale)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice moves the margin by its own coefficient."""
+    """A choice moves the margin by its own coefficient, of which each output has one."""
 
     name: str
-    coefficients: Mapping[str, float]
+    coefficients: Mapping[str, tuple[float, ...]]
     stand_in: str | None
+
+    def term(self, value: str, output: int) -> float:
+        return self.coefficients[value][output]
 
 
 Term = Number | Choice
@@ -52,24 +59,23 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> LinearMo
 
     Raises ArtefactRefused, naming all faults at once.
     """
-    target.only(Task.BINARY)
     faults: list[str] = []
     whole = Members(read_json(data, "model"), "", faults)
     whole.text("schema", among=(FORM,))
-    _check_kind(whole, target)
-    intercept = whole.number("intercept", among=NUMBERS)
+    space = _check_kind(whole, target)
+    intercepts = _each_output(whole, "intercept", target.outputs)
     entries = whole.members("features")
     whole.finish()
     # keyed by the name, because a file may give them in another order than the catalogue
     terms = {
-        each.name: _term(each, entries.members(each.name))
+        each.name: _term(each, entries.members(each.name), target.outputs)
         for each in inputs
         if entries.has(each.name) or _missing(entries, each.name)
     }
     for name, _ in entries.each():
         entries.fault(name, "is no feature of the catalogue.")
     refuse_all(faults, MEND)
-    return LinearModel(intercept, tuple(terms[each.name] for each in inputs))
+    return LinearModel(intercepts, tuple(terms[each.name] for each in inputs), space)
 
 
 def _missing(entries: Members, name: str) -> bool:
@@ -77,25 +83,52 @@ def _missing(entries: Members, name: str) -> bool:
     return False
 
 
-def _check_kind(whole: Members, target: Target) -> None:
-    whole.text("link", among=("log-odds",))
-    classes = whole.texts("classes")
-    if classes:
-        target.check(classes)
+def _check_kind(whole: Members, target: Target) -> Space:
+    """What the sums are measured in. Those of three or more classes are the logarithms of their
+    probabilities, each short of the same number: differences count."""
+    space = Space.AMOUNT if target.task is Task.AMOUNT else Space.LOG_ODDS
+    whole.text("link", among=(space,))
+    if target.task is not Task.AMOUNT:
+        classes = whole.texts("classes")
+        if classes:
+            target.check(classes)
+    elif whole.has("classes"):
+        whole.any("classes")
+        whole.fault("classes", "says nothing about an amount.")
+    return space
 
 
-def _term(each: Input, entry: Members) -> Term:
+def _each_output(given: Members, key: str, count: int) -> tuple[float, ...]:
+    """A number; of several classes a list of one for each, in their order."""
+    if count == 1:
+        return (given.number(key, among=NUMBERS),)
+    listed = given.any(key)
+    numbers = listed if isinstance(listed, list) else []
+    low, high = NUMBERS
+    if len(numbers) == count and all(
+        isinstance(each, int | float) and not isinstance(each, bool) and low <= each <= high
+        for each in numbers
+    ):
+        return tuple(map(float, numbers))
+    if listed is not None:  # otherwise that was said
+        given.fault(
+            key, f"is not a list of {count} numbers between {low:g} and {high:g}, one a class."
+        )
+    return (0.0,) * count
+
+
+def _term(each: Input, entry: Members, count: int) -> Term:
     if each.choices is None:
         term: Term = Number(
             each.name,
-            entry.number("coefficient", among=NUMBERS),
+            _each_output(entry, "coefficient", count),
             entry.number("centre", 0.0, among=NUMBERS),
             entry.number("scale", 1.0, among=(1e-300, 1e300)),
             entry.number("stand_in", among=NUMBERS) if entry.has("stand_in") else None,
         )
     else:
         given = entry.members("coefficients")
-        coefficients = {choice: given.number(choice, among=NUMBERS) for choice in each.choices}
+        coefficients = {choice: _each_output(given, choice, count) for choice in each.choices}
         given.finish()
         stand_in = entry.text("stand_in", among=each.choices) if entry.has("stand_in") else None
         term = Choice(each.name, coefficients, stand_in)
@@ -104,41 +137,43 @@ def _term(each: Input, entry: Members) -> Term:
 
 
 class LinearModel:
-    """A linear model that answers with the sum its file describes, term by term.
+    """A linear model that answers with the sums its file describes, term by term.
 
     Its columns for the engine are made apart from that: a number as it is, a column of 0 and 1
     for every choice, centre and scale folded into weights. Two computations, one file.
     """
 
-    def __init__(self, intercept: float, terms: Sequence[Term]) -> None:
-        self._intercept = intercept
+    def __init__(self, intercepts: Sequence[float], terms: Sequence[Term], space: Space) -> None:
+        self._intercepts = tuple(intercepts)
         self._terms = tuple(terms)
+        self._space = space
+        self._forms = tuple(self._folded(output) for output in range(len(intercepts)))
+
+    def _folded(self, output: int) -> Linear:
         player: list[int] = []
         weight: list[float] = []
-        constant = [intercept]
+        constant = [self._intercepts[output]]
         for at, term in enumerate(self._terms):
             if isinstance(term, Number):
                 player.append(at)
-                weight.append(term.coefficient / term.scale)
+                weight.append(term.coefficients[output] / term.scale)
                 constant.append(-weight[-1] * term.centre)
             else:
                 player += [at] * len(term.coefficients)
-                weight += term.coefficients.values()
+                weight += [term.term(choice, output) for choice in term.coefficients]
         try:
             summed = math.fsum(constant)
         except OverflowError:
             summed = math.inf  # which Linear refuses
-        self._form = Linear(
-            np.array(player, dtype=np.int64), np.array(weight), summed, len(self._terms)
-        )
+        return Linear(np.array(player, dtype=np.int64), np.array(weight), summed, len(self._terms))
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        return (self._form,)
+        return self._forms
 
     @property
     def space(self) -> Space:
-        return Space.LOG_ODDS
+        return self._space
 
     @property
     def stand_ins(self) -> Mapping[str, float | str]:
@@ -149,7 +184,7 @@ class LinearModel:
         margins, columns = [], []
         for row in rows:
             values = [self._given(term, row[term.name]) for term in self._terms]
-            margins.append(self._margin(values))
+            margins.append([self._margin(values, output) for output in range(len(self._forms))])
             columns.append(
                 [
                     column
@@ -157,27 +192,22 @@ class LinearModel:
                     for column in _columns(term, value)
                 ]
             )
-        found = np.array(margins, dtype=np.float64)
+        found = np.array(margins, dtype=np.float64).reshape(len(rows), -1)
         if not np.isfinite(found).all():
             raise failed("The model gave a number that is not finite.", "model")
-        return Answer(found[:, None], np.array(columns, dtype=np.float64).reshape(len(rows), -1))
+        return Answer(found, np.array(columns, dtype=np.float64).reshape(len(rows), -1))
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`."""
         raise TypeError("only a model known by its answers is asked about mixtures")
 
-    def _margin(self, values: Sequence[Any]) -> float:
-        """The sum, rounded once (Shewchuk's algorithm in math.fsum)."""
+    def _margin(self, values: Sequence[Any], output: int) -> float:
+        """The sum of one output, rounded once (Shewchuk's algorithm in math.fsum)."""
+        terms = [term.term(value, output) for term, value in zip(self._terms, values, strict=True)]
         try:
-            return math.fsum(
-                [
-                    self._intercept,
-                    *(
-                        term.term(value) if isinstance(term, Number) else term.coefficients[value]
-                        for term, value in zip(self._terms, values, strict=True)
-                    ),
-                ]
-            )
+            return math.fsum([self._intercepts[output], *terms])
         except (OverflowError, ValueError):
             return math.nan
 

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 from factories import choice, feature
 
-from explainer.core.attribution import DecisionLine, Side
+from explainer.core.attribution import AmountOutcome, DecisionLine, SeveralOutcomes, Side, Task
 from explainer.core.case import FeatureCatalogue
 from explainer.families.attribute import explained
+from explainer.families.model import Target
 from explainer.families.second_opinion import by_brute_force, ours
 
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
+THREE = Target(Task.MULTICLASS, ("no", "part", "yes"))
+OUTCOMES = SeveralOutcomes(("refuse", "part", "full"), ("full", "part", "refuse"))
+AMOUNT = Target(Task.AMOUNT)
+EUROS = AmountOutcome("EUR", 2, Side.ABOVE)
+"""What a model of three classes, or of an amount, is asked for, and what its package suggests."""
+
 CATALOGUE = FeatureCatalogue(
     [
         feature("income", hard=(0, 99_999)),
@@ -57,10 +64,10 @@ def permuted(catalogue: FeatureCatalogue = CATALOGUE) -> FeatureCatalogue:
 
 
 def check_against_brute_force(model, catalogue=CATALOGUE, tolerance=1e-12, line=LINE) -> None:
-    """Cases with nothing missing, and with each of what may be missing."""
+    """Cases with nothing missing, and with each of what may be missing; whatever is suggested."""
     rows = households()
     answer = explained(model, catalogue, line, rows, "0" * 64)
-    scale = answer.comparison.scale
+    scale = max(group.scale for group in answer.comparisons.values())
     for at in (0, 3, 5, 9):
         mine = ours(answer, rows[at], rows[20:27])
         witness = by_brute_force(answer, rows[at], rows[20:27])

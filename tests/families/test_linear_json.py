@@ -14,24 +14,28 @@ import numpy as np
 import pytest
 from factories import YES, feature
 from households import (
+    AMOUNT,
     CATALOGUE,
     COUNTS,
+    EUROS,
     LINE,
+    OUTCOMES,
+    THREE,
     check_against_brute_force,
     damages,
     filled,
     households,
     permuted,
 )
+from trained import NAMES, SmallModel, demo_rows, write_package
 
 from explainer.core.attribution import Space
 from explainer.core.case import Case, FeatureCatalogue, Value, read_case
-from explainer.errors import ArtefactRefused, ExplainerError, ModelFailed
+from explainer.errors import ArtefactRefused, ExplainerError, ModelFailed, ScoreDiffers
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained
 from explainer.packages.admit import admit
-from trained import NAMES, SmallModel, demo_rows, write_package
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "linear-model-1.schema.json"
 
@@ -69,22 +73,26 @@ def data(model=MODEL) -> bytes:
     return json.dumps(model).encode()
 
 
-def opened(model=MODEL, catalogue=CATALOGUE):
-    return open_model("linear-json", data(model), catalogue, YES)
+def opened(model=MODEL, catalogue=CATALOGUE, target=YES):
+    return open_model("linear-json", data(model), catalogue, target)
 
 
-def by_hand(row) -> Fraction:
-    """The sum in exact fractions, from the file as it is written."""
-    total = Fraction(MODEL["intercept"])
-    for name, entry in MODEL["features"].items():
+def by_hand(row, model=MODEL, at=None) -> Fraction:
+    """The sum in exact fractions, from the file as it is written; of the class at `at`."""
+
+    def number(given) -> Fraction:
+        return Fraction(given if at is None else given[at])
+
+    total = number(model["intercept"])
+    for name, entry in model["features"].items():
         value = entry["stand_in"] if row[name] is None else row[name]
         if "coefficients" in entry:
-            total += Fraction(entry["coefficients"][value])
+            total += number(entry["coefficients"][value])
         else:
             z = (Fraction(value) - Fraction(entry.get("centre", 0))) / Fraction(
                 entry.get("scale", 1)
             )
-            total += Fraction(entry["coefficient"]) * z
+            total += number(entry["coefficient"]) * z
     return total
 
 
@@ -107,7 +115,7 @@ def test_the_form_is_another_computation_and_agrees():
 
 def test_a_weight_that_is_wrong_in_one_of_the_two_is_withheld():
     model = opened()
-    model._form.weight[0] += 0.01
+    model.forms[0].weight[0] += 0.01
     answer = explained(model, CATALOGUE, LINE, households(), "0" * 64)
     case = Case("A", None, {n: Value(v) for n, v in filled(households())[0].items()})
     with pytest.raises(ExplainerError, match="add up"):
@@ -162,6 +170,142 @@ def test_without_a_stand_in_a_missing_value_is_withheld_and_the_feature_named():
     assert "rooms" not in model.stand_ins
     with pytest.raises(ModelFailed, match=r"rooms.*stand-in"):
         model.answer(households())
+
+
+# -- several classes, and amounts ---------------------------------------------------------------
+
+SEVERAL = {
+    "schema": "warum.linear-model/1",
+    "link": "log-odds",
+    "classes": ["no", "part", "yes"],
+    "intercept": [-0.75, 0.25, 0.5],
+    "features": {
+        "tenancy": {"coefficients": {"own": [-0.4, 0.1, 0.3], "rent": [0.9, 0, -0.2]}},
+        "income": {"coefficient": [-1.1, 0.2, 0.9], "centre": 1500.25, "scale": 800},
+        "heating": {
+            "coefficients": {
+                "gas": [0.0, 0.1, 0.2],
+                "oil": [0.3, -0.3, 0.0],
+                "wood": [-0.2, 0.7, 0.1],
+                "other": [1.7, 0.2, -0.9],
+            },
+            "stand_in": "gas",
+        },
+        "rooms": {"coefficient": [0.35, 0.05, -0.3], "stand_in": 3},
+    },
+}
+EURO = {key: value for key, value in MODEL.items() if key != "classes"} | {"link": "amount"}
+SEVERAL_AND_AMOUNTS = {
+    "two classes": (MODEL, YES, LINE, Space.LOG_ODDS),
+    "three classes": (SEVERAL, THREE, OUTCOMES, Space.LOG_ODDS),
+    "an amount": (EURO, AMOUNT, EUROS, Space.AMOUNT),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_AND_AMOUNTS)
+def test_margins_of_every_kind_are_the_sums_in_the_file_and_values_equal_brute_force(name):
+    file, target, suggesting, space = SEVERAL_AND_AMOUNTS[name]
+    model, rows = opened(file, target=target), households()
+    answer = model.answer(rows)
+    outputs = range(target.outputs) if target is THREE else [None]
+    by_file = [[float(by_hand(row, file, at)) for at in outputs] for row in rows]
+    assert answer.margins == pytest.approx(np.array(by_file), abs=1e-15, rel=1e-15)
+    assert (model.space, len(model.forms)) == (space, target.outputs)
+    sums = np.stack([form.sums(answer.columns) for form in model.forms], axis=1)
+    assert abs(sums - answer.margins).max() < 1e-12
+    check_against_brute_force(model, line=suggesting)
+
+
+def test_of_several_classes_the_suggested_one_stands_against_the_runner_up():
+    model = opened(SEVERAL, target=THREE)
+    answer = explained(model, CATALOGUE, OUTCOMES, households(), "0" * 64)
+    met = set()
+    for row in filled(households()):
+        found = answer.attribute(Case("A", None, {n: Value(v) for n, v in row.items()}))
+        first, second = sorted(found.margins, reverse=True)[:2]
+        assert found.margin == first - second
+        assert found.line.above == OUTCOMES.outcomes[found.margins.index(first)]
+        shares = np.exp(found.margins) / np.exp(found.margins).sum()
+        assert found.probability == pytest.approx(shares.max(), abs=1e-15)
+        met.add((found.line.above, found.line.below))
+    assert len(met) > 2
+
+
+def test_a_model_of_several_classes_answers_the_same_in_a_process_of_its_own():
+    apart = open_apart("linear-json", data(SEVERAL), CATALOGUE, THREE)
+    rows = households()
+    assert np.array_equal(
+        apart.answer(rows).margins, opened(SEVERAL, target=THREE).answer(rows).margins
+    )
+    apart.close()
+
+
+def test_what_a_running_system_reported_of_each_class_is_compared():
+    answer = explained(opened(SEVERAL, target=THREE), CATALOGUE, OUTCOMES, households(), "0" * 64)
+    row = filled(households())[0]
+    margins = [float(by_hand(row, SEVERAL, at)) for at in range(3)]
+
+    def attributed(said):
+        raw = {"ref": "A", "values": row, "reported": {"margin": said}}
+        return answer.attribute(read_case(raw, CATALOGUE))
+
+    assert attributed(margins).reported_margin == pytest.approx(attributed(margins).margin)
+    # log-odds are known but for a number that all of them share
+    assert attributed([each + 7 for each in margins]).margins == pytest.approx(margins)
+    off = [each + 0.5 * (at == int(np.argmax(margins))) for at, each in enumerate(margins)]
+    for said in (off, margins[::-1], [*margins, 0.0], margins[0]):
+        with pytest.raises(ScoreDiffers):
+            attributed(said)
+
+
+WRONG_KIND = {
+    "an intercept for all classes": (
+        SEVERAL | {"intercept": 0.5},
+        THREE,
+        "intercept is not a list",
+    ),
+    "an intercept too few": (SEVERAL | {"intercept": [0.5, 1]}, THREE, "intercept is not a list"),
+    "an intercept true": (SEVERAL | {"intercept": [0.5, 1, True]}, THREE, "intercept is not a"),
+    "an intercept as text": (SEVERAL | {"intercept": [0.5, 1, "2"]}, THREE, "intercept is not a"),
+    "an intercept null": (SEVERAL | {"intercept": None}, THREE, "intercept is null"),
+    "an intercept too large": (
+        SEVERAL | {"intercept": [0.5, 1, 10**301]},
+        THREE,
+        "intercept is not a list of 3 numbers between",
+    ),
+    "no intercept": ({k: v for k, v in SEVERAL.items() if k != "intercept"}, THREE, "missing"),
+    "coefficients of two classes": (
+        MODEL | {"classes": THREE.classes},
+        THREE,
+        "intercept is not a",
+    ),
+    "three classes for two": (
+        SEVERAL | {"classes": ["no", "yes"]},
+        YES,
+        "intercept is not a number",
+    ),
+    "classes in another order": (
+        SEVERAL | {"classes": ["yes", "part", "no"]},
+        THREE,
+        "classes are",
+    ),
+    "an amount with classes": (EURO | {"classes": ["no", "yes"]}, AMOUNT, "classes says nothing"),
+    "log-odds for an amount": (MODEL, AMOUNT, "link is not amount"),
+    "an amount for log-odds": (EURO, YES, "link is not log-odds"),
+    "no classes": (
+        {k: v for k, v in SEVERAL.items() if k != "classes"},
+        THREE,
+        "classes is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_KIND)
+def test_a_file_of_another_kind_is_refused_by_name(name):
+    file, target, says = WRONG_KIND[name]
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(file, target=target)
+    assert says in caught.value.what
 
 
 # -- what is refused ----------------------------------------------------------------------------
@@ -294,7 +438,8 @@ def test_a_damaged_file_is_refused_or_read_as_what_it_says(count):
 def test_the_schema_is_one_and_takes_the_model():
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(MODEL)
+    for model in (MODEL, SEVERAL, EURO):
+        jsonschema.Draft202012Validator(schema).validate(model)
 
 
 TOLD_BY_THE_CATALOGUE = {
@@ -311,11 +456,24 @@ TOLD_BY_THE_CATALOGUE = {
 """Only who knows the features can tell; the schema does not."""
 
 
-@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - TOLD_BY_THE_CATALOGUE))
+TOLD_BY_THE_MANIFEST = {
+    "classes in another order",
+    "log-odds for an amount",
+    "an amount for log-odds",
+}
+WRONG_IN_ITSELF = {
+    **{name: WRONG[name][0] for name in sorted(WRONG.keys() - TOLD_BY_THE_CATALOGUE)},
+    **{f"kind: {name}": WRONG_KIND[name][0] for name in WRONG_KIND.keys() - TOLD_BY_THE_MANIFEST},
+}
+
+
+@pytest.mark.parametrize("wrong", sorted(WRONG_IN_ITSELF))
 def test_the_schema_refuses_what_the_reader_refuses(wrong):
     schema = json.loads(SCHEMA.read_text("utf-8"))
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft202012Validator(schema).validate(WRONG[wrong][0])
+        jsonschema.Draft202012Validator(schema).validate(
+            json.loads(json.dumps(WRONG_IN_ITSELF[wrong]))
+        )
 
 
 def test_a_feature_of_the_catalogue_that_the_model_lacks_is_named():
