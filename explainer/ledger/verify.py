@@ -46,6 +46,7 @@ STATES = ("OK", "ERASED", "MISSING", "ALTERED")
 LEAF_LIMIT, NOTE_LIMIT, PAYLOAD_LIMIT = 2**16 - 1, 2**20, 2**24
 MOST_SIGNATURES, MOST_FAULTS = 100, 1000
 WHOLE = 2**53 - 1
+NO_EDGE = object()  # in the place of a right edge, where a storage keeps none
 
 
 class Unusable(Exception):
@@ -79,7 +80,7 @@ class StoredEntry:
 class StoredLog:
     """One log as some storage holds it, in order of `seq`; nothing in it is trusted.
 
-    `checkpoints` are (size, right edge or None, signed note); `strays` says what belongs to no
+    `checkpoints` are (size, right edge or NO_EDGE, signed note); `strays` says what belongs to no
     entry, and is asked when the entries were read.
     """
 
@@ -383,7 +384,7 @@ def _stored_checkpoints(stored: StoredLog, key: Key, result: Result) -> Iterator
             checkpoint = read_note(_bytes(note), key, outside=False)
             if size != checkpoint.size:
                 _wrong("It is filed under another size.")
-            if edge is not None and (
+            if edge is not NO_EDGE and (
                 read_edge(checkpoint.size, _bytes(edge)).root() != checkpoint.root
             ):
                 _wrong("The right edge stored with it has another root.")
@@ -652,13 +653,13 @@ def _exported_log(folder: Path, key: Key) -> StoredLog:
     tiles = _ExportedTiles(folder, head.size)
     history = folder / "checkpoints"
     files = sorted(history.iterdir()) if history.is_dir() else []
-    notes = [(_size_of(path), None, _read_file(path, NOTE_LIMIT)) for path in files]
+    notes = [(_size_of(path), NO_EDGE, _read_file(path, NOTE_LIMIT)) for path in files]
     return StoredLog(
         key.log,
         tiles.entries(),
         head.size,
         tiles.edge(),
-        [*notes, (head.size, None, newest)],
+        [*notes, (head.size, NO_EDGE, newest)],
         tiles.strays(),
     )
 
