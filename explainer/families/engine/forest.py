@@ -28,6 +28,7 @@ MOST_NODES = 5_000_000
 DEEPEST = 1_000
 MOST_PLAYERS = 10_000
 MOST_CATEGORIES = 1_000_000
+MOST_LISTED = 20 * MOST_CATEGORIES
 LARGEST_LUT = 256 * 1024 * 1024
 """Bytes of the tables that say which categories go left."""
 
@@ -176,7 +177,9 @@ class Trees:
         for k, column in enumerate(self.columns):
             nodes = inner[at[k] : at[k + 1]]
             if column.test is Test.ONE_OF:
-                scale = _known(column, [self.category_sets[s] for s in self.category_set[nodes]])
+                asked = set(self.category_set[nodes].tolist())
+                known = set(column.known).union(*(self.category_sets[each] for each in asked))
+                scale = np.array(sorted(known), dtype=np.float64)
                 for node, table in self._tables(nodes, scale):
                     lut_at[node] = size
                     luts.append(table)
@@ -304,13 +307,6 @@ _ARRAYS: tuple[tuple[str, type, float | bool | None], ...] = (
 )
 
 
-def _known(column: Column, sets: list[tuple[int, ...]]) -> Floats:
-    distinct: set[int] = set(column.known)
-    for chosen in set(sets):
-        distinct.update(chosen)
-    return np.array(sorted(distinct), dtype=np.float64)
-
-
 def _refuse(
     what: str, mend: str = "The file is damaged or was tampered with; save it again."
 ) -> ArtefactRefused:
@@ -356,6 +352,11 @@ def _checked(trees: Trees) -> int:
         or not np.isfinite(trees.constant)
     ):
         raise _refuse("A tree of the model holds a number or a set of categories that is none.")
+    # a set is gone through once for each column that asks for it, however many nodes do
+    sizes = np.array([0, *map(len, trees.category_sets)], dtype=np.int64)
+    asked = np.unique(column[by_category] * len(sizes) + chosen[by_category] + 1)
+    if sizes[asked % len(sizes)].sum() > MOST_LISTED:
+        raise _refuse("The model has too many categories.")
     return depth
 
 
@@ -370,7 +371,7 @@ def _check_columns(trees: Trees) -> None:
         if not isinstance(column.missing, Missing) and not np.isfinite(column.missing):
             raise _refuse("What marks a missing value is no number.")
     sizes = sum(map(len, trees.category_sets)) + sum(len(c.known) for c in trees.columns)
-    if sizes > MOST_CATEGORIES * 20:
+    if sizes > MOST_LISTED:
         raise _refuse("The model has too many categories.")
     for items in (*trees.category_sets, *(column.known for column in trees.columns)):
         if any(not 0 <= abs(item) <= MOST_CATEGORIES for item in items):
