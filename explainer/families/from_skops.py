@@ -252,7 +252,10 @@ class SkopsModel:
     def _margins(self, prepared: Any) -> Floats:
         """ndarray of shape (n_rows, n_outputs); scikit-learn gives one output without an axis."""
         margins = np.asarray(self._estimator.margins(prepared), dtype=np.float64)
-        return margins[:, None] if margins.ndim == 1 else margins
+        margins = margins[:, None] if margins.ndim == 1 else margins
+        if margins.ndim != 2 or margins.shape[1] != len(self._estimator.forms):
+            raise failed("The model gave another count of numbers than it has outputs.")
+        return margins
 
     def _margins_of_raw(self, rows: Floats) -> Floats:
         """The same through the whole pipeline; a step may make many columns of a few."""

@@ -11,7 +11,7 @@ import inspect
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -186,6 +186,21 @@ ALLOWED: Mapping[str, frozenset[str]] = {**_PLAIN, "ObjectNode": _OBJECTS}
 """By the loader skops names for it: the types that may stand in a file."""
 
 
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("HalfGammaLoss", "HalfPoissonLoss", "GammaRegressor", "PoissonRegressor"),
+        "What its features add up to is the logarithm of the amount. Train with a loss of the "
+        'amount itself, such as loss="squared_error"; or put a TransformedTargetRegressor around a '
+        "model of the logarithm: it is asked for the amount.",
+    ),
+    **dict.fromkeys(
+        ("NuSVC", "NuSVR", "SVC", "SVR"),
+        "The library of support vectors trusts the sizes a file states. Train trees or a linear "
+        "model; or convert the pipeline to ONNX.",
+    ),
+}
+"""By type: why a model that is often met is not loaded, and the way out."""
+
 _INTERPOLATED = frozenset({"X_thresholds_", "y_thresholds_"})
 
 
@@ -221,7 +236,7 @@ def load(data: bytes) -> Any:
         raise ArtefactRefused(
             f"The model holds types that are not loaded: {', '.join(strange[:20])[:1000]}.",
             "model",
-            "Use the pipeline steps and models the documentation names.",
+            _way_out(strange),
         )
     try:
         model = skops.io.loads(data, trusted=sorted(set().union(*ALLOWED.values())))
@@ -346,6 +361,11 @@ def _strange(schema: object) -> set[str]:
         for node in _nodes(schema)
         if not _allowed(node)
     }
+
+
+def _way_out(strange: Iterable[str]) -> str:
+    known = [_INSTEAD[kind] for name in strange if (kind := name.rpartition(".")[2]) in _INSTEAD]
+    return known[0] if known else "Use the pipeline steps and models the documentation names."
 
 
 def _is_current(schema: Any) -> bool:
