@@ -11,7 +11,7 @@ from datetime import date
 from explainer.core.attribution import Attribution
 from explainer.core.case import Case
 from explainer.core.disclosure import Audience, Told, View, disclose
-from explainer.core.explanation import Explanation, choose_reasons
+from explainer.core.explanation import Explanation, choose_reasons, precision_of
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage
@@ -33,10 +33,15 @@ def explain(case: Case, package: ModelPackage, today: date) -> Explanation:
 
     Raises NotExplainable: there is no second-best number.
     """
-    attribution: Attribution = package.explained.attribute(case)
-    rules = package.manifest.limits
-    limits = limits_of(case, attribution, package.catalogue, rules, today)
-    choice = choose_reasons(attribution, case, package.catalogue, package.manifest.policy)
+    catalogue, rules, policy = package.catalogue, package.manifest.limits, package.manifest.policy
+
+    def said(attribution: Attribution) -> object:
+        limits = limits_of(case, attribution, catalogue, rules, today)
+        return limits, choose_reasons(attribution, case, catalogue, policy).said
+
+    attribution = package.explained.attribute(case, said)
+    limits = limits_of(case, attribution, catalogue, rules, today)
+    choice = choose_reasons(attribution, case, catalogue, policy)
     return Explanation(
         package=package.identity,
         case_ref=case.ref,
@@ -55,6 +60,7 @@ def explain(case: Case, package: ModelPackage, today: date) -> Explanation:
         rest=choice.rest,
         rest_share=choice.rest_share,
         limits=limits,
+        precision=precision_of(attribution),
     )
 
 

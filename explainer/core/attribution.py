@@ -234,6 +234,9 @@ class Contribution:
     feature: str
     phi: float
     stable: bool
+    error: float = 0.0
+    """Standard error of `phi` where it is estimated, in raw margin. A sign that is less than three
+    of them away from the other one is not stable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,9 @@ class Attribution:
     reported_margin: float | None = None
     task: Task = Task.BINARY
     margins: tuple[float, ...] = ()
+    answers: int | None = None
+    """How many answers of the model the contributions were estimated from; None where they are
+    exact."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.margin):
@@ -298,6 +304,12 @@ class Attribution:
     def movement(self) -> float:
         """Total movement, the sum of absolute contributions."""
         return math.fsum(abs(c.phi) for c in self.contributions)
+
+    @property
+    def imprecision(self) -> float:
+        """How far any contribution may be off: three standard errors of the least precise, in raw
+        margin. 0 where nothing is estimated."""
+        return 3 * max(c.error for c in self.contributions)
 
     @property
     def side(self) -> Side:

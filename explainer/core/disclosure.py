@@ -92,6 +92,8 @@ class View:
     as_of: int | None
     comparison_rows: int
     table: tuple[ShownRow, ...] | None
+    within: int | None = None
+    """How far estimated shares may be off, in parts of 100; for caseworkers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) ->
         table=tuple(_row(finding, explanation) for finding in explanation.findings)
         if staff
         else None,
+        within=-(-explanation.precision.within // 10) if staff and explanation.precision else None,
     )
 
 

@@ -7,6 +7,7 @@ strength, for every reader.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,6 +98,8 @@ class Finding:
     stable: bool
     strength: Strength
     rank: int
+    error: float = 0.0
+    """Standard error of `phi` where it is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,38 @@ class Choice:
     rest: Rest
     rest_share: int
 
+    @property
+    def said(self) -> object:
+        """All that is said of it in words. Equal for two choices that read alike, whatever their
+        numbers are."""
+        return (
+            tuple(
+                (
+                    reason.finding.feature.name,
+                    reason.direction,
+                    reason.finding.strength,
+                    reason.leading,
+                    reason.decisive,
+                )
+                for reason in self.reasons
+            ),
+            tuple(finding.strength for finding in self.findings),
+            self.opening,
+            self.rest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """That contributions are estimated, and how well.
+
+    `answers` is how many answers of the model that took. `within` is how far any contribution may
+    be off, three standard errors of the least precise one, in thousandths of the total movement.
+    """
+
+    answers: int
+    within: int
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -144,6 +179,8 @@ class Explanation:
     rest: Rest
     rest_share: int
     limits: frozenset[Limit]
+    precision: Precision | None = None
+    """None where the contributions are exact."""
 
     @property
     def difference(self) -> float:
@@ -240,8 +277,18 @@ def _findings(
             contribution.stable,
             strength,
             rank,
+            contribution.error,
         )
     return findings
+
+
+def precision_of(attribution: Attribution) -> Precision | None:
+    """How precise estimated contributions are, rounded so that nothing sounds better than it is."""
+    if attribution.answers is None:
+        return None
+    moved = attribution.movement
+    share = math.ceil(1000 * attribution.imprecision / moved) if moved > 0 else 1000
+    return Precision(attribution.answers, min(max(share, 1), 1000))
 
 
 def _shown(ordered: list[Finding], side: Side, policy: ReasonPolicy) -> list[Finding]:

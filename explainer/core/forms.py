@@ -61,6 +61,7 @@ def explanation_form(explanation: Explanation) -> dict[str, Any]:
             ],
         },
         "method": explanation.method,
+        **_precision(explanation),
         "verified": {
             "model_output": explanation.margin,
             "sum": explanation.total,
@@ -68,6 +69,14 @@ def explanation_form(explanation: Explanation) -> dict[str, Any]:
         },
         "limits": sorted(limit.value for limit in explanation.limits),
     }
+
+
+def _precision(explanation: Explanation) -> dict[str, Any]:
+    """Only where contributions are estimated: from how many answers, and how far off at most."""
+    found = explanation.precision
+    if found is None:
+        return {}
+    return {"estimate": {"answers": found.answers, "within": found.within / 1000}}
 
 
 def withheld_explanation_form(
@@ -157,6 +166,7 @@ def _finding(finding: Finding, explanation: Explanation) -> dict[str, Any]:
         else explanation.line.outcome(finding.direction),
         "stable": finding.stable,
         "rank": finding.rank,
+        **({} if explanation.precision is None else {"standard_error": finding.error}),
     }
 
 

@@ -23,11 +23,12 @@ from explainer.core.attribution import Contrast, Space
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import check_declared
+from explainer.families.engine.estimate import Estimate, Stage
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.frames import Frame, FrameBroken, receive, send
 from explainer.families.model import Answer, Form, Input, RawRow, Target, inputs_of
 from explainer.families.nursery import ProcessFailed, nursery_of
-from explainer.families.wire import forms_in
+from explainer.families.wire import estimate_in, forms_in
 
 OPENING = 120.0
 """Seconds for starting a process and opening a model in it."""
@@ -216,18 +217,22 @@ class ModelApart:
             raise _another_answer()
         return Answer(margins, columns)
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`; computed in the model's process, beside the model."""
         request = Frame(
-            {"contrast": [contrast.towards, contrast.away]},
+            {
+                "contrast": [contrast.towards, contrast.away],
+                "stage": None if stage is None else [stage.first, stage.rounds],
+            },
             {"case": case, "comparison": comparison},
         )
         reply = self._asked(request, ENUMERATING)
-        values = reply.arrays.get("values")
-        expected = (len(comparison), len(self._question.inputs))
-        if values is None or values.dtype.kind != "f" or values.shape != expected:
-            raise _another_answer()
-        return values
+        try:
+            return estimate_in(reply, len(comparison), len(self._question.inputs))
+        except FrameBroken:
+            raise _another_answer() from None
 
     def _asked(self, request: Frame, seconds: float) -> Frame:
         with self._lock:

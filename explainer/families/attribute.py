@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -18,18 +18,21 @@ from explainer.core.attribution import (
     Suggesting,
 )
 from explainer.core.case import Case, FeatureCatalogue
-from explainer.errors import BackgroundInvalid, ModelFailed
+from explainer.errors import BackgroundInvalid, ModelFailed, NotPrecise
+from explainer.families.engine.estimate import Estimate, check_feasible, stages
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear, LinearAgainst
 from explainer.families.model import Answer, Model, RawRow
+from explainer.families.settled import Said, precise, settled
 
 METHODS = {
     Trees: "interventional-exact-groups/2",
     Linear: "interventional-linear-groups/1",
     Function: "interventional-all-coalitions/1",
 }
+ESTIMATE = "interventional-estimate/1"
 """Recorded with every explanation; another way to reach the numbers gets another name."""
 
 RESAMPLES = 30
@@ -39,12 +42,29 @@ SAMPLE = 128
 """Resamples for the stability of a sign, and the comparison rows they are drawn from; fixed."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Shapley values of one case, in the contrast's margin.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_players,), against the whole group
+    by_row : ndarray of shape (n_sample, n_players), against the single rows of the sample
+    covariance : ndarray of shape (n_players, n_players), of the errors of `values` where they are
+        estimated, from so many `answers`; else None
+    """
+
+    values: Floats
+    by_row: Floats
+    covariance: Floats | None = None
+    answers: int | None = None
+
+
 class Against(Protocol):
     """A model's form and the rows every case is compared with, laid out once."""
 
-    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
-        """Shapley values of one case against the whole group, shape (n_players,), and against
-        the single rows of the sample, shape (n_sample, n_players); in the contrast's margin."""
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> Iterator[Measured]:
+        """Values of one case: once where they are exact, else better ones each time."""
         ...
 
 
@@ -62,13 +82,13 @@ class _Outputs:
     def __init__(self, outputs: Sequence[_Single]) -> None:
         self._outputs = outputs
 
-    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> Iterator[Measured]:
         towards = self._outputs[contrast.towards]
         phi, by_row = towards.values(row), towards.row_values(row, sample)
         if contrast.away is not None:
             away = self._outputs[contrast.away]
             phi, by_row = phi - away.values(row), by_row - away.row_values(row, sample)
-        return phi, by_row
+        yield Measured(phi, by_row)
 
 
 class _Trees:
@@ -85,19 +105,28 @@ class _Trees:
 
 class _Function:
     def __init__(self, model: Model, function: Function, comparison: Floats) -> None:
-        function.check_feasible(len(comparison))
+        check_feasible(function.n_players, len(comparison))
         self._model = model
+        self._function = function
         self._comparison = comparison
 
-    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> tuple[Floats, Floats]:
-        by_row = self._model.row_values(row, self._comparison, contrast)
-        return by_row.mean(axis=0), by_row[sample]
+    def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> Iterator[Measured]:
+        n_rows = len(self._comparison)
+        if self._function.enumerable(n_rows):
+            found = self._model.row_values(row, self._comparison, contrast)
+            yield Measured(found.values, found.by_row[sample])
+            return
+        whole: Estimate | None = None
+        for stage in stages(self._function.n_players, n_rows):
+            found = self._model.row_values(row, self._comparison, contrast, stage)
+            whole = found if whole is None else whole.joined(found)
+            yield Measured(whole.values, whole.by_row[sample], whole.covariance, whole.answers)
 
 
 def against(model: Model, comparison: Floats) -> Against:
     """Lay out `comparison`, an ndarray of shape (n_rows, n_columns), for the model's forms.
 
-    Raises ArtefactRefused where a form cannot be explained exactly against so many rows.
+    Raises ArtefactRefused where a form cannot be explained against so many rows.
     """
     outputs: list[_Single] = []
     for form in model.forms:
@@ -154,37 +183,78 @@ class Explained:
         drawn = np.random.default_rng(SEED).permutation(rows)[:SAMPLE]
         return np.sort(drawn).astype(np.int64)
 
-    def attribute(self, case: Case) -> Attribution:
+    def attribute(self, case: Case, said: Said | None = None) -> Attribution:
         """How far each feature moved the margin of `case` away from the comparison group.
 
-        Raises DoesNotAddUp, ScoreDiffers or ModelFailed: there is no second-best number.
+        Where that is estimated, the model is asked until `said`, what is said of an attribution,
+        would stay the same whatever the errors, or until the budget of answers is used; without
+        `said`, until the values may be told at all.
+
+        Raises DoesNotAddUp, ScoreDiffers, ModelFailed or NotPrecise: there is no second-best
+        number.
         """
         answer = self.model.answer([raw_row(case)])
         margins = tuple(float(margin) for margin in answer.margins[0])
         contrast = self.suggesting.contrast(margins)
-        margin = float(answer.of(contrast)[0])
-        phi, by_row = self._against.measured(answer.columns[0], contrast, self._sample)
-        stable = _stable_signs(by_row, phi, len(self.comparison_columns))
+        found: Attribution | None = None
+        for measured in self._against.measured(answer.columns[0], contrast, self._sample):
+            found = self._attribution(case, answer, contrast, margins, measured)
+            if measured.covariance is None:
+                return found
+            if precise(found) and (said is None or settled(found, measured.covariance, said)):
+                break
+        if found is None or not precise(found):
+            raise NotPrecise(
+                "The contributions could only be estimated, and not precisely enough.",
+                "attribution",
+                "Use fewer features or a model of trees or a linear one; docs/attribution.md.",
+            )
+        # a sign that another draw might turn is no direction
+        return replace(
+            found,
+            contributions=tuple(
+                replace(each, stable=each.stable and abs(each.phi) > 3 * each.error)
+                for each in found.contributions
+            ),
+        )
+
+    def _attribution(
+        self,
+        case: Case,
+        answer: Answer,
+        contrast: Contrast,
+        margins: tuple[float, ...],
+        measured: Measured,
+    ) -> Attribution:
+        phi = measured.values
+        stable = _stable_signs(measured.by_row, phi, len(self.comparison_columns))
+        errors = np.zeros(len(phi))
+        if measured.covariance is not None:
+            errors = np.sqrt(np.diag(measured.covariance))
         comparison = self.comparisons[contrast]
         return Attribution(
             comparison,
             tuple(
-                Contribution(feature.name, float(phi[at]), bool(stable[at]))
+                Contribution(feature.name, float(phi[at]), bool(stable[at]), float(errors[at]))
                 for at, feature in enumerate(self.catalogue)
             ),
-            margin,
+            float(answer.of(contrast)[0]),
             self.model.space.probability(margins, contrast.towards),
             self.suggesting.between(contrast, comparison.base),
             self.method,
             _reported(case, contrast, len(margins)),
             self.suggesting.task,
             margins,
+            measured.answers,
         )
 
     @property
     def method(self) -> str:
         """How the numbers are reached, as it is recorded."""
-        return METHODS[type(self.model.forms[0])]
+        form = self.model.forms[0]
+        if isinstance(form, Function) and not form.enumerable(len(self.comparison_columns)):
+            return ESTIMATE
+        return METHODS[type(form)]
 
     def prepare(self) -> None:
         """Lay the comparison group out now rather than for the first case.

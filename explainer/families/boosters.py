@@ -15,7 +15,7 @@ import numpy as np
 
 from explainer.core.attribution import Contrast, Space
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families.engine import function
+from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats, Ints
 from explainer.families.model import (
     Answer,
@@ -55,13 +55,16 @@ class Booster:
         margins = self._asked(table)
         return Answer(margins, table if self.columns is None else self.columns(table))
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`."""
-        return function.row_values(
+        return asked(
             lambda rows: margin_of(self._asked(rows), contrast),
             known_by_answers(self.forms),
             case,
             comparison,
+            stage,
         )
 
     def _asked(self, table: Floats) -> Floats:

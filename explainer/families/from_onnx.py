@@ -10,7 +10,7 @@ import numpy as np
 
 from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ModelFailed
-from explainer.families.engine import function
+from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.function import Function
 from explainer.families.json_form import Members, read_json, refuse_all
@@ -304,13 +304,16 @@ class OnnxModel:
         columns = self._columns.filled(self._columns.of(rows))
         return Answer(self._margins(columns), columns)
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`."""
-        return function.row_values(
+        return asked(
             lambda rows: margin_of(self._margins(rows), contrast),
             known_by_answers(self.forms),
             case,
             comparison,
+            stage,
         )
 
     def _margins(self, columns: Floats) -> Floats:

@@ -21,7 +21,7 @@ import numpy as np
 from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.endpoint import Address, Endpoint, Trust, address_in
-from explainer.families.engine import function
+from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats
 from explainer.families.json_form import Members, read_json, refuse_all
 from explainer.families.model import Answer, Form, Input, RawRow, Target, margin_of
@@ -238,14 +238,17 @@ class RemoteModel:
         deadline = time.monotonic() + ANSWERING + PER_ROW * len(rows)
         return Answer(self._margins(columns, deadline), columns)
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`."""
         deadline = time.monotonic() + ENUMERATING
-        return function.row_values(
+        return asked(
             lambda columns: margin_of(self._margins(columns, deadline), contrast),
             self._form,
             case,
             comparison,
+            stage,
         )
 
     def _margins(self, columns: Floats, deadline: float) -> Floats:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families.engine import function
+from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.model import (
     Answer,
@@ -238,15 +238,18 @@ class SkopsModel:
             tried[each.name] = list(told or learned or usual)[:MOST_VALUES]
         return tried
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """See `Model.row_values`."""
         ask = self._margins if self._raw is None else self._margins_of_raw
         with quietly_failing():
-            return function.row_values(
+            return asked(
                 lambda rows: margin_of(ask(rows), contrast),
                 known_by_answers(self.forms),
                 case,
                 comparison,
+                stage,
             )
 
     def _margins(self, prepared: Any) -> Floats:

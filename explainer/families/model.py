@@ -11,6 +11,7 @@ from typing import Protocol
 from explainer.core.attribution import Contrast, Space, Task
 from explainer.core.case import FeatureCatalogue, Kind, Scalar
 from explainer.errors import ArtefactRefused, ModelFailed
+from explainer.families.engine.estimate import Estimate, Stage
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
@@ -139,9 +140,12 @@ class Model(Protocol):
 
     def answer(self, rows: Sequence[RawRow]) -> Answer: ...
 
-    def row_values(self, case: Floats, comparison: Floats, contrast: Contrast) -> Floats:
+    def row_values(
+        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+    ) -> Estimate:
         """For a `Function`: Shapley values of `case` against each comparison row alone, by asking
-        the model about mixtures of their columns; ndarray of shape (n_rows, n_players)."""
+        the model about mixtures of their columns: about all, or where there are too many about
+        those of a stage."""
         ...
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from explainer.core.case import FeatureCatalogue, Scalar
-from explainer.families.attribute import Explained, against
+from explainer.families.attribute import ESTIMATE, Explained, against
 from explainer.families.engine import forest
+from explainer.families.engine.estimate import Stage
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Test, Trees
 from explainer.families.engine.kernel import kernel
@@ -29,6 +30,11 @@ MOST_ENUMERATED = 14
 
 AT_A_TIME = 10
 """Features that differ between case and comparison row where there are more than that."""
+
+ROUNDS = 64
+ALLOWED = 6.0
+"""How our estimate is asked beside brute force, and how many standard errors it may be off: few
+rows tell the error itself less well than a comparison group does."""
 
 SEED = 20261122
 
@@ -48,11 +54,18 @@ class Witness:
 def witnesses(explained: Explained) -> list[Witness]:
     """Who can be asked about this model; never nobody."""
     form = explained.model.forms[0]
+    estimate = Witness(
+        f"brute force, {AT_A_TIME} features at a time, within the error of the estimate",
+        lambda row, comparison: estimate_by_parts(explained, row, comparison),
+    )
     if len(explained.catalogue) <= MOST_ENUMERATED:
         return [
             _whole("brute force over all coalitions", explained, by_brute_force),
             _whole("shap's exact explainer", explained, by_shap),
+            *([estimate] if explained.method == ESTIMATE else []),
         ]
+    if explained.method == ESTIMATE:
+        return [estimate]
     found = [
         Witness(
             f"brute force, {AT_A_TIME} features at a time",
@@ -85,9 +98,8 @@ def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Flo
     answer = explained.model.answer([row, *comparison])
     contrast = explained.contrast(row)
     nobody = np.zeros(1, dtype=np.int64)
-    return against(explained.model, answer.columns[1:]).measured(
-        answer.columns[0], contrast, nobody
-    )[0]
+    found = against(explained.model, answer.columns[1:])
+    return next(found.measured(answer.columns[0], contrast, nobody)).values
 
 
 def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -127,15 +139,36 @@ def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) ->
     The comparison row is the case with some features from another row. A feature that does not
     differ gives nothing, so enumerating the others is the whole game, however many there are.
     """
+    gaps = [
+        abs(ours(explained, row, [mixed]) - theirs).max()
+        for mixed, theirs in _parts(explained, row, comparison)
+    ]
+    return float(np.max(gaps))  # a NaN stays one
+
+
+def estimate_by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> float:
+    """How much further than their errors allow our estimates are from brute force, at most, over
+    the same mixed rows as one comparison group. Where nothing is estimated, no error is allowed."""
+    parts = list(_parts(explained, row, comparison))
+    columns = explained.model.answer([row, *(mixed for mixed, _ in parts)]).columns
+    found = explained.model.row_values(
+        columns[0], columns[1:], explained.contrast(row), Stage(0, ROUNDS)
+    )
+    gaps = abs(found.values - np.mean([theirs for _, theirs in parts], axis=0))
+    return float(np.max(np.maximum(gaps - ALLOWED * found.errors, 0)))
+
+
+def _parts(
+    explained: Explained, row: RawRow, comparison: Sequence[RawRow]
+) -> Iterator[tuple[RawRow, Floats]]:
+    """The case with some features from another row, and its values against that row by brute
+    force; each feature is in one part of each comparison row."""
     random = np.random.default_rng(SEED)
     names, contrast = explained.catalogue.names, explained.contrast(row)
-    furthest = 0.0
     for other in comparison:
         order = [names[at] for at in random.permutation(len(names))]
         for first in range(0, len(order), AT_A_TIME):
             part = order[first : first + AT_A_TIME]
-            mixed = {**row, **{name: other[name] for name in part}}
-            mine = dict(zip(names, ours(explained, row, [mixed]), strict=True))
 
             def margin(rows: list[list[Scalar | None]], part: list[str] = part) -> Floats:
                 asked = [{**row, **dict(zip(part, given, strict=True))} for given in rows]
@@ -143,9 +176,10 @@ def by_parts(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) ->
 
             theirs = brute_force(margin, [row[n] for n in part], [[other[n] for n in part]])
             of_part = dict(zip(part, theirs, strict=True))
-            gaps = [abs(mine[name] - of_part.get(name, 0.0)) for name in names]
-            furthest = float(np.max([furthest, *gaps]))  # a NaN stays one
-    return furthest
+            yield (
+                {**row, **{name: other[name] for name in part}},
+                np.array([of_part.get(name, 0.0) for name in names]),
+            )
 
 
 def one_at_a_time(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:

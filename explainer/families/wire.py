@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from explainer.families.engine.estimate import Estimate
 from explainer.families.engine.forest import Column, Missing, Test, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
@@ -113,6 +116,37 @@ def _form(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> Form:
         constant=float(own["constant"]),
         **{name: _of(arrays, name, kind) for name, kind in _TREE_ARRAYS},
     )
+
+
+def estimate_frame(found: Estimate) -> Frame:
+    """Shapley values as a frame."""
+    return Frame(
+        {"rounds": found.rounds, "answers": found.answers},
+        {"by_row": found.by_row, "values": found.values, "covariance": found.covariance},
+    )
+
+
+def estimate_in(frame: Frame, n_rows: int, n_players: int) -> Estimate:
+    """Shapley values in a frame. Raises FrameBroken where they are none of that many rows and
+    players, or no numbers."""
+    shapes = {
+        "by_row": (n_rows, n_players),
+        "values": (n_players,),
+        "covariance": (n_players, n_players),
+    }
+    for name, shape in shapes.items():
+        given = frame.arrays.get(name)
+        if given is None or given.dtype.kind != "f" or given.shape != shape:
+            raise FrameBroken("Something else than Shapley values was sent.")
+        if not np.isfinite(given).all():
+            raise FrameBroken("Some values are no numbers.")
+    rounds, answers = frame.head.get("rounds"), frame.head.get("answers")
+    if not (type(rounds) is int and type(answers) is int and min(rounds, answers) >= 0):
+        raise FrameBroken("It is not said how often the model was asked.")
+    arrays = frame.arrays
+    if (np.diag(arrays["covariance"]) < 0).any():
+        raise FrameBroken("An error is less than nothing.")
+    return Estimate(arrays["by_row"], arrays["values"], arrays["covariance"], rounds, answers)
 
 
 def _of(arrays: Mapping[str, Any], name: str, kind: str) -> Any:

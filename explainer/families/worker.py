@@ -279,14 +279,19 @@ class _Desk:
 
     def _answer(self, model: Model, request: Frame) -> Frame:
         from explainer.core.attribution import Contrast
+        from explainer.families.engine.estimate import Stage
         from explainer.families.frames import Frame
+        from explainer.families.wire import estimate_frame
 
         if "case" in request.arrays:
-            towards, away = request.head["contrast"]
-            values = model.row_values(
-                request.arrays["case"], request.arrays["comparison"], Contrast(towards, away)
+            contrast, stage = request.head["contrast"], request.head["stage"]
+            found = model.row_values(
+                request.arrays["case"],
+                request.arrays["comparison"],
+                Contrast(*contrast),
+                None if stage is None else Stage(*stage),
             )
-            return Frame({}, {"values": values})
+            return estimate_frame(found)
         rows = [dict(zip(self._names, row, strict=True)) for row in request.head["rows"]]
         answer = model.answer(rows)
         return Frame({}, {"margins": answer.margins, "columns": answer.columns})

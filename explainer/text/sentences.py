@@ -140,6 +140,8 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     limits.append(voice.say("staff.told.limits" if staff else "told.limits"))
     if staff:
         limits.append(voice.say("staff.told.linked"))
+    if view.within is not None:
+        limits.append(voice.say("staff.told.estimated", str(view.within)))
     suggested = "suggested_staff" if staff else "suggested"
     return Sentences(
         audience=view.audience,

@@ -13,11 +13,15 @@ import pandas as pd
 import pytest
 from factories import YES, feature, two
 from households import (
+    AMOUNT,
     CATALOGUE,
     CHOICES,
     COUNTS,
+    EUROS,
     LINE,
     NUMBERS,
+    OUTCOMES,
+    THREE,
     check_against_brute_force,
     damages,
     filled,
@@ -27,15 +31,21 @@ from households import (
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from explainer.core.attribution import Contrast, Space
+from explainer.core.attribution import Contrast, SeveralOutcomes, Space, Task
 from explainer.core.case import Case, FeatureCatalogue, Value
 from explainer.errors import ArtefactRefused, BackgroundInvalid, ExplainerError, ModelFailed
 from explainer.families import from_onnx
@@ -45,6 +55,7 @@ from explainer.families.attribute import explained
 from explainer.families.engine.forest import Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.reference import brute_force
+from explainer.families.model import Target
 from explainer.families.second_opinion import ours
 
 with warnings.catch_warnings():
@@ -70,15 +81,32 @@ def table(rows) -> pd.DataFrame:
     return found
 
 
+def worth(rows) -> np.ndarray:
+    return np.array(
+        [
+            row["income"] / 1000
+            - row["rooms"] * (row["tenancy"] == "rent")
+            + (row["heating"] == "oil")
+            for row in rows
+        ]
+    )
+
+
 def labels(rows) -> np.ndarray:
-    worth = [
-        row["income"] / 1000 - row["rooms"] * (row["tenancy"] == "rent") + (row["heating"] == "oil")
-        for row in rows
-    ]
-    return np.where(np.array(worth) > np.median(worth), "yes", "no")
+    return np.where(worth(rows) > np.median(worth(rows)), "yes", "no")
 
 
-def fitted(estimator, steps=StandardScaler) -> Pipeline:
+def thirds(rows) -> np.ndarray:
+    """Three classes, in the order of their names."""
+    ends = np.quantile(worth(rows), [1 / 3, 2 / 3])
+    return np.array(THREE.classes)[np.digitize(worth(rows), ends)]
+
+
+def euros(rows) -> np.ndarray:
+    return worth(rows) * 100 + 250
+
+
+def fitted(estimator, steps=StandardScaler, given=labels) -> Pipeline:
     rows = filled(households(300))
     columns = ColumnTransformer(
         [
@@ -89,7 +117,7 @@ def fitted(estimator, steps=StandardScaler) -> Pipeline:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Pipeline([("columns", columns), ("estimator", estimator)]).fit(
-            table(rows), labels(rows)
+            table(rows), given(rows)
         )
 
 
@@ -224,8 +252,8 @@ def test_in_a_process_of_its_own_it_answers_the_same(forest):
     assert np.array_equal(apart.answer(rows).margin, here.answer(rows).margin)
     columns = here.answer(rows).columns
     assert np.array_equal(
-        apart.row_values(columns[0], columns[1:9], Contrast(0)),
-        here.row_values(columns[0], columns[1:9], Contrast(0)),
+        apart.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
+        here.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
     )
     apart.close()
 
@@ -264,11 +292,18 @@ def numbers(count=200) -> np.ndarray:
     return np.random.default_rng(2).integers(-400, 400, (count, len(MANY))) / 100
 
 
-def of_numbers(estimator, *, by_name: bool, **options) -> onnx.ModelProto:
+def of_numbers(
+    estimator, *, by_name: bool, declared=None, target=YES, **options
+) -> onnx.ModelProto:
     """Trees over fifteen numbers: one matrix, or an input for each as from a DataFrame."""
     given = numbers()
     worth = given[:, 0] * given[:, 1] + given[:, 2] - given[:, 14]
-    estimator = clone(estimator).fit(given, np.where(worth > 0, "yes", "no"))
+    if target.task is Task.AMOUNT:
+        wanted = worth * 1000
+    else:
+        ends = np.quantile(worth, np.arange(1, len(target.classes)) / len(target.classes))
+        wanted = np.array(target.classes)[np.digitize(worth, ends)]
+    estimator = clone(estimator).fit(given, wanted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if by_name:
@@ -281,7 +316,7 @@ def of_numbers(estimator, *, by_name: bool, **options) -> onnx.ModelProto:
         model = to_onnx(
             pipeline, initial_types=types, options={id(estimator): options}, target_opset=18
         )
-    declared = {"columns": {} if by_name else {"x": list(MANY.names)}}
+    declared = (declared or {}) | {"columns": {} if by_name else {"x": list(MANY.names)}}
     if "raw_scores" in options:
         declared["gives"] = "log-odds"
     return declaring(model, declared)
@@ -338,6 +373,221 @@ def test_trees_equal_brute_force_through_onnxruntime(name):
         )
         assert [mine[n] for n in differ] == pytest.approx(witness.tolist(), abs=2e-6)
         assert all(mine[n] == 0 for n in MANY.names if n not in differ)
+
+
+# -- several classes, and amounts ---------------------------------------------------------------
+
+GIVES_AMOUNT = {"gives": "amount"}
+RAW = {"zipmap": False, "raw_scores": True}
+PIPELINES = {
+    "several: gradient boosting": (ESTIMATORS["gradient boosting"], {}),
+    "several: gradient boosting, two columns": (
+        ESTIMATORS["gradient boosting"],
+        {"zipmap": False},
+    ),
+    "several: gradient boosting, log-odds": (ESTIMATORS["gradient boosting"], RAW),
+    "several: forest": (ESTIMATORS["forest"], {}),
+    "several: neural network": (ESTIMATORS["neural network"], {"zipmap": False}),
+    "several: logistic regression": (ESTIMATORS["logistic regression"], {}),
+    "several: logistic regression, log-odds": (ESTIMATORS["logistic regression"], RAW),
+    "amount: gradient boosting": (GradientBoostingRegressor(n_estimators=8, random_state=1), {}),
+    "amount: forest": (RandomForestRegressor(n_estimators=8, max_depth=4, random_state=1), {}),
+    "amount: neural network": (MLPRegressor((6,), max_iter=40, random_state=1), {}),
+    "amount: linear regression": (LinearRegression(), {}),
+}
+
+
+def opened_pipeline(name):
+    """The pipeline, its file opened, and the pipeline's own numbers for rows."""
+    estimator, options = PIPELINES[name]
+    several = name.startswith("several")
+    pipeline = fitted(clone(estimator), given=thirds if several else euros)
+    declared = dict(DECLARED) if several else DECLARED | GIVES_AMOUNT
+    if options is RAW:
+        declared["gives"] = "log-odds"
+    if options.get("zipmap") is False:
+        declared["classes"] = list(THREE.classes)
+    own = pipeline.predict_proba if several else pipeline.predict
+    own = pipeline.decision_function if options is RAW else own
+    model = opened(converted(pipeline, declared, **options), target=THREE if several else AMOUNT)
+    return model, lambda rows: own(table(rows)).reshape(len(rows), -1)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipelines_of_several_classes_and_amounts_equal_brute_force(name):
+    model, own = opened_pipeline(name)
+    space = Space.LOG_ODDS if name.endswith("log-odds") else Space.PROBABILITY
+    assert model.space is (space if name.startswith("several") else Space.AMOUNT)
+    rows = filled(households())
+    told = own(rows)
+    size = max(1.0, abs(told).max())
+    # in single precision a value may fall on the other side of a threshold; these do not
+    assert model.answer(rows).margins == pytest.approx(told, abs=2e-6 * size)
+    suggesting = OUTCOMES if name.startswith("several") else EUROS
+    check_against_brute_force(model, line=suggesting)
+
+
+FIVE = Target(Task.MULTICLASS, ("a", "b", "c", "d", "e"))
+MANY_TREES = {
+    "several: forest": (RandomForestClassifier(20, random_state=3), {"zipmap": False}, THREE),
+    "several: forest, by class": (RandomForestClassifier(20, random_state=3), {}, THREE),
+    "several: forest of five": (RandomForestClassifier(20, random_state=3), {}, FIVE),
+    "several: one tree": (DecisionTreeClassifier(random_state=3), {"zipmap": False}, THREE),
+    "several: boosting": (GradientBoostingClassifier(n_estimators=20, random_state=3), RAW, THREE),
+    "several: boosting of five": (
+        GradientBoostingClassifier(n_estimators=10, random_state=3),
+        RAW,
+        FIVE,
+    ),
+    "amount: forest": (RandomForestRegressor(20, random_state=3), {}, AMOUNT),
+    "amount: extra trees": (ExtraTreesRegressor(20, random_state=3), {}, AMOUNT),
+    "amount: one tree": (DecisionTreeRegressor(random_state=3), {}, AMOUNT),
+    "amount: boosting": (GradientBoostingRegressor(n_estimators=30, random_state=3), {}, AMOUNT),
+}
+
+
+def suggesting_of(target):
+    if target is AMOUNT:
+        return EUROS
+    return SeveralOutcomes(target.classes, target.classes[::-1])
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["by name", "a matrix"])
+@pytest.mark.parametrize("name", MANY_TREES)
+def test_trees_of_several_classes_and_amounts_equal_brute_force_through_onnxruntime(name, by_name):
+    estimator, options, target = MANY_TREES[name]
+    declared = GIVES_AMOUNT if target is AMOUNT else {}
+    model = opened(
+        of_numbers(estimator, by_name=by_name, declared=declared, target=target, **options),
+        MANY,
+        target,
+    )
+    assert [type(form) for form in model.forms] == [Trees] * target.outputs
+    rows = [dict(zip(MANY.names, row, strict=True)) for row in numbers(60).tolist()]
+    answer = explained(model, MANY, suggesting_of(target), rows, "0" * 64)
+    scale = max(group.scale for group in answer.comparisons.values())
+    for row in rows[:5]:
+        found = answer.attribute(Case("A", None, {n: Value(v) for n, v in row.items()}))
+        assert abs(found.difference) <= 2e-6 * scale
+        assert found.method.startswith("interventional-exact-groups")
+    for at in (0, 7):
+        differ = MANY.names[:6] + MANY.names[14:]
+        comparison = [rows[at] | {n: row[n] for n in differ} for row in rows[20:25]]
+        mine = dict(zip(MANY.names, ours(answer, rows[at], comparison), strict=True))
+        contrast = answer.contrast(rows[at])
+
+        def margin(mixed, at=at, differ=differ, contrast=contrast):
+            return model.answer(
+                [rows[at] | dict(zip(differ, row, strict=True)) for row in mixed]
+            ).of(contrast)
+
+        witness = brute_force(
+            margin, [rows[at][n] for n in differ], [[row[n] for n in differ] for row in comparison]
+        )
+        assert [mine[n] for n in differ] == pytest.approx(witness.tolist(), abs=2e-6 * scale)
+        assert all(mine[n] == 0 for n in MANY.names if n not in differ)
+
+
+def test_each_class_has_only_the_trees_that_give_it_something():
+    estimator, options, target = MANY_TREES["several: boosting of five"]
+    model = opened(of_numbers(estimator, by_name=False, target=target, **options), MANY, target)
+    assert [len(form.roots) for form in model.forms] == [10] * 5
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
+def test_amounts_of_trees_are_put_together_as_onnxruntime_does(aggregate):
+    """Or the graph stays known by its answers; one million more, to see the scale as well."""
+    node = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["x"],
+        ["amount"],
+        domain="ai.onnx.ml",
+        nodes_treeids=[0, 0, 0, 1, 1, 1],
+        nodes_nodeids=[0, 1, 2, 0, 1, 2],
+        nodes_featureids=[0, 0, 0, 1, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * 2,
+        nodes_values=[0.5, 0, 0, 2.5, 0, 0],
+        nodes_truenodeids=[1, 0, 0] * 2,
+        nodes_falsenodeids=[2, 0, 0] * 2,
+        target_treeids=[0, 0, 1, 1],
+        target_nodeids=[1, 2, 1, 2],
+        target_ids=[0] * 4,
+        target_weights=[100.0, 250.0, -30.0, 80.0],
+        n_targets=1,
+        base_values=[1000.0],
+        aggregate_function=aggregate,
+    )
+    declared = GIVES_AMOUNT | {"columns": {"x": ["income", "rooms"]}}
+    output = value("amount", TensorProto.FLOAT, "N", 1)
+    model = opened(graph(nodes=[node], output=output, declared=declared), TWO, AMOUNT)
+    assert isinstance(model.forms[0], Trees) is (aggregate in ("SUM", "AVERAGE"))
+    rows = [{"income": a, "rooms": b} for a in (0.0, 1.0) for b in (2.0, 3.0)]
+    answer = model.answer(rows)
+    put = {"SUM": sum, "AVERAGE": np.mean, "MIN": min, "MAX": max}[aggregate]
+    expected = [1000 + put([a, b]) for a in (100, 250) for b in (-30, 80)]
+    assert answer.margin.tolist() == expected
+    if aggregate in ("SUM", "AVERAGE"):
+        assert model.forms[0].sums(answer.columns).tolist() == expected
+
+
+def softmax_of(values) -> np.ndarray:
+    raised = np.exp(values - values.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def test_scores_that_are_not_what_is_declared_are_withheld():
+    raw = fitted(clone(ESTIMATORS["gradient boosting"]), given=thirds)
+    undeclared = opened(converted(raw, **RAW), target=THREE)
+    with pytest.raises(ModelFailed, match="three classes|3 classes"):
+        undeclared.answer(filled(households()))
+    told = opened(converted(raw, DECLARED | {"gives": "log-odds"}, **RAW), target=THREE)
+    rows = filled(households())
+    assert softmax_of(told.answer(rows).margins) == pytest.approx(
+        raw.predict_proba(table(rows)), abs=1e-6
+    )
+
+
+OTHER_KINDS = {
+    "two classes for three": ("several", YES, "classes are"),
+    "three classes in another order": (
+        "several",
+        Target(Task.MULTICLASS, ("yes", "part", "no")),
+        "classes are",
+    ),
+    "four classes for three": (
+        "several",
+        Target(Task.MULTICLASS, ("maybe", "no", "part", "yes")),
+        "classes are",
+    ),
+    "classes for an amount": ("several", AMOUNT, "gives is not amount|names classes"),
+    "an amount for classes": ("amount", THREE, "gives is not"),
+    "an amount that does not say so": ("silent", AMOUNT, "one number a row"),
+    "an amount with classes": ("amount with classes", AMOUNT, "names classes"),
+    "two amounts": ("two amounts", AMOUNT, r"\[Nx2\]"),
+    "scores of two for three": ("two scores", THREE, r"\[Nx2\]"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+def test_a_graph_of_another_kind_is_refused_by_name(name):
+    made, target, says = OTHER_KINDS[name]
+    several = made in ("several", "two scores")
+    if made in ("two amounts", "two scores"):
+        output = value("y", TensorProto.FLOAT, "N", 2)
+        node = helper.make_node("Identity", ["x"], ["y"])
+        declared = {"columns": {"x": ["income", "rooms"]}}
+        declared |= {"classes": list(THREE.classes)} if several else GIVES_AMOUNT
+        model, catalogue = graph(nodes=[node], output=output, declared=declared), TWO
+    else:
+        estimator = LogisticRegression() if several else LinearRegression()
+        declared = dict(DECLARED) if several or made == "silent" else DECLARED | GIVES_AMOUNT
+        if made == "amount with classes":
+            declared["classes"] = list(THREE.classes)
+        pipeline = fitted(estimator, given=thirds if several else euros)
+        model, catalogue = converted(pipeline, declared), CATALOGUE
+    with pytest.raises(ArtefactRefused, match=says) as caught:
+        opened(model, catalogue, target)
+    assert caught.value.mend
 
 
 def tree(mode, tracks=0, **changes) -> onnx.ModelProto:

@@ -222,8 +222,8 @@ def test_in_a_process_of_its_own_it_answers_the_same(secure, opened):
     assert np.array_equal(there.answer(rows).margin, here.answer(rows).margin)
     columns = here.answer(rows).columns
     assert np.array_equal(
-        there.row_values(columns[0], columns[1:9], Contrast(0)),
-        here.row_values(columns[0], columns[1:9], Contrast(0)),
+        there.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
+        here.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
     )
     secure.answer = lambda handler, asked: send(handler, {}, 400)
     with pytest.raises(ModelFailed) as caught:

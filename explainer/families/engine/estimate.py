@@ -21,6 +21,7 @@ from math import comb
 
 import numpy as np
 
+from explainer.errors import ArtefactRefused
 from explainer.families.engine.forest import Bools, Floats, Ints
 from explainer.families.engine.function import AT_ONCE, MOST_ANSWERS, Function, row_values
 
@@ -28,6 +29,9 @@ SEED = 20261122
 
 FIRST_ANSWERS = 40_000
 """Answers that the first stage may take; each stage doubles what all before it took."""
+
+LEAST_ROUNDS = 8
+"""A model that could not be asked as many is not explained at all."""
 
 LARGEST_BLOCK = 16
 """Orders balanced among each other. More take longer to lay out, and blocks must be several."""
@@ -96,6 +100,21 @@ def stages(n_players: int, n_rows: int) -> Iterator[Stage]:
         yield Stage(first, rounds)
         first += rounds
         rounds = first
+
+
+def check_feasible(n_players: int, n_rows: int) -> None:
+    """Raise ArtefactRefused where the budget buys too few rounds to be worth anything."""
+    least = LEAST_ROUNDS * answers_of_a_round(n_players, 1)
+    if least * n_rows > MOST_ANSWERS:
+        raise ArtefactRefused(
+            f"With {n_players} features and {n_rows} comparison rows this kind of model cannot be "
+            f"explained within {MOST_ANSWERS:,} answers a case.",
+            "model",
+            f"Use at most {MOST_ANSWERS // least:,} comparison rows, fewer features, or a model of "
+            "trees or a linear one."
+            if least * 30 <= MOST_ANSWERS
+            else "Use fewer features, or a model of trees or a linear one.",
+        )
 
 
 def answers_of_a_round(n_players: int, n_rows: int) -> int:

@@ -1,8 +1,8 @@
 """Exact interventional Shapley values of a model that is known by its answers only.
 
 Every coalition is asked: the columns of its players from the case, the others from a comparison
-row. With 12 players and 300 rows that are 1.2 million answers; beyond MOST_ANSWERS the model is
-refused rather than estimated.
+row. With 12 players and 300 rows that are 1.2 million answers; beyond MOST_ANSWERS values are
+estimated (see `estimate`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from explainer.errors import ArtefactRefused
 from explainer.families.engine.forest import Floats, Ints
 
 MOST_ANSWERS = 4_200_000
-"""Coalitions times comparison rows; about four seconds for a small neural network."""
+"""For one case; about four seconds for a small neural network."""
 
 AT_ONCE = 65_536
 """Rows handed to the model in one call."""
@@ -46,18 +46,9 @@ class Function:
                 "The file is damaged or was tampered with; save it again.",
             )
 
-    def check_feasible(self, n_rows: int) -> None:
-        """Raise ArtefactRefused where too many answers would be needed for one case."""
-        if 2.0**self.n_players * n_rows > MOST_ANSWERS:
-            raise ArtefactRefused(
-                f"With {self.n_players} features and {n_rows} comparison rows this kind of model "
-                "cannot be explained exactly.",
-                "model",
-                f"Use at most {MOST_ANSWERS // 2**self.n_players} comparison rows, fewer "
-                "features, or a model of trees or a linear one."
-                if 2**self.n_players * 30 <= MOST_ANSWERS
-                else "Use fewer features, or a model of trees or a linear one.",
-            )
+    def enumerable(self, n_rows: int) -> bool:
+        """Whether all coalitions can be asked for every case; else values are estimated."""
+        return 2.0**self.n_players * n_rows <= MOST_ANSWERS
 
 
 def row_values(
