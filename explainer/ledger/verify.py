@@ -1,6 +1,7 @@
 """The offline verifier. Copy this one file anywhere; it imports nothing of ours.
 
     python verify.py EXPORT --key VKEY [--checkpoint FILE|FOLDER]...
+    python verify.py RECEIPT.tlog-proof --key VKEY [--told FILE]
     python verify.py DATABASE.sqlite --key VKEY [--checkpoint FILE|FOLDER]... [--keys FILE]
 
 It needs Python and the `cryptography` library. EXPORT is a folder `warum ledger export` wrote. Of a
@@ -837,6 +838,85 @@ def _exported_entry(
     )
 
 
+# -- a receipt: one entry, proven to be under a signed head (C2SP tlog-proof) --------------------
+
+RECEIPT = "c2sp.org/tlog-proof@v1"
+LONGEST_PROOF = 63
+
+
+def verify_receipt(
+    data: bytes, keys: Sequence[Key], told: bytes | None = None
+) -> tuple[dict[str, Any], Checkpoint]:
+    """Return the leaf and the head a receipt proves; `told` are bytes it should vouch for.
+
+    Raises Wrong where anything about it does not hold. The size of the tree comes from the signed
+    head: a proof alone does not bind it.
+    """
+    text, gap, note = data.partition(b"\n\n")
+    try:
+        lines = text.decode().split("\n")
+    except UnicodeDecodeError:
+        _wrong("It is not UTF-8.")
+    if not gap or len(data) > NOTE_LIMIT or lines[0] != RECEIPT:
+        _wrong(f"It does not begin with {RECEIPT}, or is cut.")
+    extra = lines.pop(1).partition(" ") if len(lines) > 1 else ("", "", "")
+    index = lines.pop(1).partition(" ") if len(lines) > 1 else ("", "", "")
+    if extra[0] != "extra" or index[0] != "index" or not re.fullmatch(_NUMBER, index[2]):
+        _wrong("It has no line for the entry, or none for its place.")
+    proof = [_unbase64(line) for line in lines[1:]]
+    if len(proof) > LONGEST_PROOF or any(len(digest) != 32 for digest in proof):
+        _wrong("Its proof is not a short list of hashes.")
+    origins = {key.name.encode(): key for key in keys}
+    key = origins.get(note.split(b"\n")[0])
+    if key is None:
+        _wrong("It is of a log whose key was not given.")
+    head = read_note(note, key, outside=True)
+    leaf, salt = _extra(_unbase64(extra[2]))
+    fields = read_leaf(leaf, int(index[2]))
+    if _root_above(fields["seq"], head.size, leaf, proof) != head.root:
+        _wrong("Its entry is not under the signed head.")
+    if told is not None:
+        digest = hashlib.sha256(told).digest()
+        if salt is None or hmac.digest(salt, digest, "sha256").hex() != fields["told"]:
+            _wrong("What you were told is not what this entry vouches for.")
+    return fields, head
+
+
+_NUMBER = r"0|[1-9][0-9]{0,18}"
+
+
+def _extra(data: bytes) -> tuple[bytes, bytes | None]:
+    value = read_canonical(data)
+    if not isinstance(value, dict) or set(value) != {"leaf", "told_salt"}:
+        _wrong("What it says of its entry does not have the documented fields.")
+    leaf, salt = value["leaf"], value["told_salt"]
+    if not isinstance(leaf, str) or not (
+        salt is None or (isinstance(salt, str) and re.fullmatch(_HASH, salt))
+    ):
+        _wrong("What it says of its entry does not have the documented form.")
+    return leaf.encode(), None if salt is None else bytes.fromhex(salt)
+
+
+def _root_above(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root a proof leads to (RFC 9162, 2.1.3.2)."""
+    if index >= size:
+        _wrong("Its signed head does not cover its entry.")
+    fn, sn, digest = index, size - 1, hashlib.sha256(b"\x00" + leaf).digest()
+    for sibling in proof:
+        if sn == 0:
+            _wrong("Its proof is too long.")
+        if fn & 1 or fn == sn:
+            digest = hashlib.sha256(b"\x01" + sibling + digest).digest()
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            digest = hashlib.sha256(b"\x01" + digest + sibling).digest()
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0:
+        _wrong("Its proof is too short.")
+    return digest
+
+
 # -- what the user brings -----------------------------------------------------------------------
 
 
@@ -914,13 +994,33 @@ def report(result: Result, kept: str = "from outside") -> str:
     return "\n".join(lines)
 
 
+def receipt_in_words(
+    data: bytes, keys: Sequence[Key], told: bytes | None = None
+) -> tuple[str, bool]:
+    """Say what a receipt proves, and whether it does."""
+    try:
+        leaf, head = verify_receipt(data, keys, told)
+    except Wrong as wrong:
+        return f"The receipt does not hold. {wrong}\nNOT CLEAN", False
+    words = [
+        f"Entry {leaf['seq']} ({leaf['type']}, {leaf['ts']}) is under the signed head of"
+        f" {head.size} entries of {head.origin}.",
+        "It vouches for exactly the file you gave."
+        if told is not None
+        else "Whether it vouches for a letter or page you hold, --told FILE says.",
+    ]
+    return "\n".join([*words, "clean"]), True
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verifier and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="verify.py", description="Check a ledger of Warum, offline."
     )
     parser.add_argument(
-        "database", type=Path, help="the folder of an export, or the SQLite file, best a copy of it"
+        "database",
+        type=Path,
+        help="the folder of an export, a receipt, or the SQLite file, best a copy of it",
     )
     parser.add_argument(
         "--key", action="append", required=True, help="verifier key of a log; repeatable"
@@ -932,10 +1032,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="a checkpoint kept outside, or a folder of them; repeatable",
     )
+    parser.add_argument("--told", type=Path, help="with a receipt: the very file it vouches for")
     parser.add_argument("--keys", type=Path, help="JSON file of case keys, to check payloads")
     given = parser.parse_args(arguments)
     try:
         keys = [read_key(text) for text in given.key]
+        if given.database.suffix == ".tlog-proof":
+            told = None if given.told is None else _read_file(given.told, PAYLOAD_LIMIT)
+            said, holds = receipt_in_words(_read_file(given.database, NOTE_LIMIT), keys, told)
+            print(said)
+            return 0 if holds else 1
         outside = read_outside(given.checkpoint, keys)
         if given.database.is_dir():
             results = verify_export(given.database, keys, outside)
