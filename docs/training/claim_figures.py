@@ -98,6 +98,7 @@ def group_rows(result: Trained, records: pd.DataFrame) -> list[str]:
         f"ab {OLDER} · {OLDER} and over": part["age"] >= OLDER,
         "Kentucky": part["ky"] == 1,
         "Michigan": part["mi"] == 1,
+        "ohne Lohn · without the wage": result.held_out["wage"].isna(),
     }
     rows = []
     for name, members in groups.items():
