@@ -26,42 +26,53 @@ from explainer.families.boosters import (
     placed,
     refused_unless_read,
 )
-from explainer.families.engine.forest import (
-    MOST_NODES,
-    Column,
-    Floats,
-    Ints,
-    Test,
-    Trees,
-)
+from explainer.families.catboost_trees import check_repacked, check_trees, laid_out
+from explainer.families.engine.forest import Column, Floats, Ints, Test, Trees
 from explainer.families.engine.function import Function
 from explainer.families.flatbuffer import Table as Buffer
 from explainer.families.model import Input, Target
+from explainer.families.objectives import (
+    LOGARITHM,
+    ONE_VS_ALL,
+    RANKING,
+    check_outputs,
+    one_number,
+    space_of,
+    task_of,
+)
 
 try:
     import catboost
 except ImportError:
     catboost = None  # an extra; opening a model says so
 
-LOSSES = ("Logloss", "CrossEntropy")
-
-DEEPEST = 16
-"""Tests one after the other in a tree that asks the same at each level; CatBoost's own limit."""
-
-_BORDERS_AT_ONCE = 254
-"""So many borders of one feature the library keeps in one byte."""
+LOSSES = {
+    Task.BINARY: ("Logloss", "CrossEntropy"),
+    Task.MULTICLASS: ("MultiClass",),
+    Task.AMOUNT: ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "LogCosh", "Lq", "Expectile"),
+}
+"""Those where the sum of the trees is the log-odds, or the amount."""
+_OTHERS = {
+    "MultiClassOneVsAll": ONE_VS_ALL,
+    "Poisson": LOGARITHM,
+    "Tweedie": LOGARITHM,
+    "LogLinQuantile": LOGARITHM,
+    "Cox": LOGARITHM,
+    "SurvivalAft": LOGARITHM,
+    "YetiRank": RANKING,
+    "PairLogit": RANKING,
+    "Query": RANKING,
+    "StochasticRank": RANKING,
+    "LambdaMart": RANKING,
+}
 
 _NAN_RIGHT = 2
 """NanValueTreatment: nought and one send a missing number where small numbers go."""
 
 # fields by number, as CatBoost's description of its format declares them
 _TREES, _NOTES, _PARTS = 1, 2, 3
-_DIMENSION, _SPLITS, _SIZES, _STARTS = 0, 1, 2, 3
-_CATEGORIES, _FLOATS, _ONE_HOT, _COUNTED, _LEAVES = 4, 5, 6, 7, 8
-_STEPS, _NODE_LEAF, _TEXTS, _ESTIMATED = 10, 11, 12, 13
-_SCALE, _BIAS, _BIASES, _REPACKED, _EMBEDDED = 14, 15, 16, 17, 18
-
-_NO_LEAF = 2**32 - 1
+_DIMENSION, _CATEGORIES, _FLOATS, _ONE_HOT, _COUNTED = 0, 4, 5, 6, 7
+_TEXTS, _ESTIMATED, _SCALE, _BIAS, _BIASES, _EMBEDDED = 12, 13, 14, 15, 16, 18
 
 
 def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
@@ -70,9 +81,10 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     Raises ArtefactRefused.
     """
     check_installed(catboost, "catboost")
-    target.only(Task.BINARY)
     with refused_unless_read():
         model = _Model.of(data)
+        target.only(model.task)
+        check_outputs(target, model.outputs)
         if model.classes is not None:
             target.check(model.classes)
         player = placed(model.names, inputs)
@@ -84,18 +96,22 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     with refused_unless_read():
         library = catboost.CatBoost()
         library.load_model(blob=data)
+        forms: tuple[Trees | Function, ...]
         if model.by_counts:
-            form: Trees | Function = Function(player, len(inputs))
+            forms = (Function(player, len(inputs)),) * model.outputs
         else:
             met = _met(library, model, choices)
-            form = _trees(model, player, len(inputs), met)
+            forms = tuple(
+                _trees(model, at, player, len(inputs), met) for at in range(model.outputs)
+            )
 
     def margins(rows: Floats) -> Any:
         return library.predict(
             _as_trained(rows, choices), prediction_type="RawFormulaVal", thread_count=1
         )
 
-    return Booster((form,), Table(tuple(model.names), player, codes), margins)
+    table = Table(tuple(model.names), player, codes)
+    return Booster(forms, table, margins, space=space_of(model.task))
 
 
 def _as_trained(rows: Floats, choices: Mapping[int, Sequence[str]]) -> Any:
@@ -135,13 +151,16 @@ class _Model:
     """
 
     names: list[str]
+    task: Task
+    outputs: int
     classes: list[str] | None
     category_of: Mapping[int, int]
     nan_right: frozenset[int]
     splits: Sequence[_Split]
     by_counts: bool
     scale: float
-    bias: float
+    biases: list[float]
+    """What is added to the trees of each output."""
     trees: Buffer
 
     @classmethod
@@ -153,29 +172,34 @@ class _Model:
         if (core.length(_PARTS) == 0) is not (8 + size == len(data)):
             raise damaged("The file of the model is longer or shorter than it says.")
         trees = core.table(_TREES)
-        classes = _check_kind_of_model(core, trees)
+        task, outputs, classes = _asked_for(core, trees)
         names, category_of, nan_right, splits, sizes = _features(trees)
         by_counts = trees.length(_COUNTED) > 0
-        _check_trees(trees, len(splits) if not by_counts else None)
+        check_trees(trees, len(splits) if not by_counts else None, outputs)
         if not by_counts:
-            _check_repacked(trees, sizes)
+            check_repacked(trees, sizes)
         biases = trees.array(_BIASES, "<f8")
-        bias = float(biases[0]) if len(biases) else trees.number(_BIAS, "<d", 0.0)
+        if outputs == 1 and not len(biases):  # as early versions wrote it
+            biases = np.array([trees.number(_BIAS, "<d", 0.0)])
+        if len(biases) != outputs or not np.isfinite(biases).all():
+            raise damaged("The biases of the model cannot be read.")
         return cls(
             names,
+            task,
+            outputs,
             classes,
             category_of,
             nan_right,
             splits,
             by_counts,
             trees.number(_SCALE, "<d", 1.0),
-            bias,
+            biases.tolist(),
             trees,
         )
 
 
-def _check_kind_of_model(core: Buffer, trees: Buffer) -> list[str] | None:
-    """Names of the classes, once it is known to be a model for two of them."""
+def _asked_for(core: Buffer, trees: Buffer) -> tuple[Task, int, list[str] | None]:
+    """The kind of answer, how many numbers it has, and the names of the classes."""
     notes = {note.text(0): note.text(1) for note in core.tables(_NOTES)}
     if "params" not in notes:
         raise ArtefactRefused(
@@ -183,27 +207,31 @@ def _check_kind_of_model(core: Buffer, trees: Buffer) -> list[str] | None:
             "model",
             "Save it with CatBoost's save_model where it was trained.",
         )
-    loss = str(json.loads(notes["params"])["loss_function"]["type"])
-    if loss not in LOSSES:
-        raise ArtefactRefused(
-            f"The model was trained with loss function {loss[:50]!r}.",
-            "model",
-            f"Explained are models for two classes: {' and '.join(LOSSES)}. Rankings have no score "
-            "that stands for itself.",
-        )
-    if trees.number(_DIMENSION, "<i", 0) != 1 or len(trees.array(_BIASES, "<f8")) > 1:
-        raise ArtefactRefused(
-            "The model gives more than one number a row.",
-            "model",
-            "Train one model with one output.",
-        )
+    task = task_of(str(json.loads(notes["params"])["loss_function"]["type"]), LOSSES, _OTHERS)
+    outputs = trees.number(_DIMENSION, "<i", 0)
+    if task is not Task.MULTICLASS and outputs != 1:
+        raise one_number()
+    if task is Task.MULTICLASS and outputs < 2:
+        raise damaged("The number of classes of the model cannot be read.")
     for field, what in ((_TEXTS, "texts"), (_EMBEDDED, "embeddings"), (_ESTIMATED, "texts")):
         if trees.length(field):
             raise ArtefactRefused(
                 f"The model takes {what}.", "model", "Train it on numbers and categories."
             )
-    named = json.loads(notes.get("class_params", "{}")).get("class_names")
-    return None if not named else [str(name) for name in named]
+    classes = json.loads(notes.get("class_params", "{}"))
+    named = [str(name) for name in classes.get("class_names") or ()]
+    # the n-th number must be for the n-th class
+    if task is Task.MULTICLASS and (
+        len(named) not in (0, outputs)
+        or classes.get("classes_count", 0) not in (0, outputs)
+        or classes["class_to_label"] != list(range(outputs))
+    ):
+        raise ArtefactRefused(
+            "The numbers the model gives are not for the classes it names, one by one.",
+            "model",
+            "Train it on rows of every class that it names.",
+        )
+    return task, outputs, named or None
 
 
 def _features(
@@ -249,67 +277,6 @@ def _features(
     )
 
 
-def _check_trees(trees: Buffer, n_splits: int | None) -> None:
-    """Every index of every tree, whatever `n_splits` tests there are to choose from."""
-    splits, sizes = trees.array(_SPLITS, "<i4"), trees.array(_SIZES, "<i4")
-    starts, leaves = trees.array(_STARTS, "<i4"), trees.array(_LEAVES, "<f8")
-    if (
-        not len(sizes)
-        or (sizes < 0).any()
-        or int(sizes.sum(dtype=np.int64)) != len(splits)
-        or (splits < 0).any()
-        or (n_splits is not None and (splits >= max(n_splits, 1)).any())
-        or (len(starts) and (starts != np.cumsum([0, *sizes[:-1]])).any())
-        or (len(starts) not in (0, len(sizes)))
-        or not np.isfinite(leaves).all()
-    ):
-        raise damaged("The trees of the model do not fit their file.")
-    steps, node_leaf = trees.array(_STEPS, "<u2,<u2"), trees.array(_NODE_LEAF, "<u4")
-    if not len(steps):
-        if (sizes > DEEPEST).any() or int((2 ** sizes.astype(np.int64)).sum()) != len(leaves):
-            raise damaged("The leaves of the model do not fit its trees.")
-        nodes = 2 * len(leaves)
-    else:
-        if not len(steps) == len(node_leaf) == len(splits):
-            raise damaged("The trees of the model do not fit their file.")
-        ends = np.repeat(np.cumsum(sizes), sizes)
-        here = np.arange(len(splits))
-        for side in ("f0", "f1"):
-            step = steps[side].astype(np.int64)
-            stays = (step == 0) & ((node_leaf == _NO_LEAF) | (node_leaf >= len(leaves)))
-            if (here + step >= ends).any() or stays.any():
-                raise damaged("A tree of the model points outside itself.")
-        nodes = 2 * len(splits)
-    if nodes > MOST_NODES:
-        raise ArtefactRefused(
-            "The model has too many nodes.", "model", f"At most {MOST_NODES:,} are explained."
-        )
-
-
-def _check_repacked(trees: Buffer, sizes: Sequence[int]) -> None:
-    """The library keeps its tests a second time, in bytes, and uses these unchecked."""
-    repacked = trees.array(_REPACKED, [("feature", "<u2"), ("mask", "u1"), ("border", "u1")])
-    if not len(repacked):
-        return
-    expected: list[tuple[int, int, int]] = []
-    bucket = 0
-    for size in sizes:
-        for at in range(abs(size)):
-            beyond, place = divmod(at, _BORDERS_AT_ONCE)
-            one_hot = size < 0
-            test = (~(place + 1) & 0xFF, 0xFF) if one_hot else (0, place + 1)
-            expected.append((bucket + beyond, *test))
-        bucket += -(-abs(size) // _BORDERS_AT_ONCE)
-    if not expected:  # a model without a single test
-        sound = not repacked["feature"].any()
-    else:
-        # a node without a test is written as the first one
-        wanted = np.array(expected, dtype=repacked.dtype)[trees.array(_SPLITS, "<i4")]
-        sound = len(wanted) == len(repacked) and bool((wanted == repacked).all())
-    if not sound:
-        raise damaged("The two forms of the model's tests differ.")
-
-
 def _met(
     library: Any, model: _Model, choices: Mapping[int, Sequence[str]]
 ) -> Mapping[tuple[int, int], tuple[int, ...]]:
@@ -330,11 +297,13 @@ def _met(
 
 def _trees(
     model: _Model,
+    output: int,
     player: Ints,
     n_players: int,
     met: Mapping[tuple[int, int], tuple[int, ...]],
 ) -> Trees:
-    laid = _free(model.trees) if model.trees.length(_STEPS) else _level_by_level(model.trees)
+    """The trees of one output."""
+    laid = laid_out(model.trees, output, model.outputs)
     inner = laid.split >= 0
     # a node without a test asks nothing, and a model may have no test at all
     tests = model.splits or [_Split(0, 0.0)]
@@ -364,76 +333,5 @@ def _trees(
         missing_left=to_left[split],
         category_set=np.where(inner, place[split], -1),
         category_sets=tuple(sets),
-        constant=model.bias,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Laid:
-    """Nodes of all trees: where one goes on if its test is met and if not, -1 at a leaf, as is
-    `split` there."""
-
-    roots: Ints
-    met: Ints
-    not_met: Ints
-    split: Ints
-    value: Floats
-
-
-def _level_by_level(trees: Buffer) -> _Laid:
-    """Trees that ask one test at each level; the n-th test is the n-th bit of a leaf's number."""
-    splits = trees.array(_SPLITS, "<i4").astype(np.int64)
-    leaves = trees.array(_LEAVES, "<f8")
-    met, not_met, split, value = [], [], [], []
-    roots, start, first_leaf, first_split = [], 0, 0, 0
-    for depth in trees.array(_SIZES, "<i4").tolist():
-        roots.append(start)
-        for level in range(depth):
-            below = start + 2 ** (level + 1) - 1 + np.arange(2**level)
-            not_met.append(below)
-            met.append(below + 2**level)
-            split.append(np.full(2**level, splits[first_split + level]))
-        ends = np.full(2**depth, -1)
-        for part in (met, not_met, split):
-            part.append(ends)
-        value += [np.zeros(2**depth - 1), leaves[first_leaf : first_leaf + 2**depth]]
-        start += 2 ** (depth + 1) - 1
-        first_leaf += 2**depth
-        first_split += depth
-    return _Laid(
-        np.array(roots, dtype=np.int64),
-        np.concatenate(met),
-        np.concatenate(not_met),
-        np.concatenate(split),
-        np.concatenate(value),
-    )
-
-
-def _free(trees: Buffer) -> _Laid:
-    """Trees of any shape: how many nodes further the next one is, nought to stay and be a leaf."""
-    steps, node_leaf = trees.array(_STEPS, "<u2,<u2"), trees.array(_NODE_LEAF, "<u4")
-    leaves, sizes = trees.array(_LEAVES, "<f8"), trees.array(_SIZES, "<i4").astype(np.int64)
-    step = {side: steps[name].astype(np.int64) for side, name in (("no", "f0"), ("yes", "f1"))}
-    n = len(steps)
-    here = np.arange(n)
-    inner = (step["no"] > 0) | (step["yes"] > 0)
-    own = np.append(leaves, 0.0)[np.minimum(node_leaf, len(leaves))]
-    value = [np.where(inner, 0.0, own)]
-    children = {}
-    for side in ("no", "yes"):
-        # where only one side goes on, the other ends in a leaf that the file has no node for
-        stays = np.flatnonzero(inner & (step[side] == 0))
-        child = np.where(inner, here + step[side], -1)
-        child[stays] = n + np.arange(len(stays))
-        n += len(stays)
-        value.append(own[stays])
-        children[side] = child
-    ends = np.full(n - len(here), -1)
-    split = np.where(inner, trees.array(_SPLITS, "<i4").astype(np.int64), -1)
-    return _Laid(
-        np.cumsum([0, *sizes[:-1]]),
-        np.append(children["yes"], ends),
-        np.append(children["no"], ends),
-        np.append(split, ends),
-        np.concatenate(value),
+        constant=model.biases[output],
     )

@@ -28,7 +28,6 @@ from explainer.families.boosters import (
     refused_unless_read,
 )
 from explainer.families.engine.forest import (
-    MOST_CATEGORIES,
     MOST_NODES,
     Column,
     Floats,
@@ -39,13 +38,38 @@ from explainer.families.engine.forest import (
 )
 from explainer.families.engine.linear import Linear
 from explainer.families.model import Input, Target
+from explainer.families.objectives import (
+    LOGARITHM,
+    RANKING,
+    check_outputs,
+    one_number,
+    space_of,
+    task_of,
+)
+from explainer.families.xgboost_trees import numbers, tree_of, whole
 
 try:
     import xgboost
 except ImportError:
     xgboost = None  # type: ignore[assignment] # an extra; opening a model says so
 
-OBJECTIVES = ("binary:logistic", "binary:logitraw")
+OBJECTIVES = {
+    Task.BINARY: ("binary:logistic", "binary:logitraw"),
+    Task.MULTICLASS: ("multi:softprob", "multi:softmax"),
+    Task.AMOUNT: (
+        *("reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"),
+        *("reg:quantileerror", "reg:squaredlogerror"),
+    ),
+}
+"""Those where the sum of the trees is the log-odds, or the amount."""
+_OTHERS = {
+    "count:poisson": LOGARITHM,
+    "reg:gamma": LOGARITHM,
+    "reg:tweedie": LOGARITHM,
+    "survival:": LOGARITHM,
+    "reg:logistic": "It adds up the log-odds of a share, so nothing it adds is a part of it.",
+    "rank:": RANKING,
+}
 
 MISSING = "missing"
 """Attribute of a file that names what marks a missing value beside NaN. XGBoost keeps it nowhere:
@@ -66,12 +90,14 @@ def open_read(
 ) -> Booster:
     """The same for any notation that `read` turns into dicts, lists and numbers."""
     check_installed(xgboost, "xgboost")
-    target.only(Task.BINARY)
     with refused_unless_read():
         model = _Model.of(read(data))
+        target.only(model.task)
+        check_outputs(target, model.outputs)
         player = placed(model.names, inputs)
         table = Table(tuple(model.names), player, _codes(model, inputs, player))
-        form = _linear(model, player, inputs) if model.linear else _trees(model, player, inputs)
+        form_of = _linear if model.linear else _trees
+        forms = tuple(form_of(model, at, player, inputs) for at in range(model.outputs))
     with refused_unless_read():
         booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(data))
 
@@ -85,12 +111,12 @@ def open_read(
         # the columns were placed by their names already
         return booster.predict(matrix, output_margin=True, validate_features=False)
 
+    space = space_of(model.task)
     if not model.linear:
-        return Booster((form,), table, margins)
+        return Booster(forms, table, margins, space=space)
     # what is left out of a sum counts as nought
-    return Booster(
-        (form,), table, margins, model.as_weighed, stand_ins=dict.fromkeys(model.names, 0.0)
-    )
+    noughts = dict.fromkeys(model.names, 0.0)
+    return Booster(forms, table, margins, model.as_weighed, space, noughts)
 
 
 def _read_json(data: bytes) -> Any:
@@ -111,7 +137,10 @@ class _Model:
 
     names: list[str]
     types: list[str]
-    base: float
+    task: Task
+    outputs: int
+    bases: list[float]
+    """What is added to the trees of each output."""
     missing: float | None
     linear: bool
     booster: Mapping[str, Any]
@@ -123,7 +152,7 @@ class _Model:
     @classmethod
     def of(cls, whole: Any) -> _Model:
         learner = whole["learner"]
-        _check_objective(learner)
+        task, outputs = _asked_for(learner)
         names, types = _columns_of(learner)
         attributes = learner.get("attributes", {})
         booster = learner["gradient_booster"]
@@ -136,14 +165,16 @@ class _Model:
             )
         weights = None
         if kind == "dart":
-            weights = np.asarray(_numbers(booster["weight_drop"]), dtype=np.float64)
+            weights = np.asarray(numbers(booster["weight_drop"]), dtype=np.float64)
             booster = booster["gbtree"]
         if kind != "gblinear":
-            _check_rounds(booster["model"], attributes)
+            _check_rounds(booster["model"], outputs, attributes)
         return cls(
             names,
             types,
-            _base_margin(learner),
+            task,
+            outputs,
+            _base_margins(learner, outputs),
             _sentinel(attributes),
             kind == "gblinear",
             booster["model"],
@@ -161,22 +192,18 @@ class _Model:
         return np.where(gone, 0.0, narrowed)
 
 
-def _check_objective(learner: Mapping[str, Any]) -> None:
-    objective = str(learner["objective"]["name"])
-    parameters = learner["learner_model_param"]
-    if objective not in OBJECTIVES:
-        raise ArtefactRefused(
-            f"The model was trained with objective {objective[:50]!r}.",
-            "model",
-            f"Explained are models for two classes: {' and '.join(OBJECTIVES)}. Rankings have no "
-            "score that stands for itself.",
-        )
-    if int(parameters.get("num_class", 0)) > 1 or int(parameters.get("num_target", 1)) != 1:
-        raise ArtefactRefused(
-            "The model gives more than one number a row.",
-            "model",
-            "Train one model with one output.",
-        )
+def _asked_for(learner: Mapping[str, Any]) -> tuple[Task, int]:
+    """The kind of answer, and how many numbers it has."""
+    parameters, objective = learner["learner_model_param"], learner["objective"]
+    task = task_of(str(objective["name"]), OBJECTIVES, _OTHERS)
+    classes = int(parameters.get("num_class", 0))
+    if (task is not Task.MULTICLASS and classes > 1) or int(parameters.get("num_target", 1)) != 1:
+        raise one_number()
+    if task is not Task.MULTICLASS:
+        return task, 1
+    if classes < 2 or int(objective["softmax_multiclass_param"]["num_class"]) != classes:
+        raise damaged("The number of classes of the model cannot be read.")
+    return task, classes
 
 
 def _columns_of(learner: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -190,18 +217,19 @@ def _columns_of(learner: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return names, types
 
 
-def _base_margin(learner: Mapping[str, Any]) -> float:
-    """The base score stands in the file as a probability, or, where the model gives margins only,
-    as a margin; from 3.1 on as a list of one."""
+def _base_margins(learner: Mapping[str, Any], outputs: int) -> list[float]:
+    """For binary:logistic the base score stands in the file as a probability, else as a margin;
+    as one number for all outputs, or from 3.1 on as a list with one for each."""
     written = json.loads(_text(learner["learner_model_param"]["base_score"]))
-    if isinstance(written, list):
-        (written,) = written
-    share = float(np.float32(written))
-    if learner["objective"]["name"] == "binary:logitraw":
-        return share
-    if not 0 < share < 1:
-        raise damaged("The base score of the model is no probability.")
-    return float(-np.log(1 / share - 1))
+    listed = written if isinstance(written, list) else [written] * outputs
+    bases = np.asarray(numbers(listed), dtype=np.float32).astype(np.float64)
+    if len(bases) != outputs or not np.isfinite(bases).all():
+        raise damaged("The base score of the model cannot be read.")
+    if learner["objective"]["name"] == "binary:logistic":
+        if not ((bases > 0) & (bases < 1)).all():
+            raise damaged("The base score of the model is no probability.")
+        bases = -np.log(1 / bases - 1)
+    return [float(base) for base in bases]
 
 
 def _sentinel(attributes: Mapping[str, Any]) -> float | None:
@@ -217,18 +245,39 @@ def _sentinel(attributes: Mapping[str, Any]) -> float | None:
     return marked
 
 
-def _check_rounds(booster: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
-    """Which trees are used must not depend on how the model is asked."""
+def _check_rounds(booster: Mapping[str, Any], outputs: int, attributes: Mapping[str, Any]) -> None:
+    """Which trees are used, and for which output, must not depend on how the model is asked."""
     parameters = booster["gbtree_model_param"]
-    trees = len(booster["trees"])
+    trees = booster["trees"]
+    if any(int(tree["tree_param"].get("size_leaf_vector") or 1) > 1 for tree in trees):
+        raise ArtefactRefused(
+            "The leaves of the model hold several numbers each.",
+            "model",
+            'Train it with multi_strategy="one_output_per_tree".',
+        )
+    if sum(len(tree["left_children"]) for tree in trees) > MOST_NODES:
+        raise ArtefactRefused(
+            "The model has too many nodes.", "model", f"At most {MOST_NODES:,} are explained."
+        )
     at_once = int(parameters.get("num_parallel_tree") or 1)
-    if int(parameters["num_trees"]) != trees or at_once < 1 or trees % at_once:
+    a_round = at_once * outputs
+    if int(parameters["num_trees"]) != len(trees) or at_once < 1 or len(trees) % a_round:
         raise damaged("The file holds another number of trees than it says.")
-    starts = [int(n) for n in booster.get("iteration_indptr", range(0, trees + 1, at_once))]
-    if [int(n) for n in booster["tree_info"]] != [0] * trees or (
-        starts[0] != 0 or starts[-1] != trees or starts != sorted(starts)
-    ):
+    starts = [int(n) for n in booster.get("iteration_indptr", range(0, len(trees) + 1, a_round))]
+    if starts[0] != 0 or starts[-1] != len(trees) or starts != sorted(starts):
         raise damaged("The rounds of the model's training cannot be read.")
+    owners = whole(booster["tree_info"])
+    sizes = np.diff(starts)
+    # in each round as many trees for each output, those of the first output first
+    if (
+        len(owners) != len(trees)
+        or (sizes % outputs).any()
+        or any(
+            (owners[start:end] != np.repeat(np.arange(outputs), (end - start) // outputs)).any()
+            for start, end in pairwise(starts)
+        )
+    ):
+        raise damaged("The trees of the model do not belong to its classes one by one.")
     best = attributes.get("best_iteration")
     if best is not None and int(best) + 1 != len(starts) - 1:
         raise ArtefactRefused(
@@ -250,7 +299,7 @@ def _stored_categories(
     for at, kind in enumerate(types):
         if kind != "c" or not stored or not len(stored[at]["values"]):
             continue
-        values = np.asarray(_numbers(stored[at]["values"]))
+        values = np.asarray(numbers(stored[at]["values"]))
         if "offsets" not in stored[at]:
             found[at] = tuple(f"{value:g}" for value in values)
             continue
@@ -272,33 +321,39 @@ def _codes(model: _Model, inputs: Sequence[Input], player: Ints) -> dict[int, Ma
     return found
 
 
-def _linear(model: _Model, player: Ints, inputs: Sequence[Input]) -> Linear:
+def _linear(model: _Model, output: int, player: Ints, inputs: Sequence[Input]) -> Linear:
     if "c" in model.types:
         raise damaged("A linear booster takes no categories.")
-    weights = np.asarray(_numbers(model.booster["weights"]), dtype=np.float32).astype(np.float64)
-    if weights.shape != (len(player) + 1,):
+    if len(set(model.bases)) > 1:
+        raise ArtefactRefused(
+            "The classes of this linear booster have base scores of their own, and XGBoost 3.2 "
+            "adds that of the first to all of them.",
+            "model",
+            "Train it with one for all, such as base_score=0.5.",
+        )
+    weights = np.asarray(numbers(model.booster["weights"]), dtype=np.float32).astype(np.float64)
+    if weights.shape != ((len(player) + 1) * model.outputs,):
         raise damaged("The weights of the model do not fit its columns.")
-    return Linear(player, weights[:-1], float(weights[-1]) + model.base, len(inputs))
+    *own, bias = weights[output :: model.outputs]
+    return Linear(player, np.array(own), float(bias) + model.bases[output], len(inputs))
 
 
-def _trees(model: _Model, player: Ints, inputs: Sequence[Input]) -> Trees:
-    trees = model.booster["trees"]
+def _trees(model: _Model, output: int, player: Ints, inputs: Sequence[Input]) -> Trees:
+    """The trees of one output."""
+    trees, owners = model.booster["trees"], whole(model.booster["tree_info"])
     drops = np.ones(len(trees)) if model.weights is None else model.weights
     if drops.shape != (len(trees),) or not np.isfinite(drops).all():
         raise damaged("The weights of the model's trees do not fit them.")
     parts: list[Mapping[str, Any]] = []
     sets: list[tuple[int, ...]] = []
     at = 0
-    for tree, weight in zip(trees, drops, strict=True):
-        nodes = _tree(tree, at, sets, model.types)
+    for place in np.flatnonzero(owners == output):
+        tree, weight = trees[place], drops[place]
+        nodes = tree_of(tree, at, sets, model.types)
         nodes["value"] = nodes["value"] * weight
         parts.append(nodes)
         at += len(nodes["left"])
-        if at > MOST_NODES:
-            raise ArtefactRefused(
-                "The model has too many nodes.", "model", f"At most {MOST_NODES:,} are explained."
-            )
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     sizes = [len(part["left"]) for part in parts]
     columns = tuple(
         Column(
@@ -315,129 +370,9 @@ def _trees(model: _Model, player: Ints, inputs: Sequence[Input]) -> Trees:
         n_players=len(inputs),
         roots=np.cumsum([0, *sizes[:-1]]),
         category_sets=tuple(sets),
-        constant=model.base,
-        **whole,
+        constant=model.bases[output],
+        **joined,
     )
-
-
-def _tree(
-    tree: Mapping[str, Any], start: int, sets: list[tuple[int, ...]], types: Sequence[str]
-) -> dict[str, Any]:
-    """The nodes of one tree that can be reached; nodes that pruning deleted are left out."""
-    left, right = _whole(tree["left_children"]), _whole(tree["right_children"])
-    n = len(left)
-    if int(tree["tree_param"].get("size_leaf_vector") or 1) > 1:
-        raise ArtefactRefused(
-            "The leaves of the model hold several numbers each.",
-            "model",
-            'Train it with multi_strategy="one_output_per_tree".',
-        )
-    split = _whole(tree["split_indices"])
-    # early versions wrote true and false
-    default = np.asarray(tree["default_left"])
-    default = default.astype(np.int64) if default.dtype.kind == "b" else _whole(default)
-    parents = _whole(tree["parents"])
-    condition = np.asarray(_numbers(tree["split_conditions"]), dtype=np.float32).astype(np.float64)
-    kind = _whole(tree.get("split_type", np.zeros(n, dtype=np.int64)))
-    others = [len(tree[name]) for name in ("base_weights", "loss_changes", "sum_hessian")]
-    if (
-        {len(a) for a in (right, split, default, parents, condition, kind)} | set(others) != {n}
-        or n < 1
-        or int(tree["tree_param"]["num_nodes"]) != n
-    ):
-        raise damaged("The parts of a tree of the model differ in length.")
-    inner = left != -1
-    order = _reached(left, right, parents)
-    if len(order) != n - int(tree["tree_param"].get("num_deleted") or 0):
-        raise damaged("A tree of the model has nodes that nothing leads to.")
-    tests = order[inner[order]]
-    if ((split[tests] < 0) | (split[tests] >= len(types))).any():
-        raise damaged("A tree of the model asks for a column that does not exist.")
-    if not np.isin(kind, (0, 1)).all() or not np.isin(default, (0, 1)).all():
-        raise damaged("A tree of the model holds a test of an unknown kind.")
-    by_category = np.array([name == "c" for name in types], dtype=np.bool_)
-    if (by_category[split[tests]] != (kind[tests] == 1)).any():
-        raise damaged("A tree of the model compares a category as a number, or the reverse.")
-    chosen = _category_sets(tree, tests[kind[tests] == 1], n, sets)
-    # the library sends the categories of a node to the right, our form to the left
-    swapped = inner & (kind == 1)
-    swapped_left = np.where(swapped, right, left)
-    swapped_right = np.where(swapped, left, right)
-    place = np.full(n + 1, -1, dtype=np.int64)  # of -1, which is a leaf's child, it is -1
-    place[order] = start + np.arange(len(order))
-    return {
-        "left": place[swapped_left[order]],
-        "right": place[swapped_right[order]],
-        "column": np.where(inner, split, 0)[order],
-        "threshold": np.where(inner & ~swapped, condition, 0.0)[order],
-        "value": np.where(inner, 0.0, condition)[order],
-        "missing_left": ((default == 1) != swapped)[order],
-        "category_set": chosen[order],
-    }
-
-
-def _reached(left: Ints, right: Ints, parents: Ints) -> Ints:
-    """Nodes from the root on, level by level; every step back must lead where it came from."""
-    n = len(left)
-    if ((left == -1) != (right == -1)).any() or (
-        (left < -1) | (left >= n) | (right < -1) | (right >= n)
-    ).any():
-        raise damaged("A tree of the model points outside itself.")
-    level = np.zeros(1, dtype=np.int64)
-    seen = np.zeros(n, dtype=np.bool_)
-    levels = []
-    while len(level):
-        if seen[level].any() or len(np.unique(level)) != len(level):
-            raise damaged("A tree of the model comes back to itself.")
-        seen[level] = True
-        levels.append(level)
-        above = level[left[level] != -1]
-        level = np.concatenate([left[above], right[above]])
-        if (parents[level] != np.concatenate([above, above])).any():
-            raise damaged("A tree of the model names another way up than down.")
-    return np.concatenate(levels)
-
-
-def _category_sets(
-    tree: Mapping[str, Any], nodes: Ints, n: int, sets: list[tuple[int, ...]]
-) -> Ints:
-    """Adds the categories of each node to `sets`; where they stand there, by node."""
-    chosen = np.full(n, -1, dtype=np.int64)
-    named = _whole(tree.get("categories_nodes", []))
-    starts, sizes = (
-        _whole(tree.get("categories_segments", [])),
-        _whole(tree.get("categories_sizes", [])),
-    )
-    categories = _whole(tree.get("categories", []))
-    ends = starts + sizes if len(starts) == len(sizes) else starts - 1
-    if (
-        not len(named) == len(starts) == len(sizes)
-        or sorted(named) != sorted(nodes)
-        or (starts < 0).any()
-        or (sizes < 0).any()
-        or (ends > len(categories)).any()
-        or ((categories < 0) | (categories > MOST_CATEGORIES)).any()
-    ):
-        raise damaged("The sets of categories of a tree cannot be read.")
-    for node, start, end in zip(named, starts, ends, strict=True):
-        chosen[node] = len(sets)
-        sets.append(tuple(int(c) for c in categories[start:end]))
-    return chosen
-
-
-def _numbers(given: Any) -> Any:
-    """Numbers of a file; a text or a list among them is a fault."""
-    array = np.asarray(given)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
-        raise ValueError("not a list of numbers")
-    return array
-
-
-def _whole(given: Any) -> Ints:
-    array = _numbers(given)
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError("not a list of whole numbers")
-    return np.asarray(array, dtype=np.int64)
 
 
 def _text(given: Any) -> str:

@@ -22,11 +22,13 @@ from trained_formats import (
     NAMES,
     NUMBERS,
     VARIANTS,
+    amounts,
     by_xgboost,
     households,
     labels,
     made,
     raw,
+    three,
     without_categories,
 )
 
@@ -490,14 +492,6 @@ def groups_of_ten() -> list[int]:
     return [at // 10 for at in range(len(households()))]
 
 
-def three() -> np.ndarray:
-    return np.arange(len(households())) % 3
-
-
-def amounts() -> np.ndarray:
-    return households()["income"].to_numpy() * 0.3
-
-
 # format, what makes the file, what the refusal names
 REFUSED = {
     "xgboost: ranking": (
@@ -508,12 +502,12 @@ REFUSED = {
     "xgboost: three classes": (
         "xgboost-json",
         lambda: xgboost_file(label=three(), objective="multi:softprob", num_class=3),
-        "'multi:softprob'",
+        "no answer of kind binary",
     ),
     "xgboost: an amount": (
         "xgboost-json",
         lambda: xgboost_file(label=amounts(), objective="reg:squarederror"),
-        "'reg:squarederror'",
+        "no answer of kind binary",
     ),
     "xgboost: hinge": (
         "xgboost-json",
@@ -543,12 +537,12 @@ REFUSED = {
     "lightgbm: three classes": (
         "lightgbm-txt",
         lambda: lightgbm_file(label=three(), objective="multiclass", num_class=3),
-        "'multiclass'",
+        "no answer of kind binary",
     ),
     "lightgbm: an amount": (
         "lightgbm-txt",
         lambda: lightgbm_file(label=amounts(), objective="regression"),
-        "'regression'",
+        "no answer of kind binary",
     ),
     "catboost: ranking": (
         "catboost-cbm",
@@ -558,12 +552,12 @@ REFUSED = {
     "catboost: three classes": (
         "catboost-cbm",
         lambda: catboost_file(label=three(), loss_function="MultiClass"),
-        "'MultiClass'",
+        "no answer of kind binary",
     ),
     "catboost: an amount": (
         "catboost-cbm",
         lambda: catboost_file(label=amounts(), loss_function="RMSE"),
-        "'RMSE'",
+        "no answer of kind binary",
     ),
 }
 

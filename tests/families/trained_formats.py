@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import catboost
@@ -89,7 +89,41 @@ def labels() -> np.ndarray:
     return (worth + noise > 1.0).astype(int)
 
 
+@cache
+def three() -> np.ndarray:
+    """Labels of three classes, in no order of size."""
+    rows = households()
+    noise = np.random.default_rng(13).normal(0, 0.4, len(rows))
+    poor = rows["income"].to_numpy() < 900
+    long = np.nan_to_num(rows["months"].to_numpy(), nan=25) > 18
+    warm = (rows["heating"] == "oil").to_numpy() | (rows["rooms"].to_numpy() > 2.5)
+    return np.where(poor + noise > 0.7, 2, np.where(0.0 + long + warm + noise > 0.9, 0, 1))
+
+
+@cache
+def amounts() -> np.ndarray:
+    """Money in cents."""
+    rows = households()
+    noise = np.random.default_rng(14).normal(0, 40, len(rows))
+    need = (
+        np.maximum(0, 1800 - rows["income"].to_numpy()) * 0.4
+        + np.nan_to_num(rows["months"].to_numpy(), nan=25) * 6
+        + (rows["heating"] == "oil").to_numpy() * 120
+        + (rows["tenancy"] == "own").to_numpy() * 30 * rows["rooms"].to_numpy()
+    )
+    return np.round(need + 200 + noise, 2)
+
+
 ZERO_ONE = Target(Task.BINARY, ("0", "1"))
+THREE = Target(Task.MULTICLASS, ("0", "1", "2"))
+AMOUNT = Target(Task.AMOUNT)
+
+WANTED: dict[Task, tuple[Target, Callable[[], np.ndarray]]] = {
+    Task.BINARY: (ZERO_ONE, labels),
+    Task.MULTICLASS: (THREE, three),
+    Task.AMOUNT: (AMOUNT, amounts),
+}
+"""What is trained for each kind of answer."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +138,8 @@ class Made:
     names: tuple[str, ...]
     margins: Callable[[pd.DataFrame], Any]
     target: Target = ZERO_ONE
+    shares: Callable[[pd.DataFrame], Any] | None = None
+    """The original's own probabilities of several classes."""
 
     @property
     def catalogue(self) -> FeatureCatalogue:
@@ -146,9 +182,12 @@ def by_xgboost(
     missing: float = np.nan,
     rounds: int = 12,
     change: Callable[[dict[str, Any]], None] | None = None,
+    task: Task = Task.BINARY,
+    label: Any = None,
     **parameters: Any,
 ) -> Made:
     names = NUMBERS if numbers else NAMES
+    target, made_of = WANTED[task]
 
     def matrix(table: pd.DataFrame, label: Any = None) -> Any:
         table = _as_categories(table[list(names)])
@@ -156,9 +195,15 @@ def by_xgboost(
             table = table.fillna(dict.fromkeys(NUMBERS, missing))
         return xgboost.DMatrix(table, label, missing=missing, enable_categorical=True, nthread=1)
 
-    settings: dict[str, Any] = {"objective": "binary:logistic", "nthread": 1, "seed": 3}
+    settings: dict[str, Any] = {"nthread": 1, "seed": 3}
+    settings |= {
+        Task.BINARY: {"objective": "binary:logistic"},
+        Task.MULTICLASS: {"objective": "multi:softprob", "num_class": 3},
+        Task.AMOUNT: {"objective": "reg:squarederror"},
+    }[task]
     settings |= {} if parameters.get("booster") == "gblinear" else {"max_depth": 3}
-    booster = xgboost.train(settings | parameters, matrix(households(), labels()), rounds)
+    learned = matrix(households(), made_of() if label is None else label)
+    booster = xgboost.train(settings | parameters, learned, rounds)
     if not np.isnan(missing):
         booster.set_attr(missing=str(missing))
     data = bytes(booster.save_raw(kind))
@@ -171,6 +216,8 @@ def by_xgboost(
         data,
         names,
         lambda table: booster.predict(matrix(table), output_margin=True),
+        target,
+        lambda table: booster.predict(matrix(table)),
     )
 
 
@@ -203,10 +250,22 @@ def without_categories(whole: dict[str, Any]) -> None:
 # -- LightGBM ----------------------------------------------------------------------------------
 
 
-def by_lightgbm(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -> Made:
+def by_lightgbm(
+    *,
+    numbers: bool = False,
+    rounds: int = 12,
+    task: Task = Task.BINARY,
+    label: Any = None,
+    **parameters: Any,
+) -> Made:
     names = NUMBERS if numbers else NAMES
+    target, made_of = WANTED[task]
     settings = {
-        "objective": "binary",
+        **{
+            Task.BINARY: {"objective": "binary"},
+            Task.MULTICLASS: {"objective": "multiclass", "num_class": 3},
+            Task.AMOUNT: {"objective": "regression"},
+        }[task],
         "num_threads": 1,
         "verbose": -1,
         "num_leaves": 7,
@@ -219,16 +278,24 @@ def by_lightgbm(*, numbers: bool = False, rounds: int = 12, **parameters: Any) -
         "seed": 3,
     } | parameters
     table = _as_categories(households()[list(names)])
-    booster = lightgbm.train(settings, lightgbm.Dataset(table, labels()), rounds)
+    learned = lightgbm.Dataset(table, made_of() if label is None else label)
+    booster = lightgbm.train(settings, learned, rounds)
 
     def margins(table: pd.DataFrame) -> Any:
         asked = _as_categories(table[list(names)])
         if "linear_tree" in parameters:  # its margins may lie beyond what a probability can tell
             return booster.predict(asked, raw_score=True, num_threads=1)
-        share = booster.predict(asked, num_threads=1)
-        return np.log(share / (1 - share))
+        given = booster.predict(asked, num_threads=1)
+        if task is Task.AMOUNT:
+            return given
+        # of several classes only what lies between two of them is the margin's
+        return np.log(given / (1 - given)) if task is Task.BINARY else np.log(given)
 
-    return Made("lightgbm-txt", booster.model_to_string().encode(), names, margins)
+    def shares(table: pd.DataFrame) -> Any:
+        return booster.predict(_as_categories(table[list(names)]), num_threads=1)
+
+    data = booster.model_to_string().encode()
+    return Made("lightgbm-txt", data, names, margins, target, shares)
 
 
 # -- CatBoost ----------------------------------------------------------------------------------
@@ -238,25 +305,39 @@ def by_catboost(
     *,
     numbers: bool = False,
     rounds: int = 12,
-    scale_and_bias: tuple[float, float] | None = None,
+    scale_and_bias: tuple[float, Any] | None = None,
+    task: Task = Task.BINARY,
+    label: Any = None,
     **parameters: Any,
 ) -> Made:
     # it takes no missing category: the table says so in a word
     names = NUMBERS if numbers else tuple(n for n in NAMES if n != "heating")
-    booster = catboost.CatBoostClassifier(
+    target, made_of = WANTED[task]
+    kind = catboost.CatBoostRegressor if task is Task.AMOUNT else catboost.CatBoostClassifier
+    booster = kind(
         iterations=rounds,
         **{"depth": 3, "thread_count": 1, "random_seed": 3, "verbose": False} | parameters,
         allow_writing_files=False,
         cat_features=[n for n in names if n in CHOICES],
     )
-    booster.fit(households()[list(names)], labels())
+    booster.fit(households()[list(names)], made_of() if label is None else label)
     if scale_and_bias is not None:
         booster.set_scale_and_bias(*scale_and_bias)
+    if task is Task.MULTICLASS:
+        target = Target(task, tuple(map(str, booster.classes_)))
+
+    def margins(table: pd.DataFrame) -> Any:
+        if task is Task.AMOUNT:  # asked as a colleague would, without saying for what
+            return booster.predict(table[list(names)])
+        return booster.predict(table[list(names)], prediction_type="RawFormulaVal")
+
     return Made(
         "catboost-cbm",
         booster._serialize_model(),
         names,
-        lambda table: booster.predict(table[list(names)], prediction_type="RawFormulaVal"),
+        margins,
+        target,
+        lambda table: booster.predict_proba(table[list(names)]),
     )
 
 
@@ -396,6 +477,127 @@ VARIANTS: dict[str, Callable[[], Made]] = {
 """By name: what is trained. Every one of them is held against every promise."""
 
 
+def _text_labels() -> np.ndarray:
+    return np.array(["refused", "granted", "partly granted"])[three()]
+
+
+def _of_several(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """A change that lets all classes begin alike, as files with one number have it."""
+
+    def changed(whole: dict[str, Any]) -> None:
+        parameters = whole["learner"]["learner_model_param"]
+        (first,) = set(json.loads(parameters["base_score"]))
+        parameters["base_score"] = f"[{first}]"
+        change(whole)
+
+    return changed
+
+
+SEVERAL: dict[str, Callable[..., Made]] = {
+    "xgboost": by_xgboost,
+    "xgboost, ubj": partial(by_xgboost, kind="ubj", objective="multi:softmax"),
+    "xgboost, numbers": partial(by_xgboost, numbers=True),
+    "xgboost, missing is -999": partial(by_xgboost, numbers=True, missing=-999.0),
+    "xgboost, missing is 0, categories": partial(by_xgboost, missing=0.0, max_cat_to_onehot=1),
+    "xgboost, dart": partial(by_xgboost, booster="dart", rate_drop=0.4, one_drop=1),
+    "xgboost, sets of categories": partial(by_xgboost, max_cat_to_onehot=1, kind="ubj"),
+    "xgboost, base score a list": partial(by_xgboost, base_score=0.2),
+    "xgboost, base score a number": partial(
+        by_xgboost, base_score=0.2, change=_of_several(_base_score_as_a_number)
+    ),
+    "xgboost, as first written": partial(
+        by_xgboost, numbers=True, base_score=0.5, change=_of_several(_as_first_written)
+    ),
+    "xgboost, several trees at once": partial(
+        by_xgboost, num_parallel_tree=3, subsample=0.6, rounds=4
+    ),
+    "xgboost, pruned": partial(by_xgboost, numbers=True, tree_method="exact", gamma=2.0),
+    "xgboost, linear": partial(by_xgboost, numbers=True, booster="gblinear", base_score=0.5),
+    "xgboost, linear, missing is 0": partial(
+        by_xgboost, numbers=True, booster="gblinear", base_score=0.5, missing=0.0, kind="ubj"
+    ),
+    "lightgbm": by_lightgbm,
+    "lightgbm, numbers": partial(by_lightgbm, numbers=True),
+    "lightgbm, nought is missing": partial(by_lightgbm, zero_as_missing=True),
+    "lightgbm, nothing is missing": partial(by_lightgbm, use_missing=False),
+    "lightgbm, linear trees": partial(by_lightgbm, linear_tree=True, linear_lambda=0.1),
+    "lightgbm, forest": partial(
+        by_lightgbm, boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8
+    ),
+    "lightgbm, dart": partial(by_lightgbm, boosting="dart", drop_rate=0.5),
+    "catboost, numbers": partial(by_catboost, numbers=True),
+    "catboost, missing is large": partial(by_catboost, numbers=True, nan_mode="Max"),
+    "catboost, scaled": partial(by_catboost, numbers=True, scale_and_bias=(1.5, [-0.4, 0.2, 0.0])),
+    "catboost, one-hot": partial(by_catboost, one_hot_max_size=9),
+    "catboost, named": lambda **k: by_catboost(one_hot_max_size=9, label=_text_labels(), **k),
+    "catboost, named in another order": lambda **k: by_catboost(
+        one_hot_max_size=9,
+        label=_text_labels(),
+        class_names=["partly granted", "refused", "granted"],
+        **k,
+    ),
+    "catboost, free trees": partial(by_catboost, one_hot_max_size=9, grow_policy="Lossguide"),
+    "catboost, level by level": partial(by_catboost, numbers=True, grow_policy="Depthwise"),
+    "catboost, counted categories": partial(by_catboost, one_hot_max_size=1),
+}
+"""By name: what is trained for more than two classes."""
+
+AMOUNTS: dict[str, Callable[..., Made]] = {
+    "xgboost": by_xgboost,
+    "xgboost, ubj": partial(by_xgboost, kind="ubj", max_cat_to_onehot=1),
+    "xgboost, absolute": partial(by_xgboost, objective="reg:absoluteerror"),
+    "xgboost, pseudo-Huber": partial(
+        by_xgboost, objective="reg:pseudohubererror", base_score=500.0, huber_slope=50.0
+    ),
+    "xgboost, quantile": partial(
+        by_xgboost, objective="reg:quantileerror", quantile_alpha=0.8, numbers=True
+    ),
+    "xgboost, squared logarithms": lambda **k: by_xgboost(
+        objective="reg:squaredlogerror", base_score=4.0, label=amounts() / 100, **k
+    ),
+    "xgboost, missing is -999": partial(by_xgboost, numbers=True, missing=-999.0),
+    "xgboost, dart": partial(by_xgboost, booster="dart", rate_drop=0.4, one_drop=1),
+    "xgboost, several trees at once": partial(
+        by_xgboost, num_parallel_tree=3, subsample=0.6, rounds=4
+    ),
+    "xgboost, base score a number": partial(by_xgboost, change=_base_score_as_a_number),
+    "xgboost, linear": partial(by_xgboost, numbers=True, booster="gblinear"),
+    "xgboost, millions": lambda **k: by_xgboost(label=amounts() * 1000 + 1e6, **k),
+    "lightgbm": by_lightgbm,
+    **{
+        f"lightgbm, {objective}": partial(by_lightgbm, objective=objective)
+        for objective in ("regression_l1", "huber", "fair", "quantile", "mape")
+    },
+    "lightgbm, forest": partial(
+        by_lightgbm, boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8
+    ),
+    "lightgbm, linear trees": partial(by_lightgbm, linear_tree=True, linear_lambda=0.1),
+    "lightgbm, nought is missing": partial(by_lightgbm, zero_as_missing=True),
+    "lightgbm, millions": lambda **k: by_lightgbm(label=amounts() * 1000 + 1e6, **k),
+    **{
+        f"catboost, {loss}": partial(by_catboost, numbers=True, loss_function=loss)
+        for loss in ("MAE", "Quantile:alpha=0.8", "MAPE", "Huber:delta=20", "LogCosh", "Lq:q=1.5")
+    },
+    "catboost, RMSE": partial(by_catboost, numbers=True),
+    "catboost, Expectile": partial(
+        by_catboost, numbers=True, loss_function="Expectile:alpha=0.3", scale_and_bias=(2.0, 7.0)
+    ),
+    "catboost, one-hot": partial(by_catboost, one_hot_max_size=9),
+    "catboost, free trees": partial(by_catboost, one_hot_max_size=9, grow_policy="Lossguide"),
+    "catboost, counted categories": partial(by_catboost, one_hot_max_size=1),
+    "catboost, millions": lambda **k: by_catboost(
+        one_hot_max_size=9, label=amounts() * 1000 + 1e6, **k
+    ),
+}
+"""By name: what is trained for an amount."""
+
+OUTCOMES = {
+    f"classes: {name}": partial(make, task=Task.MULTICLASS) for name, make in SEVERAL.items()
+}
+OUTCOMES |= {f"amount: {name}": partial(make, task=Task.AMOUNT) for name, make in AMOUNTS.items()}
+"""All of both, by name; what `made` knows beside VARIANTS."""
+
+
 @cache
 def made(name: str) -> Made:
-    return VARIANTS[name]()
+    return (VARIANTS | OUTCOMES)[name]()
