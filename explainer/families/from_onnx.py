@@ -12,7 +12,6 @@ from explainer.core.attribution import Contrast, Space, Task
 from explainer.errors import ModelFailed
 from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats, Trees
-from explainer.families.engine.function import Function
 from explainer.families.json_form import Members, read_json, refuse_all
 from explainer.families.model import (
     Answer,
@@ -39,7 +38,7 @@ from explainer.families.onnx_file import (
 )
 from explainer.families.onnx_trees import check_ensembles, rows_at_thresholds, trees_in
 from explainer.families.raw_columns import RawColumns, stand_ins_in
-from explainer.families.scores import SCORES, second_class
+from explainer.families.scores import margins_of, spaces_of
 
 try:
     import onnxruntime
@@ -65,10 +64,9 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> OnnxMode
     """
     if onnxruntime is None:
         raise refused("onnxruntime is not installed here.", "Install it: pip install warum[onnx]")
-    target.only(Task.BINARY)
     file = read_onnx(data)
     faults: list[str] = []
-    declared = _declared(file, inputs, faults)
+    declared = _declared(file, inputs, target, faults)
     feeds = _feeds(file, inputs, declared.columns, faults)
     refuse_all(faults, MEND)
     output = _output(file, declared, target)
@@ -79,7 +77,7 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> OnnxMode
     model = OnnxModel(session, RawColumns(inputs, declared.stand_ins), feeds, output)
     if all(feed.port.element == FLOAT for feed in feeds):
         columns = {feed.port.name: feed.features for feed in feeds}
-        model.take_form(trees_in(file.steps, columns, len(inputs)))
+        model.take_forms(trees_in(file.steps, columns, len(inputs), target.outputs))
     return model
 
 
@@ -116,13 +114,15 @@ class _Declared:
     stand_ins: Mapping[str, float | str]
 
 
-def _declared(file: OnnxFile, inputs: Sequence[Input], faults: list[str]) -> _Declared:
+def _declared(
+    file: OnnxFile, inputs: Sequence[Input], target: Target, faults: list[str]
+) -> _Declared:
     if DECLARED not in file.metadata:
         return _Declared((), None, {}, {})
     where = f"metadata_props.{DECLARED}"
     whole = Members(read_json(file.metadata[DECLARED], f"model, {where}"), where, faults)
     classes = whole.texts("classes", ())
-    gives = whole.text("gives", among=SCORES) if whole.has("gives") else ""
+    gives = whole.text("gives", among=spaces_of(target)) if whole.has("gives") else ""
     columns: dict[str, tuple[str, ...]] = {}
     if whole.has("columns"):
         given = whole.members("columns")
@@ -207,12 +207,12 @@ def _takes(port: Port, each: Input) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """Which output is the score, in what it is measured, and the two classes."""
+    """Which output is the score, in what it is measured, and what of."""
 
     name: str
     by_class: bool
     space: Space
-    classes: tuple[str, str]
+    target: Target
 
 
 def _output(file: OnnxFile, declared: _Declared, target: Target) -> _Output:
@@ -220,26 +220,60 @@ def _output(file: OnnxFile, declared: _Declared, target: Target) -> _Output:
     if len(scores) != 1:
         raise refused(
             f"{len(scores)} outputs of the graph could be its score.",
-            "Leave one output of numbers (and one of labels, if you like). Explained are models "
-            "for two classes; amounts and more classes are not explained in this format.",
+            "Leave one output of numbers: a score for each class, or an amount (and one of labels, "
+            "if you like).",
         )
     (port,) = scores
-    first, second = _classes(file, declared, target)
-    if port.by_class or (port.shape is not None and len(port.shape) == 2 and port.shape[1] == 2):
+    if target.task is Task.AMOUNT:
+        _check_amount(file, declared, port)
+    else:
+        target.check(_classes(file, declared))
+    width = _scores_of(port, target)
+    if width is not None and width > 1:
         space = declared.gives or Space.PROBABILITY
     elif declared.gives is None:
         raise refused(
             f"Output {port.name} gives one number a row, which may be a probability, a score or "
             "an amount.",
-            f'Say which in metadata_props.{DECLARED}: "gives": "probability" or "log-odds". '
-            "Amounts are not explained in this format.",
+            f'Say which in metadata_props.{DECLARED}: "gives": '
+            + " or ".join(f'"{space}"' for space in spaces_of(target))
+            + ".",
         )
     else:
         space = declared.gives
-    return _Output(port.name, port.by_class, space, (first, second))
+    return _Output(port.name, port.by_class, space, target)
 
 
-def _classes(file: OnnxFile, declared: _Declared, target: Target) -> tuple[str, str]:
+def _scores_of(port: Port, target: Target) -> int | None:
+    """How many scores of a row an output gives; None where the graph does not say it.
+
+    Raises ArtefactRefused where it says it gives others than the target has.
+    """
+    if port.by_class:
+        return len(target.classes)
+    if port.shape is None:
+        return None
+    width = 1 if len(port.shape) == 1 else port.shape[-1]
+    fitting = {Task.AMOUNT: (1,), Task.BINARY: (1, 2)}.get(target.task, (target.outputs,))
+    if len(port.shape) not in (1, 2) or width not in (None, *fitting):
+        counted = "x".join(str(axis or "N") for axis in port.shape)
+        raise refused(
+            f"Output {port.name} of the graph is of shape [{counted}].",
+            f"For this package it gives [N, {fitting[-1]}].",
+        )
+    return width
+
+
+def _check_amount(file: OnnxFile, declared: _Declared, port: Port) -> None:
+    """An amount has no classes, neither declared nor in the graph."""
+    if declared.classes or different(file.labels) or port.by_class:
+        raise refused(
+            "The graph names classes, and the package declares an amount.",
+            "Declare the kind of model it is: model.kind in manifest.toml.",
+        )
+
+
+def _classes(file: OnnxFile, declared: _Declared) -> tuple[str, ...]:
     """The classes in the order of the columns: ZipMap's, or the only ones the graph names."""
     of_map = different([each for each in file.labels if each.operator == "ZipMap"])
     named = of_map or different(file.labels)
@@ -256,8 +290,7 @@ def _classes(file: OnnxFile, declared: _Declared, target: Target) -> tuple[str, 
             f"Declared are the classes {list(found)}, the graph names {list(of_map[0])}.",
             f"Correct metadata_props.{DECLARED}.",
         )
-    target.check(found)
-    return found[0], found[1]
+    return found
 
 
 # -- the model ----------------------------------------------------------------------------------
@@ -273,23 +306,27 @@ class OnnxModel:
         self._columns = columns
         self._feeds = tuple(feeds)
         self._output = output
-        self._form: Function | Trees = columns.form
+        self._forms: tuple[Form, ...] = (columns.form,) * output.target.outputs
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        return (self._form,)
+        return self._forms
 
-    def take_form(self, trees: Trees | None) -> None:
-        """Take our reading of the trees for the form, if onnxruntime reads them so as well."""
+    def take_forms(self, trees: Sequence[Trees] | None) -> None:
+        """Take our reading of the trees for the forms, if onnxruntime reads them so as well."""
         if trees is None:
             return
-        rows = self._columns.filled(rows_at_thresholds(trees))
+        rows = np.concatenate([rows_at_thresholds(each) for each in trees])
+        rows = self._columns.filled(rows)
         try:
-            margins = self._margins(rows)[:, 0]
+            margins = self._margins(rows)
         except ModelFailed:
             return
-        if np.abs(trees.sums(rows) - margins).max() <= SAME * max(1.0, np.abs(margins).max()):
-            self._form = trees
+        ours = np.stack([each.sums(rows) for each in trees], axis=1)
+        # scores of classes are about 1; an amount may be small, and is held to its own size
+        smallest = 0.0 if self.space is Space.AMOUNT else 1.0
+        if np.abs(ours - margins).max() <= SAME * max(smallest, np.abs(margins).max()):
+            self._forms = tuple(trees)
 
     @property
     def space(self) -> Space:
@@ -345,12 +382,13 @@ class OnnxModel:
         return narrow
 
     def _read(self, answer: Any, n_rows: int) -> Floats:
-        """Margins of the second class; ndarray of shape (n_rows, 1)."""
+        """Margins of all outputs; ndarray of shape (n_rows, n_outputs)."""
         scores = [self._of_table(table) for table in answer] if self._output.by_class else answer
-        return second_class(scores, n_rows, self.space, "model")[:, None]
+        return margins_of(scores, n_rows, self._output.target, self.space, "model")
 
     def _of_table(self, table: Any) -> list[float]:
         named = {str(label): float(value) for label, value in table.items()}
-        if named.keys() != set(self._output.classes):
+        classes = self._output.target.classes
+        if named.keys() != set(classes):
             raise failed("The model gave scores for other classes than it names.")
-        return [named[label] for label in self._output.classes]
+        return [named[label] for label in classes]

@@ -26,7 +26,7 @@ from explainer.families.engine.forest import Floats
 from explainer.families.json_form import Members, read_json, refuse_all
 from explainer.families.model import Answer, Form, Input, RawRow, Target, margin_of
 from explainer.families.raw_columns import RawColumns, stand_ins_in
-from explainer.families.scores import SCORES, second_class
+from explainer.families.scores import margins_of, spaces_of
 
 FORM = "warum.remote-model/1"
 
@@ -42,7 +42,7 @@ MOST_ROWS = 65_536
 """Of one request, whatever a description says."""
 
 LARGEST_HEAD, LARGEST_ROW = 65_536, 128
-"""Bytes an answer may have: so many, and so many more for each row."""
+"""Bytes an answer may have: so many, and so many more for each row and output."""
 
 FLOATS = ("FP64", "FP32")
 WHOLE = {"INT64": np.int64, "INT32": np.int32}
@@ -57,7 +57,6 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> RemoteMo
 
     Raises ArtefactRefused, naming all faults at once.
     """
-    target.only(Task.BINARY)
     faults: list[str] = []
     whole = Members(read_json(data, "model"), "", faults)
     whole.text("schema", among=(FORM,))
@@ -65,14 +64,15 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> RemoteMo
     version = _named(whole, "version")
     address = _address(whole)
     trust = _trust(whole, address)
-    classes = whole.texts("classes")
+    classes = _classes(whole, target)
     feeds = _feeds(whole, inputs)
     flat = whole.text("shape", "n x 1", among=("n", "n x 1")) == "n"
     given = whole.members("output")
     output = _Output(
         given.text("name"),
         given.text("datatype", among=FLOATS),
-        Space(given.text("gives", among=SCORES) or Space.PROBABILITY),
+        Space(given.text("gives", among=spaces_of(target)) or Space.PROBABILITY),
+        target,
     )
     given.finish()
     stand_ins = stand_ins_in(whole.members("stand_ins"), inputs) if whole.has("stand_ins") else {}
@@ -84,7 +84,8 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> RemoteMo
     retries = whole.whole("retries", among=(0, 10))
     whole.finish()
     refuse_all(faults, MEND)
-    target.check(classes)
+    if classes is not None:
+        target.check(classes)
     if address is None:
         raise TypeError("an address that is none is a fault")
     where = f"{address}, model {model}, version {version}"
@@ -110,6 +111,14 @@ class _Output:
     name: str
     datatype: str
     space: Space
+    target: Target
+
+    def shapes(self, n_rows: int) -> tuple[list[int], ...]:
+        """Those its scores may come in; see `margins_of`."""
+        if self.target.task is Task.MULTICLASS:
+            return ([n_rows, self.target.outputs],)
+        one = ([n_rows], [n_rows, 1])
+        return one if self.target.task is Task.AMOUNT else (*one, [n_rows, 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,16 @@ class _Question:
     @property
     def path(self) -> str:
         return f"/v2/models/{self.model}/versions/{self.version}/infer"
+
+
+def _classes(whole: Members, target: Target) -> tuple[str, ...] | None:
+    """Those of the scores, in their order; None for an amount, which has none."""
+    if target.task is not Task.AMOUNT:
+        return whole.texts("classes")
+    if whole.has("classes"):
+        whole.any("classes")
+        whole.fault("classes", "says nothing about an amount.")
+    return None
 
 
 def _named(whole: Members, key: str) -> str:
@@ -219,10 +238,11 @@ class RemoteModel:
         self._max_rows = max_rows
         self._where = where
         self._form = columns.form
+        self._outputs = question.output.target.outputs
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        return (self._form,)
+        return (self._form,) * self._outputs
 
     @property
     def space(self) -> Space:
@@ -258,17 +278,18 @@ class RemoteModel:
         as_bytes = whole.view(np.dtype((np.void, whole.itemsize * whole.shape[1]))).reshape(-1)
         _, first, place = np.unique(as_bytes, return_index=True, return_inverse=True)
         different = whole[first]
-        margins = np.empty((len(different), 1))
+        margins = np.empty((len(different), self._outputs))
         for at in range(0, len(different), self._max_rows):
             part = different[at : at + self._max_rows]
-            margins[at : at + len(part), 0] = self._asked(part, deadline)
+            margins[at : at + len(part)] = self._asked(part, deadline)
         return margins[place.reshape(-1)]
 
     def _asked(self, columns: Floats, deadline: float) -> Floats:
-        largest = LARGEST_HEAD + LARGEST_ROW * len(columns)
+        largest = LARGEST_HEAD + LARGEST_ROW * len(columns) * self._outputs
         body = self._endpoint.post(self._question.path, self._written(columns), largest, deadline)
         scores = _read(body, largest, self._question, len(columns), self._where)
-        return second_class(scores, len(columns), self.space, self._where)
+        target = self._question.output.target
+        return margins_of(scores, len(columns), target, self.space, self._where)
 
     def _written(self, columns: Floats) -> bytes:
         """The question as JSON; a number in JSON has no NaN, so nothing may be missing."""
@@ -319,7 +340,7 @@ class RemoteModel:
 
 
 def _read(body: bytes, largest: int, question: _Question, n_rows: int, where: str) -> Floats:
-    """The scores in an answer, of shape (n_rows, 1) or (n_rows, 2). Raises ModelFailed.
+    """The scores in an answer, of shape (n_rows, n_scores). Raises ModelFailed.
 
     Members nobody asked for are passed over; what was asked for must be exactly so.
     """
@@ -352,7 +373,7 @@ def _read(body: bytes, largest: int, question: _Question, n_rows: int, where: st
     if tensor.get("datatype") != question.output.datatype:
         raise wrong("another datatype")
     shape = tensor.get("shape")
-    if shape not in ([n_rows], [n_rows, 1], [n_rows, 2]) or any(type(n) is not int for n in shape):
+    if shape not in question.output.shapes(n_rows) or any(type(n) is not int for n in shape):
         raise wrong("another shape")
     data = tensor.get("data")
     if isinstance(data, list) and data and isinstance(data[0], list):

@@ -1,8 +1,9 @@
 """A graph that is nothing but trees, in our form; anything else stays known by its answers.
 
-Read are single TreeEnsembleClassifier nodes of ai.onnx.ml over numbers in single precision, with
-nothing after them that changes their scores. Whether we read one as onnxruntime does is asked of
-onnxruntime itself, on rows at its own thresholds, before our form is used.
+Read are single TreeEnsembleClassifier and TreeEnsembleRegressor nodes of ai.onnx.ml over numbers in
+single precision, with nothing after them that changes their scores. Whether we read one as
+onnxruntime does is asked of onnxruntime itself, on rows at its own thresholds, before our form is
+used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from explainer.errors import ArtefactRefused
-from explainer.families.engine.forest import Column, Floats, Test, Trees
+from explainer.families.engine.forest import Bools, Column, Floats, Ints, Test, Trees
 from explainer.families.onnx_file import Step, attributes_of
 
 KEEP = {"Identity", "Cast", "ZipMap"}
@@ -25,10 +26,12 @@ _OWN = (
     "nodes_featureids",
     "nodes_truenodeids",
     "nodes_falsenodeids",
-    "class_treeids",
-    "class_nodeids",
-    "class_ids",
 )
+
+_GIVEN = ("treeids", "nodeids", "ids", "weights")
+
+_OPERATORS = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
+"""And how the attributes begin that say what the leaves give."""
 
 # what a mode asks of x, and whether our tests ask the opposite
 _MODES = {
@@ -45,7 +48,7 @@ def check_ensembles(steps: Sequence[Step]) -> None:
     Raises ArtefactRefused.
     """
     for step in steps:
-        if step.operator in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
+        if step.operator in _OPERATORS:
             _check_nodes(attributes_of(step.data))
 
 
@@ -79,14 +82,14 @@ def _check_nodes(given: Mapping[str, Any]) -> None:
 
 
 def trees_in(
-    steps: Sequence[Step], columns: Mapping[str, Sequence[int]], n_players: int
-) -> Trees | None:
-    """The trees of a graph whose inputs hold these features, by position; None where it is
-    something else. They work on rows of features.
+    steps: Sequence[Step], columns: Mapping[str, Sequence[int]], n_players: int, n_outputs: int
+) -> list[Trees] | None:
+    """The trees of a graph whose inputs hold these features, by position: one form for each output
+    of the model, on rows of features. None where it is something else.
 
     Raises ArtefactRefused for trees that point outside themselves.
     """
-    ensembles = [step for step in steps if step.operator == "TreeEnsembleClassifier"]
+    ensembles = [step for step in steps if step.operator in _OPERATORS]
     if len(ensembles) != 1:
         return None
     (ensemble,) = ensembles
@@ -102,7 +105,8 @@ def trees_in(
     (source, *_) = (*ensemble.inputs, "")
     if source not in given:
         return None
-    return _ensemble(attributes_of(ensemble.data), given[source], n_players)
+    prefix = _OPERATORS[ensemble.operator]
+    return _ensemble(attributes_of(ensemble.data), prefix, given[source], n_players, n_outputs)
 
 
 def _joined(step: Step, given: Mapping[str, Sequence[int]]) -> list[int] | None:
@@ -116,17 +120,17 @@ def _joined(step: Step, given: Mapping[str, Sequence[int]]) -> list[int] | None:
     return None
 
 
-def _ensemble(given: Mapping[str, Any], features: Sequence[int], n_players: int) -> Trees | None:
+def _ensemble(
+    given: Mapping[str, Any], prefix: str, features: Sequence[int], n_players: int, n_outputs: int
+) -> list[Trees] | None:
     if set(given) - _KNOWN or given.get("post_transform", [b"NONE"]) != [b"NONE"]:
         return None
     whole = {name: np.array(given.get(name, []), dtype=np.int64) for name in _OWN}
     modes = [mode.decode("ascii", "replace") for mode in given.get("nodes_modes", [])]
     value = np.array(given.get("nodes_values", []), dtype=np.float64)
-    weight = np.array(given.get("class_weights", []), dtype=np.float64)
     n = len(modes)
     tracks = np.array(given.get("nodes_missing_value_tracks_true", []) or [0] * n, dtype=np.bool_)
-    sizes = {len(value), len(tracks), *(len(whole[name]) for name in _OWN if "nodes_" in name[:6])}
-    if not n or sizes != {n} or {len(weight), *(len(whole[c]) for c in _OWN[5:])} != {len(weight)}:
+    if not n or {len(value), len(tracks), *map(len, whole.values())} != {n}:
         raise _damaged()
     if set(modes) - _MODES.keys() - {"LEAF"}:
         return None
@@ -154,60 +158,87 @@ def _ensemble(given: Mapping[str, Any], features: Sequence[int], n_players: int)
         # NaN fails every comparison, unless the node says that it goes where a true one goes
         missing_left[at] = bool(tracks[at]) is not opposite
         column[at] = kinds.setdefault((features[feature], test), len(kinds))
-    leaves, constant = _scores(whole, weight, given.get("base_values", []), place, n)
-    if leaves is None:
+    scores = _scores(given, prefix, place, n_outputs)
+    if scores is None:
         return None
+    leaves, constants = scores
     pointed = np.zeros(n, dtype=np.bool_)
     pointed[left[left >= 0]] = pointed[right[right >= 0]] = True
-    return Trees(
-        columns=tuple(Column(feature, feature, test, single=True) for feature, test in kinds),
-        n_players=n_players,
-        roots=np.flatnonzero(~pointed),
-        left=left,
-        right=right,
-        column=column,
-        threshold=np.where(left < 0, 0.0, value),
-        value=leaves,
-        missing_left=missing_left,
-        constant=constant,
-    )
+    columns = tuple(Column(feature, feature, test, single=True) for feature, test in kinds)
+    found = []
+    for own, constant in zip(leaves, constants, strict=True):
+        kept = _giving(whole["nodes_treeids"], own)
+        moved = np.append(np.cumsum(kept) - 1, -1)  # a child of -1 stays -1
+        found.append(
+            Trees(
+                columns=columns,
+                n_players=n_players,
+                roots=np.flatnonzero(~pointed[kept]),
+                left=moved[left[kept]],
+                right=moved[right[kept]],
+                column=column[kept],
+                threshold=np.where(left < 0, 0.0, value)[kept],
+                value=own[kept],
+                missing_left=missing_left[kept],
+                constant=constant,
+            )
+        )
+    return found
+
+
+def _giving(of_tree: Ints, value: Floats) -> Bools:
+    """The nodes of the trees that give an output something; of one at least, so that it has one."""
+    giving = of_tree[value != 0] if value.any() else of_tree[:1]
+    return np.isin(of_tree, giving)
 
 
 _KNOWN = {
     *_OWN,
+    *(f"{prefix}_{name}" for prefix in _OPERATORS.values() for name in _GIVEN),
     "nodes_modes",
     "nodes_values",
     "nodes_hitrates",
     "nodes_missing_value_tracks_true",
-    "class_weights",
     "base_values",
     "post_transform",
     "classlabels_strings",
     "classlabels_int64s",
+    "n_targets",
+    "aggregate_function",
 }
 
 
 def _scores(
-    whole: Mapping[str, Any],
-    weight: Floats,
-    base: Sequence[float],
-    place: Mapping[tuple[int, int], int],
-    n: int,
-) -> tuple[Floats | None, float]:
-    """What each leaf adds to the score of the second class; the weights may be those of both
-    classes, or of one, whose score is then the second's."""
-    classes = set(whole["class_ids"].tolist())
-    counted = 1 if classes == {0, 1} else next(iter(classes), -1)
-    if not classes or not classes <= {0, 1} or len(base) not in (0, len(classes)):
-        return None, 0.0
-    leaves = np.zeros(n)
-    keys = zip(whole["class_treeids"].tolist(), whole["class_nodeids"].tolist(), strict=True)
-    for key, of_class, amount in zip(keys, whole["class_ids"].tolist(), weight, strict=True):
+    given: Mapping[str, Any], prefix: str, place: Mapping[tuple[int, int], int], n_outputs: int
+) -> tuple[Floats, list[float]] | None:
+    """What each leaf adds to each output, of shape (n_outputs, n_nodes), and what they begin with.
+
+    Of two classes the weights may be those of both, or of one, whose score is then the second's.
+    """
+    tree_ids, node_ids, of_output, weight = (given.get(f"{prefix}_{name}", []) for name in _GIVEN)
+    base = [float(each) for each in given.get("base_values", [])]
+    if len({len(tree_ids), len(node_ids), len(of_output), len(weight)}) != 1:
+        raise _damaged()
+    ids = set(of_output)
+    both = prefix == "class" and n_outputs == 1
+    allowed = {0, 1} if both else set(range(n_outputs))
+    lengths = (0, len(ids)) if both else (0, n_outputs)
+    if not ids or not ids <= allowed or len(base) not in lengths:
+        return None
+    aggregate = given.get("aggregate_function", [b"SUM"])
+    if aggregate not in ([b"SUM"], [b"AVERAGE"]):
+        return None
+    share = 1.0 if aggregate == [b"SUM"] else 1.0 / len({tree for tree, _ in place})
+    counted = {1 if ids == {0, 1} else min(ids): 0} if both else {at: at for at in allowed}
+    leaves = np.zeros((n_outputs, len(place)))
+    for key, at, amount in zip(
+        zip(tree_ids, node_ids, strict=True), of_output, weight, strict=True
+    ):
         if key not in place:
             raise _damaged()
-        if of_class == counted:
-            leaves[place[key]] += amount
-    return leaves, float(base[-1]) if len(base) else 0.0
+        if at in counted:
+            leaves[counted[at], place[key]] += amount * share
+    return leaves, base[-n_outputs:] or [0.0] * n_outputs
 
 
 def rows_at_thresholds(trees: Trees, most: int = 256) -> Floats:

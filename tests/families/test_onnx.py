@@ -392,7 +392,10 @@ PIPELINES = {
     "several: logistic regression, log-odds": (ESTIMATORS["logistic regression"], RAW),
     "amount: gradient boosting": (GradientBoostingRegressor(n_estimators=8, random_state=1), {}),
     "amount: forest": (RandomForestRegressor(n_estimators=8, max_depth=4, random_state=1), {}),
-    "amount: neural network": (MLPRegressor((6,), max_iter=40, random_state=1), {}),
+    "amount: neural network": (
+        MLPRegressor(hidden_layer_sizes=(6,), max_iter=40, random_state=1),
+        {},
+    ),
     "amount: linear regression": (LinearRegression(), {}),
 }
 
@@ -538,7 +541,7 @@ def softmax_of(values) -> np.ndarray:
 def test_scores_that_are_not_what_is_declared_are_withheld():
     raw = fitted(clone(ESTIMATORS["gradient boosting"]), given=thirds)
     undeclared = opened(converted(raw, **RAW), target=THREE)
-    with pytest.raises(ModelFailed, match="three classes|3 classes"):
+    with pytest.raises(ModelFailed, match="of 3 classes"):
         undeclared.answer(filled(households()))
     told = opened(converted(raw, DECLARED | {"gives": "log-odds"}, **RAW), target=THREE)
     rows = filled(households())

@@ -15,9 +15,13 @@ import numpy as np
 import pytest
 from factories import YES, feature
 from households import (
+    AMOUNT,
     CATALOGUE,
     COUNTS,
+    EUROS,
     LINE,
+    OUTCOMES,
+    THREE,
     check_against_brute_force,
     damages,
     filled,
@@ -92,9 +96,9 @@ def opened():
     """A function that opens a description; its connections are closed afterwards."""
     held = []
 
-    def make(described, catalogue=CATALOGUE):
+    def make(described, catalogue=CATALOGUE, target=YES):
         data = described if isinstance(described, bytes) else json.dumps(described).encode()
-        held.append(open_model("remote-oip-v2", data, catalogue, YES))
+        held.append(open_model("remote-oip-v2", data, catalogue, target))
         return held[-1]
 
     yield make
@@ -253,6 +257,136 @@ def test_an_endpoint_that_changed_its_model_is_found_by_the_sum(endpoint, opened
     case = Case("A", None, {n: Value(v) for n, v in filled(rows)[0].items()})
     with pytest.raises(DoesNotAddUp):
         answer.attribute(case)
+
+
+# -- several classes, and amounts ---------------------------------------------------------------
+
+
+def by_class(row) -> list[float]:
+    """Scores of three classes, none the mirror of another."""
+    found = margin(**row)
+    return [found, 1.5 - found * (row["tenancy"] == "rent"), 0.2 * found**2 - row["rooms"] / 9]
+
+
+def chances(row) -> list[float]:
+    raised = [math.exp(score) for score in by_class(row)]
+    return [each / sum(raised) for each in raised]
+
+
+def euros(row) -> list[float]:
+    return [1000 + 250 * by_class(row)[2]]
+
+
+KINDS = {
+    "log-odds of three classes": (by_class, THREE, OUTCOMES, "log-odds"),
+    "probabilities of three classes": (chances, THREE, OUTCOMES, "probability"),
+    "an amount": (euros, AMOUNT, EUROS, "amount"),
+}
+
+
+def described(endpoint, gives, **changes):
+    """A description of this kind; an amount has no classes."""
+    changes = {"classes": ... if gives == "amount" else list(THREE.classes)} | changes
+    output = {"name": "score", "datatype": "FP64", "gives": gives}
+    return description(endpoint, output=output, **changes)
+
+
+def answering(scored, **changes):
+    """An endpoint that gives these scores of each row, in rows."""
+
+    def answer(handler, asked):
+        tensors = {tensor["name"]: tensor["data"] for tensor in asked["inputs"]}
+        rows = [dict(zip(tensors, row, strict=True)) for row in zip(*tensors.values(), strict=True)]
+        given = [scored(row) for row in rows]
+        found = scores(asked)
+        found["outputs"][0] |= {
+            "shape": [len(given), len(given[0])],
+            "data": [score for row in given for score in row],
+        } | changes
+        send(handler, found)
+
+    return answer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_classes_and_amounts_equal_brute_force(kind, endpoint, opened):
+    scored, target, suggesting, gives = KINDS[kind]
+    endpoint.answer = answering(scored)
+    model, rows = opened(described(endpoint, gives), target=target), households()
+    assert model.answer(rows).margins.tolist() == [scored(row) for row in filled(rows)]
+    assert (model.space, len(model.forms)) == (Space(gives), target.outputs)
+    check_against_brute_force(model, line=suggesting)
+
+
+def test_an_amount_may_be_a_flat_list(endpoint, opened):
+    rows = filled(households())
+    endpoint.answer = answering(euros, shape=[len(rows)])
+    model = opened(described(endpoint, "amount"), target=AMOUNT)
+    assert model.answer(rows).margins.tolist() == [euros(row) for row in rows]
+
+
+OTHER_SCORES = {
+    "two of three": (lambda row: by_class(row)[:2], "log-odds", THREE, "another shape"),
+    "four of three": (lambda row: [*by_class(row), 0.0], "log-odds", THREE, "another shape"),
+    "one of three": (euros, "log-odds", THREE, "another shape"),
+    "log-odds for chances": (by_class, "probability", THREE, "no probability of 3 classes"),
+    "chances that are below nought": (
+        lambda row: [1.5, -0.25, -0.25],
+        "probability",
+        THREE,
+        "no probability",
+    ),
+    "two amounts": (lambda row: [1.0, 2.0], "amount", AMOUNT, "another shape"),
+    "three amounts": (by_class, "amount", AMOUNT, "another shape"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_SCORES)
+def test_other_scores_than_those_of_the_classes_are_withheld(name, endpoint, opened):
+    scored, gives, target, says = OTHER_SCORES[name]
+    endpoint.answer = answering(scored)
+    with pytest.raises(ModelFailed) as caught:
+        opened(described(endpoint, gives), target=target).answer(filled(households()))
+    assert says in caught.value.what
+
+
+OTHER_KINDS = {
+    "three classes for two": (described(None, "log-odds"), YES, "classes are"),
+    "two classes for three": (description(), THREE, "classes are"),
+    "classes in another order": (
+        described(None, "log-odds", classes=["yes", "part", "no"]),
+        THREE,
+        "classes are",
+    ),
+    "an amount with classes": (
+        described(None, "amount", classes=["no", "yes"]),
+        AMOUNT,
+        "classes says nothing",
+    ),
+    "classes without names": (
+        described(None, "log-odds", classes=...),
+        THREE,
+        "classes is missing",
+    ),
+    "an amount for classes": (described(None, "amount"), THREE, "gives is not"),
+    "classes for an amount": (described(None, "log-odds"), AMOUNT, "gives is not amount"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+def test_a_description_of_another_kind_is_refused_by_name(name, opened):
+    written, target, says = OTHER_KINDS[name]
+    with pytest.raises(ArtefactRefused) as caught:
+        opened(written, target=target)
+    assert says in caught.value.what
+
+
+def test_the_schema_takes_every_kind_and_no_mixture():
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    for gives in ("log-odds", "probability", "amount"):
+        assert validator.is_valid(described(None, gives))
+    for name in ("an amount with classes", "classes without names"):
+        assert not validator.is_valid(OTHER_KINDS[name][0])
 
 
 # -- values it cannot be asked about ------------------------------------------------------------
@@ -798,6 +932,7 @@ TOLD_BY_MORE = {
     "https without trust",
     "http with trust",
     "an authority that is none",
+    "three classes",
     "classes turned",
     "a feature too few",
     "a feature too many",
@@ -817,10 +952,23 @@ def test_the_schema_refuses_what_the_reader_refuses(name):
         jsonschema.Draft202012Validator(schema).validate(description(**DESCRIPTIONS[name][0]))
 
 
-def test_too_many_features_are_refused_not_estimated(endpoint, opened):
-    many = FeatureCatalogue([*CATALOGUE, *(feature(f"more_{at}") for at in range(13))])
-    inputs = INPUTS | {f"more_{at}": {"datatype": "FP64"} for at in range(13)}
-    rows = [row | {f"more_{at}": 1.0 for at in range(13)} for row in households()]
+def test_more_features_than_can_be_enumerated_are_estimated_and_it_is_said(endpoint, opened):
+    rows = households()
+    row = filled(rows)[0]
+    exact = explained(opened(description(endpoint)), CATALOGUE, LINE, rows, "0" * 64).attribute(
+        Case("A", None, {n: Value(v) for n, v in row.items()})
+    )
+    # the endpoint looks at none of the others, so the values are those of the four
+    more = {f"more_{at}": 1.0 for at in range(13)}
+    many = FeatureCatalogue([*CATALOGUE, *map(feature, more)])
+    inputs = INPUTS | {name: {"datatype": "FP64"} for name in more}
     model = opened(description(endpoint, inputs=deepcopy(inputs)), many)
-    with pytest.raises(ArtefactRefused, match="17 features"):
-        explained(model, many, LINE, rows, "0" * 64)
+    found = explained(model, many, LINE, [each | more for each in rows], "0" * 64).attribute(
+        Case("A", None, {n: Value(v) for n, v in (row | more).items()})
+    )
+    assert exact.method == "interventional-all-coalitions/1"
+    assert found.method != exact.method
+    assert abs(found.difference) <= 1e-9
+    known = {each.feature: each.phi for each in exact.contributions}
+    for each in found.contributions:
+        assert abs(each.phi - known.get(each.feature, 0.0)) <= 5 * each.error + 1e-9
