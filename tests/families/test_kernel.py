@@ -47,7 +47,7 @@ def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
 
 
 TREES = full_trees()
-ROWS = np.random.default_rng(1).normal(size=(20, 6))
+ROWS = np.random.default_rng(1).normal(size=(150, 6))
 CASES = np.random.default_rng(2).normal(size=(5, 6))
 
 
@@ -197,6 +197,10 @@ MUTANTS = {
         "place.values[node.player] += is - was",
         "place.values[node.player] += is",
     ),
+    "who joins A above a leaf": ("double up = worth * of_a[a + 1]", "double up = worth * of_a[a]"),
+    "who is lost above a leaf": ("lost += other * of_b[walk.width + a]", "lost += other * of_b[a]"),
+    "who was in A before": ("with[w] = alive[w] & ~apart[w]", "with[w] &= ~apart[w]"),
+    "rows of every word": ("first[n_words] = 64 * w;", "first[n_words] = 0;"),
     "where equal codes go": ("low <= span;\n    } else", "low < span;\n    } else"),
 }
 

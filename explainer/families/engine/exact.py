@@ -18,7 +18,7 @@ case:
   pattern and one row of a table, however many comparison rows there are.
 - *Walk.* Where a path has too many players for a table, the case goes through the tree with the set
   of comparison rows that can still reach the leaf, 64 to a word. B is the same for all of them; how
-  many players of A each has is counted in bit planes. Where nobody is left, the walk turns back.
+  many players of A each has is counted on the way. Where nobody is left, the walk turns back.
 
 Everything is summed in double precision in a fixed order: the bits of a value are the same for a
 case alone, in a batch, in any thread and in another process.

@@ -23,7 +23,7 @@
 namespace {
 
 constexpr int LANES = 16;        // cases looked at together
-constexpr int WORDS = 8;         // 64 comparison rows each: a block of rows in the walk
+constexpr int WORDS = 16;        // 64 comparison rows each: a block of rows in the walk
 constexpr int BLOCK = 64 * WORDS;
 constexpr uint32_t MERGED = 11;  // bits of the largest table that leaves share
 constexpr int ROW = 4;           // rows of tables are filled up to a multiple of this
@@ -116,6 +116,7 @@ struct Place {
   double* ups;        // per row: what a player of its A has got from the leaves so far
   double* downs;      // per row: and one of its B
   double* frames;     // by row: room for ups and downs as they were, BLOCK per depth
+  uint16_t* lists;    // not by row: room for the rows that join or part, BLOCK per depth
   double* values;     // n_players, or (rows of the block, n_players)
   int64_t n_players;
   bool by_row;
@@ -653,12 +654,13 @@ void lay_walk(Walk& walk, const Plan& plan, const std::vector<uint8_t>& wanted,
 struct Workspace {
   std::vector<uint64_t> members;
   std::vector<uint8_t> failed;
-  std::vector<uint16_t> in_a;
+  std::vector<uint16_t> in_a, lists;
   std::vector<double> sums;
   Place place{};
   Workspace(const Walk& walk, const uint8_t* lut, int64_t n_players, bool by_row)
       : members(WORDS * (static_cast<size_t>(walk.slots) + 1)),
         failed(static_cast<size_t>(walk.slots) + 1), in_a(BLOCK),
+        lists(static_cast<size_t>(BLOCK) * (by_row ? 0 : walk.depth + 1)),
         sums(static_cast<size_t>(BLOCK) * (by_row ? walk.depth + 3 : 2)) {
     place.walk = &walk;
     place.lut = lut;
@@ -668,6 +670,7 @@ struct Workspace {
     place.ups = sums.data();
     place.downs = sums.data() + BLOCK;
     place.frames = sums.data() + 2 * BLOCK;
+    place.lists = lists.data();
     place.n_players = n_players;
     place.by_row = by_row;
   }
@@ -974,6 +977,42 @@ WARUM_INLINE void for_rows(const uint64_t* words, Each each) {
     for (uint64_t left = words[w]; left; left &= left - 1) each(64 * w + __builtin_ctzll(left));
 }
 
+// The same without a branch per word, which no processor foresees: one loop over all rows.
+template <typename Each>
+WARUM_INLINE void for_each_row(const uint64_t* words, Each each) {
+  uint64_t held[WORDS + 1];
+  int first[WORDS + 1], n_words = 0, n = 0;
+  for (int w = 0; w < WORDS; ++w) n += __builtin_popcountll(words[w]);
+  for (int w = 0; w < WORDS; ++w) {
+    held[n_words] = words[w];
+    first[n_words] = 64 * w;
+    n_words += words[w] != 0;
+  }
+  held[n_words] = 0;
+  uint64_t left = held[0];
+  for (int k = 0, at = 0; k < n; ++k) {
+    const int row = first[at] + __builtin_ctzll(left);
+    left &= left - 1;
+    at += left == 0;
+    left |= left == 0 ? held[at] : 0;
+    each(row);
+  }
+}
+
+// Sum over listed rows; four at a time, always in the same order.
+WARUM_INLINE double summed(const double* ups, const uint16_t* rows, int n) {
+  double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  int k = 0;
+  for (; k + 4 <= n; k += 4) {
+    s0 += ups[rows[k]];
+    s1 += ups[rows[k + 1]];
+    s2 += ups[rows[k + 2]];
+    s3 += ups[rows[k + 3]];
+  }
+  for (; k < n; ++k) s0 += ups[rows[k]];
+  return (s0 + s1) + (s2 + s3);
+}
+
 // Each row that is alive brings the leaf's value into play, for its A and for its B. Who is in A
 // or B is settled further up, where a player joins: there all leaves below are summed.
 template <bool BY_ROW>
@@ -986,23 +1025,58 @@ inline double walk_leaf(Place& place, const Node& node, const uint64_t* alive, i
   double* ups = place.ups;
   double* downs = place.downs;
   const uint16_t* in_a = place.in_a;
-  double sum = 0;
-  for_rows(alive, [&](int row) {
+  if (BY_ROW) {
+    for_rows(alive, [&](int row) {
+      ups[row] += value * of_a[in_a[row]];
+      downs[row] += value * of_b[in_a[row]];
+    });
+    return 0;
+  }
+  double down = 0;
+  for_each_row(alive, [&](int row) {
     const int a = in_a[row];
     const double worth = weight ? value * weight[row] : value;
     ups[row] += worth * of_a[a];
-    if (BY_ROW)
-      downs[row] += worth * of_b[a];
-    else
-      sum += worth * of_b[a];
+    down += worth * of_b[a];
   });
-  return sum;
+  return down;
+}
+
+// A test above the leaf the case gets to: rows that part from the case there join A, and where the
+// other side is a leaf too, bring that into play with the player in B.
+template <bool TWO>
+inline double walk_last(Place& place, const Node& node, double value, double other_value,
+                        const uint64_t* apart, int b) {
+  const Walk& walk = *place.walk;
+  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
+  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
+  const double* weight = walk.weighted ? place.block->weight.data() : nullptr;
+  double* ups = place.ups;
+  const uint16_t* in_a = place.in_a;
+  double gained = 0, downs = 0, lost = 0;
+  for_each_row(apart, [&](int row) {
+    const int a = in_a[row];
+    const double worth = weight ? value * weight[row] : value;
+    double up = worth * of_a[a + 1];
+    gained += up;
+    downs += worth * of_b[a + 1];
+    if (TWO) {
+      const double other = weight ? other_value * weight[row] : other_value;
+      up += other * of_a[walk.width + a];
+      lost += other * of_b[walk.width + a];
+    }
+    ups[row] += up;
+  });
+  const double loss = lost;
+  place.values[node.player] += gained + loss;
+  return downs + loss;
 }
 
 // Goes through the tree with the rows that fail nobody the case fails; `b` players are failed by
 // the case. Returns what each of those gets from the leaves below (not by row).
 template <bool BY_ROW>
-inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, double* frame) {
+inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, double* frame,
+                        uint16_t* list) {
   const Node& node = place.walk->nodes[at];
   if (node.test.column < 0) return walk_leaf<BY_ROW>(place, node, alive, b);
   const bool left = goes_left(node.test, place.codes[node.test.column], place.lut);
@@ -1019,8 +1093,8 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
   double down = 0;
   if (!node.fresh && place.failed[node.slot]) {
     // the case has failed this player before: rows must meet whatever is asked of it
-    if (same >= 0 && any(with)) down += walk_node<BY_ROW>(place, same, with, b, frame);
-    if (other >= 0 && any(apart)) down += walk_node<BY_ROW>(place, other, apart, b, frame);
+    if (same >= 0 && any(with)) down += walk_node<BY_ROW>(place, same, with, b, frame, list);
+    if (other >= 0 && any(apart)) down += walk_node<BY_ROW>(place, other, apart, b, frame, list);
     return down;
   }
   uint64_t* members = place.members + static_cast<int64_t>(node.slot) * WORDS;
@@ -1034,8 +1108,17 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
   place.failed[node.slot] = 0;
   const bool some = any(apart);
   double* ups = place.ups;
-  if (same >= 0 && !some) down += walk_node<BY_ROW>(place, same, alive, b, frame);
-  if (same >= 0 && some) {
+  const Node* nodes = place.walk->nodes.data();
+  if (!BY_ROW && same >= 0 && some && nodes[same].test.column < 0) {
+    const Node& last = nodes[same];
+    for (int w = 0; w < WORDS; ++w) with[w] = alive[w] & ~apart[w];
+    down += walk_leaf<false>(place, last, with, b);
+    if (other >= 0 && nodes[other].test.column < 0)
+      return down + walk_last<true>(place, node, last.value, nodes[other].value, apart, b);
+    down += walk_last<false>(place, node, last.value, 0, apart, b);
+  } else if (same >= 0 && !some) {
+    down += walk_node<BY_ROW>(place, same, alive, b, frame, list);
+  } else if (same >= 0) {
     // they join A, and the player gets what the leaves below give them
     uint16_t* in_a = place.in_a;
     for (int w = 0; w < WORDS; ++w) members[w] = before[w] | apart[w];
@@ -1045,7 +1128,7 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
         ++in_a[row];
         *was++ = ups[row];
       });
-      walk_node<true>(place, same, alive, b, was);
+      walk_node<true>(place, same, alive, b, was, list);
       was = frame;
       double* to = place.values + node.player;
       for_rows(apart, [&](int row) {
@@ -1053,16 +1136,15 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
         to[row * place.n_players] += ups[row] - *was++;
       });
     } else {
-      double was = 0, is = 0;
-      for_rows(apart, [&](int row) {
+      int n = 0;
+      for_each_row(apart, [&](int row) {
         ++in_a[row];
-        was += ups[row];
+        list[n++] = static_cast<uint16_t>(row);
       });
-      down += walk_node<false>(place, same, alive, b, frame);
-      for_rows(apart, [&](int row) {
-        --in_a[row];
-        is += ups[row];
-      });
+      const double was = summed(ups, list, n);
+      down += walk_node<false>(place, same, alive, b, frame, list + n);
+      for (int k = 0; k < n; ++k) --in_a[list[k]];
+      const double is = summed(ups, list, n);
       place.values[node.player] += is - was;
     }
     for (int w = 0; w < WORDS; ++w) members[w] = before[w];
@@ -1073,12 +1155,12 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
     if (BY_ROW) {
       double* was = frame;
       for_rows(apart, [&](int row) { *was++ = place.downs[row]; });
-      walk_node<true>(place, other, apart, b + 1, was);
+      walk_node<true>(place, other, apart, b + 1, was, list);
       was = frame;
       double* to = place.values + node.player;
       for_rows(apart, [&](int row) { to[row * place.n_players] += place.downs[row] - *was++; });
     } else {
-      const double lost = walk_node<false>(place, other, apart, b + 1, frame);
+      const double lost = walk_node<false>(place, other, apart, b + 1, frame, list);
       place.values[node.player] += lost;
       down += lost;
     }
@@ -1091,11 +1173,11 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
 inline void walk_tree(Place& place, int32_t root) {
   for (int r = 0; r < BLOCK; ++r) place.ups[r] = 0;
   if (!place.by_row) {
-    walk_node<false>(place, root, place.block->all, 0, place.frames);
+    walk_node<false>(place, root, place.block->all, 0, place.frames, place.lists);
     return;
   }
   for (int r = 0; r < BLOCK; ++r) place.downs[r] = 0;
-  walk_node<true>(place, root, place.block->all, 0, place.frames);
+  walk_node<true>(place, root, place.block->all, 0, place.frames, place.lists);
 }
 
 }  // namespace WARUM_VARIANT
