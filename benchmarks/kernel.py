@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,10 @@ def main() -> None:
     print("\n## The engine, beside shap, shapiq and the libraries themselves\n")
     print(f"{platform.machine()}, {environment(names)}", flush=True)
     for name in names:
+        library = LIBRARIES.get(name, "sklearn")
+        if find_spec(library) is None:
+            print(f"\n{TITLES[name]}: {library} is {ABSENT}", flush=True)
+            continue
         started = time.perf_counter()
         # each in a process of its own: no library's threads or memory meet another's
         done = subprocess.run(
