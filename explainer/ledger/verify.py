@@ -318,8 +318,43 @@ def _check_numbers(value: object) -> None:
             _check_numbers(item)
 
 
+_LEAF = re.compile(
+    b"{%s}"
+    % b",".join(
+        b'"%s":%s' % (name.encode(), form)
+        for name, form in sorted(
+            [
+                *(
+                    (
+                        name,
+                        (b'(?:null|"(?P<%s>%s)")' if name in _OPTIONAL else b'"(?P<%s>%s)"')
+                        % (name.encode(), form.pattern.encode()),
+                    )
+                    for name, form in _FORMS.items()
+                ),
+                ("seq", b"(?P<seq>0|[1-9][0-9]{0,15})"),
+                ("v", b"1"),
+            ]
+        )
+    )
+)
+"""A leaf in its one spelling: most are that, and are read ten times as fast."""
+
+
 def read_leaf(leaf: bytes, seq: int) -> dict[str, Any]:
     """Return the fields of a leaf that has exactly the documented form."""
+    plain = _LEAF.fullmatch(leaf)
+    if plain is not None and int(plain["seq"]) == seq <= WHOLE:
+        fields = {
+            name: None if text is None else text.decode()
+            for name, text in plain.groupdict().items()
+        }
+        return {**fields, "seq": seq, "v": 1}
+    return _read_any_leaf(leaf, seq)
+
+
+def _read_any_leaf(leaf: bytes, seq: int) -> dict[str, Any]:
+    """The same, and what is wrong with a leaf that is not so."""
     if len(leaf) > LEAF_LIMIT:
         _wrong("Its leaf is too long.")
     value = read_canonical(leaf)
@@ -405,6 +440,8 @@ def _walk(
     """Go through the entries; return their tree, and whether it stands on all of them."""
     tree, whole, expected, due, bare = Tree(), True, 0, list(reversed(known)), []
     for row in stored.entries:
+        if result.size % 10_000 == 0 and sys.stderr.isatty():
+            print(f"\r{stored.name}: {result.size:,} entries checked", end="\r", file=sys.stderr)
         while due and whole and due[-1].size == tree.size:
             _compare(due.pop(), tree, result)
         result.size += 1
@@ -710,16 +747,28 @@ class _ExportedTiles:
     def _payloads(self, name: str, first: int, width: int) -> dict[int, dict[str, Any]]:
         data = self._file(f"payload/{name}", 256 * PAYLOAD_LIMIT) or b""
         found: dict[int, dict[str, Any]] = {}
-        for line in data.splitlines():
+        lines = data.split(b"\n")
+        if lines.pop():
+            self._faults.append(f"The file payload/{name} is cut.")
+        for line in lines:
             try:
-                value = read_canonical(line)
+                # the most common line in its one spelling is not read as JSON
+                plain = _SEALED.fullmatch(line)
+                value = {"seq": int(plain[3])} if plain else read_canonical(line)
                 seq = value.get("seq") if isinstance(value, dict) else None
                 if not isinstance(seq, int) or seq in found or not first <= seq < first + width:
                     _wrong("It is of another entry.")
-                found[seq] = _payload_line(value)
+                found[seq] = (
+                    {
+                        "ciphertext": _unbase64(plain[1].decode()),
+                        "nonce": _unbase64(plain[2].decode()),
+                    }
+                    if plain
+                    else _payload_line(value)
+                )
             except Wrong as wrong:
                 self._faults.append(f"A line of the file payload/{name} is not good. {wrong}")
-        if len(found) != width or not data.endswith(b"\n"):
+        if len(found) != width:
             self._faults.append(f"The file payload/{name} does not name each entry once.")
         return found
 
@@ -804,6 +853,11 @@ def _fold(hashes: Sequence[bytes]) -> bytes:
             hashlib.sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)
         ]
     return row[0]
+
+
+_SEALED = re.compile(
+    rb'{"ciphertext":"([0-9A-Za-z+/=]*)","nonce":"([0-9A-Za-z+/=]*)","seq":(0|[1-9][0-9]{0,15})}'
+)
 
 
 def _payload_line(value: Any) -> dict[str, Any]:

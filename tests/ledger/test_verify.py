@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ledgers import NOON, Attacker, Installation, MemoryKeys, MemoryLog, case, shown
 
 from explainer.ledger import verify
@@ -566,3 +569,26 @@ def test_many_faults_are_counted_but_not_all_listed(pristine: Installation) -> N
     result = verify.verify_log(replace(stored, entries=many), key)
     assert result.counts["ALTERED"] == 3000
     assert len(result.faults) == verify.MOST_FAULTS
+
+
+# -- the fast way to read a leaf says what the slow one says -------------------------------------
+
+
+@given(st.integers(0, 2**32))
+def test_a_leaf_read_at_once_is_what_json_says_it_is(seed: int) -> None:
+    source = random.Random(seed)
+    log, keys = MemoryLog(), MemoryKeys()
+    append(log, shown("BG-1"), keys=keys, now=NOON, tenant="jc-musterstadt")
+    leaf = bytearray(log.records[0].leaf)
+    for _ in range(source.randrange(3)):
+        at = source.randrange(len(leaf))
+        leaf[at : at + source.randrange(3)] = source.choice([b"0", b"a", b"null", b'"', b" ", b"v"])
+    asked = bytes(leaf), source.choice([0, 0, 0, 1])
+    assert outcome(verify.read_leaf, *asked) == outcome(verify._read_any_leaf, *asked)
+
+
+def outcome(read: Callable[[bytes, int], dict[str, object]], leaf: bytes, seq: int) -> object:
+    try:
+        return read(leaf, seq)
+    except verify.Wrong as wrong:
+        return str(wrong)
