@@ -82,7 +82,7 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """
     check_installed(catboost, "catboost")
     with refused_unless_read():
-        model = _Model.of(data)
+        model = Saved.of(data)
         target.only(model.task)
         check_outputs(target, model.outputs)
         if model.classes is not None:
@@ -143,7 +143,7 @@ class _Split:
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class Saved:
     """What of a file is looked at.
 
     `category_of` is, by column, the place among the features of categories; `nan_right` are the
@@ -164,7 +164,7 @@ class _Model:
     trees: Buffer
 
     @classmethod
-    def of(cls, data: bytes) -> _Model:
+    def of(cls, data: bytes) -> Saved:
         size = int.from_bytes(data[4:8], "little")
         if data[:4] != b"CBM1" or size > len(data) - 8:
             raise damaged("This is no file of a CatBoost model.")
@@ -278,7 +278,7 @@ def _features(
 
 
 def _met(
-    library: Any, model: _Model, choices: Mapping[int, Sequence[str]]
+    library: Any, model: Saved, choices: Mapping[int, Sequence[str]]
 ) -> Mapping[tuple[int, int], tuple[int, ...]]:
     """By column and category tested for: the codes of the choices that meet the test.
 
@@ -296,7 +296,7 @@ def _met(
 
 
 def _trees(
-    model: _Model,
+    model: Saved,
     output: int,
     player: Ints,
     n_players: int,

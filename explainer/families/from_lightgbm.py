@@ -89,7 +89,7 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """
     check_installed(lightgbm, "lightgbm")
     with refused_unless_read():
-        model = _Model.of(data)
+        model = Saved.of(data)
         target.only(model.task)
         check_outputs(target, model.outputs)
         player = placed(model.names, inputs)
@@ -124,7 +124,7 @@ def _without_dust(table: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class Saved:
     """What of a file is looked at.
 
     `factor` is what the sum of the leaves of an output is multiplied with to be its margin.
@@ -139,7 +139,7 @@ class _Model:
     categories: list[list[str]] | None
 
     @classmethod
-    def of(cls, data: bytes) -> _Model:
+    def of(cls, data: bytes) -> Saved:
         start = data.index(b"\nTree=0\n") + 1
         head = head_of(data[:start].decode("utf-8"))
         task, outputs, factor = _asked_for(head)
@@ -202,7 +202,7 @@ def _asked_for(head: Mapping[str, str]) -> tuple[Task, int, float]:
     return task, outputs, float(factor)
 
 
-def _codes(model: _Model, inputs: Sequence[Input], player: Ints) -> dict[int, Mapping[str, float]]:
+def _codes(model: Saved, inputs: Sequence[Input], player: Ints) -> dict[int, Mapping[str, float]]:
     """The number of each choice. One the model has never seen is missing to it, as the library
     itself has it; that it is outside of what the model knows, the catalogue says."""
     by_category = [at for at, owner in enumerate(player) if inputs[owner].choices is not None]
@@ -225,9 +225,7 @@ def _codes(model: _Model, inputs: Sequence[Input], player: Ints) -> dict[int, Ma
     return found
 
 
-def _trees(
-    model: _Model, trees: Sequence[Mapping[str, Any]], player: Ints, n_players: int
-) -> Trees:
+def _trees(model: Saved, trees: Sequence[Mapping[str, Any]], player: Ints, n_players: int) -> Trees:
     """The trees of one output."""
     columns: dict[tuple[int, Test, Missing], int] = {}
     parts: dict[str, list[Any]] = {name: [] for name in ("left", "right", "column", "threshold")}

@@ -82,16 +82,16 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     The file does not name its classes: they are those of `target`, in the order of the labels.
     Raises ArtefactRefused.
     """
-    return open_read(data, inputs, target, _read_json)
+    return open_saved(data, inputs, target, saved)
 
 
-def open_read(
-    data: bytes, inputs: Sequence[Input], target: Target, read: Callable[[bytes], Any]
+def open_saved(
+    data: bytes, inputs: Sequence[Input], target: Target, saved_in: Callable[[bytes], Saved]
 ) -> Booster:
-    """The same for any notation that `read` turns into dicts, lists and numbers."""
+    """The same for any notation that `saved_in` reads."""
     check_installed(xgboost, "xgboost")
     with refused_unless_read():
-        model = _Model.of(read(data))
+        model = saved_in(data)
         target.only(model.task)
         check_outputs(target, model.outputs)
         player = placed(model.names, inputs)
@@ -119,8 +119,10 @@ def open_read(
     return Booster(forms, table, margins, model.as_weighed, space, noughts)
 
 
-def _read_json(data: bytes) -> Any:
-    return json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+def saved(data: bytes) -> Saved:
+    """What of a file in JSON is looked at. Raises ArtefactRefused, or ValueError and the like where
+    it is none."""
+    return Saved.of(json.loads(data.decode("utf-8"), object_pairs_hook=_once))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class Saved:
     """What of a file is looked at."""
 
     names: list[str]
@@ -150,7 +152,7 @@ class _Model:
     """Names of the categories by column, where the file holds them."""
 
     @classmethod
-    def of(cls, whole: Any) -> _Model:
+    def of(cls, whole: Any) -> Saved:
         learner = whole["learner"]
         task, outputs = _asked_for(learner)
         names, types = _columns_of(learner)
@@ -311,7 +313,7 @@ def _stored_categories(
     return found
 
 
-def _codes(model: _Model, inputs: Sequence[Input], player: Ints) -> dict[int, Mapping[str, float]]:
+def _codes(model: Saved, inputs: Sequence[Input], player: Ints) -> dict[int, Mapping[str, float]]:
     found: dict[int, Mapping[str, float]] = {}
     for at, kind in enumerate(model.types):
         each = inputs[player[at]]
@@ -321,7 +323,7 @@ def _codes(model: _Model, inputs: Sequence[Input], player: Ints) -> dict[int, Ma
     return found
 
 
-def _linear(model: _Model, output: int, player: Ints, inputs: Sequence[Input]) -> Linear:
+def _linear(model: Saved, output: int, player: Ints, inputs: Sequence[Input]) -> Linear:
     if "c" in model.types:
         raise damaged("A linear booster takes no categories.")
     if len(set(model.bases)) > 1:
@@ -338,7 +340,7 @@ def _linear(model: _Model, output: int, player: Ints, inputs: Sequence[Input]) -
     return Linear(player, np.array(own), float(bias) + model.bases[output], len(inputs))
 
 
-def _trees(model: _Model, output: int, player: Ints, inputs: Sequence[Input]) -> Trees:
+def _trees(model: Saved, output: int, player: Ints, inputs: Sequence[Input]) -> Trees:
     """The trees of one output."""
     trees, owners = model.booster["trees"], whole(model.booster["tree_info"])
     drops = np.ones(len(trees)) if model.weights is None else model.weights

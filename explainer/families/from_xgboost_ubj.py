@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from explainer.families import ubjson
 from explainer.families.boosters import Booster
-from explainer.families.from_xgboost import open_read
+from explainer.families.from_xgboost import Saved, open_saved
 from explainer.families.model import Input, Target
 
 
 def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> Booster:
     """See `from_xgboost.open_model`."""
-    return open_read(data, inputs, target, ubjson.read)
+    return open_saved(data, inputs, target, saved)
+
+
+def saved(data: bytes) -> Saved:
+    """See `from_xgboost.saved`."""
+    return Saved.of(ubjson.read(data))

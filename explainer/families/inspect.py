@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Space, Task
 from explainer.core.case import Scalar
 from explainer.errors import ArtefactRefused
 from explainer.families import FORMATS
@@ -36,12 +36,26 @@ class InputColumn:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a file says. `classes` is empty where it does not name them, `space` None where it does
-    not say what its output is measured in."""
+    """What a file says.
+
+    Attributes
+    ----------
+    classes : empty where it does not name them
+    space : None where it does not say what its output is measured in
+    mixing : steps that make columns of several features
+    """
 
     inputs: tuple[InputColumn, ...]
     classes: tuple[str, ...]
     space: Space | None
+    mixing: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What kind of answer the model gives; two classes where nothing says otherwise."""
+        if self.space is Space.AMOUNT:
+            return Task.AMOUNT
+        return Task.MULTICLASS if len(self.classes) > 2 else Task.BINARY
 
 
 def inspected(declared: str, data: bytes) -> Inspected:
@@ -63,6 +77,7 @@ def inspected(declared: str, data: bytes) -> Inspected:
             ),
             tuple(map(str, head["classes"])),
             None if head["space"] is None else Space(head["space"]),
+            tuple(map(str, head["mixing"])),
         )
     except (KeyError, TypeError, ValueError):
         raise ArtefactRefused(
@@ -107,6 +122,7 @@ def _skops(_: Any, data: bytes) -> Inspected:
             ),
             classes_of(model),
             space,
+            found.mixing,
         )
 
 
@@ -119,27 +135,33 @@ LABELS = ("0", "1")
 """Classes of a booster whose file does not name them: its margin is for label 1."""
 
 
+def _labels(model: Any) -> tuple[str, ...]:
+    """The same for any number of classes; an amount has none."""
+    if model.task is Task.AMOUNT:
+        return ()
+    return LABELS if model.outputs == 1 else tuple(map(str, range(model.outputs)))
+
+
 def _xgboost(module: Any, data: bytes) -> Inspected:
-    from explainer.families import from_xgboost
     from explainer.families.boosters import refused_unless_read
+    from explainer.families.objectives import space_of
 
     with refused_unless_read():
-        # the other module holds the reader of the other notation
-        read = module.ubjson.read if hasattr(module, "ubjson") else from_xgboost._read_json
-        model = from_xgboost._Model.of(read(data))
+        model = module.saved(data)
         _check_named(model.names)
         columns = [
             InputColumn(name, model.categories.get(at, ()) if kind == "c" else None)
             for at, (name, kind) in enumerate(zip(model.names, model.types, strict=True))
         ]
-    return Inspected(tuple(columns), LABELS, Space.LOG_ODDS)
+    return Inspected(tuple(columns), _labels(model), space_of(model.task))
 
 
 def _lightgbm(module: Any, data: bytes) -> Inspected:
     from explainer.families.boosters import refused_unless_read
+    from explainer.families.objectives import space_of
 
     with refused_unless_read():
-        model = module._Model.of(data)
+        model = module.Saved.of(data)
         _check_named(model.names)
         # a column that never varied in training may have been either; it is taken for a number
         varied = [at for at, k in enumerate(model.kinds) if k != "none" and k[:1] != "["]
@@ -149,20 +171,21 @@ def _lightgbm(module: Any, data: bytes) -> Inspected:
             InputColumn(name, tuple(names.get(at, ())) if at in varied else None)
             for at, name in enumerate(model.names)
         ]
-    return Inspected(tuple(columns), LABELS, Space.LOG_ODDS)
+    return Inspected(tuple(columns), _labels(model), space_of(model.task))
 
 
 def _catboost(module: Any, data: bytes) -> Inspected:
     from explainer.families.boosters import refused_unless_read
+    from explainer.families.objectives import space_of
 
     with refused_unless_read():
-        model = module._Model.of(data)
+        model = module.Saved.of(data)
         _check_named(model.names)
         columns = [
             InputColumn(name, () if at in model.category_of else None)
             for at, name in enumerate(model.names)
         ]
-    return Inspected(tuple(columns), tuple(model.classes or LABELS), Space.LOG_ODDS)
+    return Inspected(tuple(columns), tuple(model.classes or _labels(model)), space_of(model.task))
 
 
 def _check_named(names: Any) -> None:
@@ -173,6 +196,8 @@ def _check_named(names: Any) -> None:
 
 
 def _linear(_: Any, data: bytes) -> Inspected:
+    from explainer.families.json_form import read_json
+
     entries = _described(data, "features")
     columns = [
         InputColumn(
@@ -182,7 +207,9 @@ def _linear(_: Any, data: bytes) -> Inspected:
         )
         for name, entry in entries.items()
     ]
-    return Inspected(tuple(columns), _classes_in(data), Space.LOG_ODDS)
+    link = read_json(data, "model").get("link")
+    space = Space.AMOUNT if link == Space.AMOUNT else Space.LOG_ODDS
+    return Inspected(tuple(columns), _classes_in(data), space)
 
 
 def _remote(_: Any, data: bytes) -> Inspected:
@@ -238,7 +265,11 @@ def _onnx(module: Any, data: bytes) -> Inspected:
     named = different([each for each in file.labels if each.operator == "ZipMap"])
     named = named or different(file.labels)
     classes = said.get("classes") or (named[0] if len(named) == 1 else ())
-    scores = [p for p in file.outputs if p.by_class or p.shape is None or p.shape[-1:] == (2,)]
+    scores = [
+        port
+        for port in file.outputs
+        if port.by_class or port.shape is None or (port.shape[-1:] or (1,))[0] not in (None, 1)
+    ]
     gives = said.get("gives") or ("probability" if scores else None)
     space = Space(gives) if gives in tuple(Space) else None
     return Inspected(tuple(columns), tuple(map(str, classes)), space)

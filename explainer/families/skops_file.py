@@ -198,6 +198,11 @@ _INSTEAD: Mapping[str, str] = {
         "The library of support vectors trusts the sizes a file states. Train trees or a linear "
         "model; or convert the pipeline to ONNX.",
     ),
+    **dict.fromkeys(
+        ("CountVectorizer", "HashingVectorizer", "TfidfTransformer", "TfidfVectorizer"),
+        "A feature is a number or a choice; free text is none. Make choices of the text before the "
+        "pipeline, and train on those.",
+    ),
 }
 """By type: why a model that is often met is not loaded, and the way out."""
 

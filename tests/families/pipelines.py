@@ -98,7 +98,8 @@ def own_margins(pipeline: Pipeline, given: pd.DataFrame) -> Any:
 def contributions(model: Any, case: dict[str, Any], group: list[dict[str, Any]]) -> Any:
     columns = model.answer([case, *group]).columns
     nobody = np.zeros(1, dtype=np.int64)
-    return against(model, columns[1:]).measured(columns[0], Contrast(0), nobody)[0]
+    measured = against(model, columns[1:]).measured(columns[0], Contrast(0), nobody)
+    return next(measured).values
 
 
 def labels() -> Any:

@@ -3,14 +3,18 @@ only where the package says so."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
+from factories import feature
 from pipelines import (
     CATALOGUE,
     NAMES,
@@ -37,15 +41,21 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Normalizer, OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
+from trained import NAMES as COLUMNS
+from trained import SmallModel, demo_rows, labels, write_package
 
 from explainer.core.attribution import Contrast
-from explainer.core.case import FeatureCatalogue
-from explainer.errors import ArtefactRefused
+from explainer.core.case import FeatureCatalogue, read_case
+from explainer.errors import ArtefactRefused, PackageFaulty
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
+from explainer.families.attribute import against, raw_row
 from explainer.families.engine.function import Function
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import Target
+from explainer.packages.admit import admit
+from explainer.packages.package import open_package
+from explainer.packages.scaffold import new_package
 
 BY_ANSWERS = Target(TARGET.task, TARGET.classes, by_answers=True)
 
@@ -185,6 +195,28 @@ def test_the_matrix_is_as_large_as_the_documentation_says():
     assert f"{len(MATRIX)} of {len(MATRIX)} such models agree" in text
 
 
+def test_more_features_than_can_be_enumerated_are_estimated_and_add_up():
+    random = np.random.default_rng(3)
+    names = [f"amount_{at}" for at in range(15)]
+    table = pd.DataFrame(random.normal(5, 2, (140, 15)), columns=names)
+    pipeline = chain(StandardScaler(), PCA(4), LogisticRegression())
+    pipeline.fit(table, np.where(table["amount_0"] * table["amount_1"] > 25, "yes", "no"))
+    catalogue = FeatureCatalogue([feature(name, hard=(-99, 99)) for name in names])
+    model = open_model("skops", skops.io.dumps(pipeline), catalogue, BY_ANSWERS)
+    answer = model.answer(table.to_dict("records"))
+    measured = against(model, answer.columns[1:]).measured(
+        answer.columns[0], Contrast(0), np.zeros(1, dtype=np.int64)
+    )
+    found = next(measured)
+    assert found.covariance is not None
+    # a linear model of linear components: the truth is known without asking
+    weight = pipeline[-1].coef_[0] @ pipeline[1].components_ / pipeline[0].scale_
+    truth = weight * (table.iloc[0] - table.iloc[1:].mean()).to_numpy()
+    assert found.values == pytest.approx(truth, abs=1e-9)
+    margins = pipeline.decision_function(table)
+    assert found.values.sum() == pytest.approx(margins[0] - margins[1:].mean(), abs=1e-9)
+
+
 # -- lying files ---------------------------------------------------------------------------------
 
 
@@ -236,11 +268,93 @@ def test_a_function_of_numpy_stands_nowhere_but_in_the_step_for_functions(where)
     assert "is a function" in lying("values of neighbours", change)
 
 
-def test_one_contrast_is_asked_as_another_would_be():
-    model = opened("components", "linear")
-    given = raw(rows())
-    columns = model.answer(given[:8]).columns
-    assert columns.shape == (8, len(NAMES))
-    values = model.row_values(columns[0], columns[1:], Contrast(0))
-    margins = model.answer(given[:8]).margin
-    assert values.sum(axis=1) == pytest.approx(margins[0] - margins[1:], abs=1e-12)
+# -- from a package to an explained case --------------------------------------------------------
+
+
+@cache
+def benefit() -> SmallModel:
+    """Numbers as components, beside choices."""
+    table = demo_rows()[list(COLUMNS)]
+    steps = by_columns(
+        (chain(median(), StandardScaler(), PCA(2)), ["age", "tenure"]),
+        (chain(usual(), OneHotEncoder(handle_unknown="ignore")), ["married", "job_lost_by"]),
+    )
+    pipeline = chain(steps, LogisticRegression(max_iter=2000)).fit(table, labels(table))
+    return SmallModel(pipeline, skops.io.dumps(pipeline), table)
+
+
+def declared(text: str) -> str:
+    return text.replace("[model]", '[model]\nmixing = "by-answers"')
+
+
+def test_a_package_that_declares_it_is_admitted_and_explains(tmp_path):
+    package = admit(
+        write_package(
+            tmp_path / "small_benefit", benefit(), manifest=declared, features=model_s_stand_ins
+        )
+    )
+    assert package.manifest.target.by_answers
+    names = package.catalogue.names
+    group = benefit().rows.to_dict("records")
+    for golden in package.golden[:2]:
+        case = read_case(golden.case, package.catalogue)
+        found = package.explained.attribute(case)
+        assert abs(found.difference) <= 1e-9 * found.comparison.scale
+        values = raw_row(case)
+        asked = [values[n] for n in names], [[row[n] for n in names] for row in group]
+        witness = brute_force(
+            lambda some: benefit().pipeline.decision_function(demo_table(some, names)), *asked
+        )
+        mine = [each.phi for each in found.contributions]
+        assert abs(np.array(mine) - witness).max() <= 1e-9 * found.comparison.scale
+
+
+def model_s_stand_ins(text: str) -> str:
+    found = benefit().rows["tenure"].median()
+    return re.sub(r"(?m)^stand_in = [0-9.]+$", f"stand_in = {found:g}", text)
+
+
+def demo_table(rows: list[list[Any]], names: tuple[str, ...]) -> pd.DataFrame:
+    columns = {}
+    for at, name in enumerate(names):
+        values = [np.nan if row[at] is None else row[at] for row in rows]
+        kind = float if name in ("age", "tenure") else object
+        columns[name] = pd.Series(values, dtype=kind)
+    return pd.DataFrame(columns)
+
+
+def test_a_package_that_does_not_declare_it_is_told_what_to_declare(tmp_path):
+    folder = write_package(tmp_path / "small_benefit", benefit(), features=model_s_stand_ins)
+    with pytest.raises(PackageFaulty) as caught:
+        open_package(folder)
+    (fault,) = caught.value.faults
+    assert "PCA in step c0.s2, of age, tenure" in fault.what
+    assert 'mixing = "by-answers"' in fault.mend
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: declared(text).replace("by-answers", "by-guess"), "not known"),
+        (lambda text: declared(text).replace('"skops"', '"linear-json"'), "Only pipelines"),
+        (lambda text: text.replace("[model]", "[model]\nmixing = true"), "wrong kind"),
+    ],
+)
+def test_a_declaration_of_something_else_is_refused(tmp_path, change, says):
+    folder = write_package(tmp_path / "small_benefit", benefit(), manifest=change)
+    with pytest.raises(PackageFaulty) as caught:
+        open_package(folder)
+    found = [fault for fault in caught.value.faults if "mixing" in fault.where]
+    assert [says in fault.what for fault in found] == [True]
+
+
+def test_the_skeleton_of_a_package_leaves_the_declaration_to_people(tmp_path):
+    file = tmp_path / "model.skops"
+    file.write_bytes(benefit().data)
+    folder = tmp_path / "small_benefit"
+    assert new_package(folder, file) == list(COLUMNS)
+    text = (folder / "manifest.toml").read_text("utf-8")
+    assert "# PCA in step c0.s2, of age, tenure\n" in text
+    assert "mixing" not in tomllib.loads(text)["model"]
+    said = tomllib.loads(text.replace("# mixing", "mixing"))
+    assert said["model"]["mixing"] == "by-answers"
