@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from factories import choice, feature
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from explainer.core.attribution import Contrast, Task
@@ -86,13 +88,16 @@ def usual() -> SimpleImputer:
 NUMBERS, WORDS = ["income", "rooms"], ["heating", "tenancy"]
 
 
+BY_LOG_ODDS = (LogisticRegression, GradientBoostingClassifier, HistGradientBoostingClassifier)
+
+
 def own_margins(pipeline: Pipeline, given: pd.DataFrame) -> Any:
     """By the pipeline as it was trained, never by the file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not hasattr(pipeline, "decision_function"):
-            return pipeline.predict_proba(given)[:, 1]
-        return pipeline.decision_function(given)
+        if isinstance(pipeline[-1], BY_LOG_ODDS):
+            return pipeline.decision_function(given)
+        return pipeline.predict_proba(given)[:, 1]
 
 
 def contributions(model: Any, case: dict[str, Any], group: list[dict[str, Any]]) -> Any:
