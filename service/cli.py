@@ -8,22 +8,19 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explainer import cli as explainer_cli
 from explainer.cli import DONE, EXIT_CODES, REFUSED, say
-from explainer.errors import SettingsInvalid, StorageFailed
+from explainer.errors import SettingsInvalid
 from explainer.packages.bundled import bundled_packages
+from service import cli_ledger
 from service.settings import SETTINGS, Settings, check_may_serve, read_settings
 
 if TYPE_CHECKING:
     from service.wiring import Tools
-
-UNUSABLE = 2
-"""Exit code for keys, checkpoints or files that cannot be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explainer_cli.add_commands(commands)
     _add_serve(commands)
     _add_demo(commands)
-    _add_ledger(commands)
+    cli_ledger.add_commands(commands)
     _add_doctor(commands)
     options = parser.parse_args(arguments)
     return explainer_cli.run(lambda: options.action(options))
@@ -179,120 +176,6 @@ def _demo(options: argparse.Namespace) -> int:
         tools.close()
         return DONE if clean else REFUSED
     return serve(settings, tools)
-
-
-# -- warum ledger -----------------------------------------------------------------------------
-
-
-def _add_ledger(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "ledger",
-        help="verify the records",
-        description="The records of what was shown and decided, and of who looked them up.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    inner = parser.add_subparsers(metavar="COMMAND", required=True)
-    verify = inner.add_parser(
-        "verify",
-        help="check offline that no record was changed, dropped or cut off",
-        description="Check both logs from the stored bytes: every entry, the tree, every signed\n"
-        "checkpoint. Names the first bad entry. Needs no running service.\n"
-        "Where the folder holds the keys, the tables are compared with what was sealed, too.\n"
-        "A log that was rewritten as a whole shows only against a checkpoint kept elsewhere:\n"
-        "give it with --checkpoint.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verify.add_argument(
-        "data",
-        metavar="DIR",
-        type=Path,
-        nargs="?",
-        help="data folder of an installation (default: WARUM_DATA, else var, else var/demo)",
-    )
-    verify.add_argument(
-        "--key",
-        action="append",
-        metavar="VKEY",
-        help="verifier key you hold yourself; repeatable (default: the keys in DIR)",
-    )
-    verify.add_argument(
-        "--checkpoint",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="checkpoint kept outside, or a folder of them; repeatable",
-    )
-    verify.set_defaults(action=_verify)
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from explainer.ledger.verify import Unusable, read_key, read_outside, report, verify_database
-
-    folder = _data_folder(options.data)
-    given = options.key or [
-        path.read_text("ascii").strip() for path in sorted(folder.glob("seals/*/verifier.key"))
-    ]
-    if not given:
-        raise SettingsInvalid(
-            "There is no key to verify with.", str(folder), "Give the one you hold with --key."
-        )
-    if not options.key:
-        say("note: the keys are those in the folder itself; whoever wrote it chose them.")
-    if not options.checkpoint:
-        say("note: the checkpoints are the folder's own witness; give those kept elsewhere too.")
-    witness = folder / "witness"
-    try:
-        keys = [read_key(text) for text in given]
-        outside = read_outside(options.checkpoint, keys)
-        own = read_outside([witness] if any(witness.rglob("*.note")) else [], keys)
-        # they must agree, but whoever wrote the folder could have written them too
-        known = [*outside, *(replace(one, outside=False) for one in own)]
-        results = verify_database(folder / "warum.sqlite", keys, known)
-    except Unusable as fault:
-        say(f"Cannot verify: {fault}")
-        return UNUSABLE
-    for result in results:
-        print(report(result))
-    agree = _tables_agree(folder)
-    clean = agree and all(result.clean for result in results)
-    print("clean" if clean else "NOT CLEAN")
-    return DONE if clean else REFUSED
-
-
-def _tables_agree(folder: Path) -> bool:
-    """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
-    from service.store.database import Store
-    from service.verification import rows_that_disagree
-
-    try:
-        store = Store.examine(folder)
-    except StorageFailed as fault:
-        print(f"tables: NOT COMPARED with what was sealed. {fault}")
-        return True
-    try:
-        wrong = rows_that_disagree(store)
-    finally:
-        store.close()
-    for seq in wrong:
-        print(f"tables: FAULT at entry {seq}: The tables say something else than what was sealed.")
-    if not wrong:
-        print("tables: what they say of decisions is what was sealed")
-    return not wrong
-
-
-def _data_folder(given: Path | None) -> Path:
-    candidates = [given] if given else [_settings().data, Path("var/demo")]
-    for folder in candidates:
-        if (folder / "warum.sqlite").is_file():
-            return folder
-    raise SettingsInvalid(
-        "There is no ledger here.",
-        ", ".join(map(str, candidates)),
-        "Name the data folder of an installation; `warum demo --no-serve` makes one.",
-    )
 
 
 # -- warum doctor -----------------------------------------------------------------------------

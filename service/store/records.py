@@ -14,10 +14,19 @@ from typing import NoReturn
 
 from sqlalchemy import func, select
 
-from explainer.errors import CaseNotFound, EntryMalformed, IdempotencyConflict, KeyMissing
+from explainer.errors import (
+    CaseNotFound,
+    EntryMalformed,
+    IdempotencyConflict,
+    KeyMissing,
+    ProofInvalid,
+)
+from explainer.ledger.checkpoint import VerifierKey
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, append, idempotency_hash
+from explainer.ledger.receipt import write_receipt
 from explainer.ledger.sealing import open_payload
+from explainer.ledger.tree import subtrees
 from service.store import tables
 from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
 from service.store.database import Reading, Store, Transaction
@@ -239,6 +248,26 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     salt = None if payload is None else payload.get("told_salt")
     told_salt = bytes.fromhex(salt) if isinstance(salt, str) else None
     return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
+
+
+def receipt_of(tx: Reading, seq: int, key: VerifierKey) -> bytes:
+    """A receipt of a ledger entry under the newest signed head (C2SP tlog-proof).
+
+    Raises EntryMalformed where there is no such entry, ProofInvalid where no head covers it yet.
+    """
+    log = tx.log(LogName.LEDGER)
+    entry = open_entry(tx, LogName.LEDGER, seq)
+    newest = log.last_checkpoint()
+    if newest is None or newest[0].size <= seq:
+        raise ProofInvalid(
+            what="No signed head covers this entry yet.",
+            where=f"entry {seq}",
+            mend="Try again in a minute: heads are signed at least every minute.",
+        )
+    edge, note = newest
+    hashes = list(log.leaf_hashes(0, edge.size))
+    told_salt = entry.receipt.told_salt
+    return write_receipt(entry.receipt.leaf, told_salt, note, key, subtrees(hashes))
 
 
 def check_keys(store: Store) -> None:

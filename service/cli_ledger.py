@@ -1,0 +1,276 @@
+"""Commands about the records: verify them, write them out for others, hand out receipts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say
+from explainer.errors import ExportFailed, SettingsInvalid, StorageFailed
+from explainer.packages.bundled import bundled_packages
+from service.settings import read_settings
+
+if TYPE_CHECKING:
+    from explainer.ledger.log import Record
+
+UNUSABLE = 2
+"""Exit code for keys, checkpoints or files that cannot be used."""
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "ledger",
+        help="verify, export and prove the records",
+        description="The records of what was shown and decided, and of who looked them up.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    verify = inner.add_parser(
+        "verify",
+        help="check offline that no record was changed, dropped or cut off",
+        description="Check both logs from the stored bytes: every entry, the tree, every signed\n"
+        "checkpoint. Names the first bad entry. Needs no running service.\n"
+        "Where the folder holds the keys, the tables are compared with what was sealed, too.\n"
+        "A log that was rewritten as a whole shows only against a checkpoint kept elsewhere:\n"
+        "give it with --checkpoint.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument(
+        "data",
+        metavar="DIR",
+        type=Path,
+        nargs="?",
+        help="data folder of an installation (default: WARUM_DATA, else var, else var/demo); "
+        "or an export; or a receipt",
+    )
+    verify.add_argument(
+        "--key",
+        action="append",
+        metavar="VKEY",
+        help="verifier key you hold yourself; repeatable (default: the keys in DIR)",
+    )
+    verify.add_argument(
+        "--checkpoint",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="checkpoint kept outside, or a folder of them; repeatable",
+    )
+    verify.set_defaults(action=_verify)
+    export = inner.add_parser(
+        "export",
+        help="write the records as a folder that anybody can check without us",
+        description="Write both logs into the new folder OUT, in the layout of C2SP tlog-tiles,\n"
+        "with the verifier beside them: OUT/verify.py. Payloads stay sealed, unless you say\n"
+        "whose may be opened; that hands over personal data. Give the verifier keys to the\n"
+        "recipient yourself: a key that comes with what it checks proves nothing.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("out", metavar="OUT", type=Path, help="folder to write; must not exist")
+    export.add_argument("--data", metavar="DIR", type=Path, help="data folder of an installation")
+    opened = export.add_mutually_exclusive_group()
+    opened.add_argument(
+        "--case", metavar="NUMBER", help="hand over the payloads of this case, opened; no others"
+    )
+    opened.add_argument(
+        "--open-all", action="store_true", help="hand over all payloads, opened (court, audit)"
+    )
+    export.set_defaults(action=_export)
+    receipt = inner.add_parser(
+        "receipt",
+        help="write a receipt of one entry that somebody can keep",
+        description="Write a receipt (C2SP tlog-proof): the entry, its proof and the signed head\n"
+        "above it. With the page or letter it vouches for, its holder can check it years later:\n"
+        "  python verify.py RECEIPT.tlog-proof --key VKEY --told LETTER",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    receipt.add_argument("seq", metavar="ENTRY", type=int, help="position in the ledger")
+    receipt.add_argument("out", metavar="FILE", type=Path, help="file to write, .tlog-proof")
+    receipt.add_argument("--data", metavar="DIR", type=Path, help="data folder of an installation")
+    receipt.set_defaults(action=_receipt)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from explainer.ledger import verify
+    from explainer.ledger.verify import Unusable, read_key, read_outside, report, verify_database
+
+    if options.data is not None and _is_for_anybody(options.data):
+        # an export or a receipt: what the one file does alone
+        asked = [str(options.data), *(f"--key={key}" for key in options.key or ())]
+        if not options.key:
+            raise SettingsInvalid(
+                "There is no key to verify with.", str(options.data), "Give yours with --key."
+            )
+        return verify.main([*asked, *(f"--checkpoint={one}" for one in options.checkpoint)])
+    folder = _data_folder(options.data)
+    given = options.key or [
+        path.read_text("ascii").strip() for path in sorted(folder.glob("seals/*/verifier.key"))
+    ]
+    if not given:
+        raise SettingsInvalid(
+            "There is no key to verify with.", str(folder), "Give the one you hold with --key."
+        )
+    if not options.key:
+        say("note: the keys are those in the folder itself; whoever wrote it chose them.")
+    if not options.checkpoint:
+        say("note: the checkpoints are the folder's own witness; give those kept elsewhere too.")
+    witness = folder / "witness"
+    try:
+        keys = [read_key(text) for text in given]
+        outside = read_outside(options.checkpoint, keys)
+        own = read_outside([witness] if any(witness.rglob("*.note")) else [], keys)
+        # they must agree, but whoever wrote the folder could have written them too
+        known = [*outside, *(replace(one, outside=False) for one in own)]
+        results = verify_database(folder / "warum.sqlite", keys, known)
+    except Unusable as fault:
+        say(f"Cannot verify: {fault}")
+        return UNUSABLE
+    for result in results:
+        print(report(result))
+    agree = _tables_agree(folder)
+    clean = agree and all(result.clean for result in results)
+    print("clean" if clean else "NOT CLEAN")
+    return DONE if clean else REFUSED
+
+
+def _tables_agree(folder: Path) -> bool:
+    """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
+    from service.store.database import Store
+    from service.verification import rows_that_disagree
+
+    try:
+        store = Store.examine(folder)
+    except StorageFailed as fault:
+        print(f"tables: NOT COMPARED with what was sealed. {fault}")
+        return True
+    try:
+        wrong = rows_that_disagree(store)
+    finally:
+        store.close()
+    for seq in wrong:
+        print(f"tables: FAULT at entry {seq}: The tables say something else than what was sealed.")
+    if not wrong:
+        print("tables: what they say of decisions is what was sealed")
+    return not wrong
+
+
+def _data_folder(given: Path | None) -> Path:
+    settings = read_settings(dict(os.environ), bundled_packages())
+    candidates = [given] if given else [settings.data, Path("var/demo")]
+    for folder in candidates:
+        if (folder / "warum.sqlite").is_file():
+            return folder
+    raise SettingsInvalid(
+        "There is no ledger here.",
+        ", ".join(map(str, candidates)),
+        "Name the data folder of an installation; `warum demo --no-serve` makes one.",
+    )
+
+
+def _is_for_anybody(path: Path) -> bool:
+    return path.suffix == ".tlog-proof" or (
+        path.is_dir() and any((path / log / "checkpoint").is_file() for log in ("ledger", "access"))
+    )
+
+
+def _export(options: argparse.Namespace) -> int:
+    from explainer.ledger import verify
+    from explainer.ledger.checkpoint import VerifierKey
+    from explainer.ledger.export import export_log
+    from explainer.ledger.log import LogName
+    from service.store.cases import find_case_by_ref
+    from service.store.database import Store
+    from service.store.records import entries_of_case
+
+    folder, out = _data_folder(options.data), options.out
+    if out.exists():
+        raise ExportFailed("It is there already.", str(out), "Name a folder that is not.")
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
+    try:
+        with closing(Store.examine(folder)) as store, store.reading() as tx:
+            ours: frozenset[int] = frozenset()
+            if options.case is not None:
+                file = find_case_by_ref(tx, options.case)
+                if file is None:
+                    raise ExportFailed("There is no such case.", options.case, "Check the number.")
+                ours = frozenset(one.receipt.seq for one in entries_of_case(tx, file.id))
+            keys = store.keys.all() if options.open_all or options.case else None
+            for name in LogName:
+                log = tx.log(name)
+                if not log.head().size:
+                    print(f"{name}: no entries")
+                    continue
+                handed = ours if name is LogName.LEDGER else frozenset[int]()
+                with progress_bar(f"Writing {name}", log.head().size) as step:
+                    done = export_log(
+                        log.records(),
+                        log.notes(),
+                        VerifierKey.parse(_verifier_key(folder, name)),
+                        draft / name,
+                        keys=keys,
+                        gives=_gives(None if options.case is None else handed),
+                        progress=lambda written, _whole, step=step: step(written),  # type: ignore[misc]
+                    )
+                how = "opened" if keys else "sealed"
+                print(f"{name}: {done.size} entries, {done.given} payloads {how}")
+        (draft / "verify.py").write_bytes(Path(verify.__file__).read_bytes())
+        draft.rename(out)
+    except OSError as fault:
+        raise ExportFailed(
+            f"It cannot be written ({fault.strerror}).", str(out), "Check disk and rights."
+        ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    print(f"Written: {out}")
+    print(f"To check it: python {out / 'verify.py'} {out} --key …")
+    return DONE
+
+
+def _gives(handed: frozenset[int] | None) -> Callable[[Record], bool]:
+    """Whose payloads this recipient gets: of these entries, or of all."""
+    return lambda record: handed is None or record.seq in handed
+
+
+def _receipt(options: argparse.Namespace) -> int:
+    from explainer.ledger.checkpoint import VerifierKey
+    from explainer.ledger.durable import write_new
+    from explainer.ledger.log import LogName
+    from service.store.database import Store
+    from service.store.records import receipt_of
+
+    folder = _data_folder(options.data)
+    key = VerifierKey.parse(_verifier_key(folder, LogName.LEDGER))
+    with closing(Store.examine(folder)) as store, store.reading() as tx:
+        written = receipt_of(tx, options.seq, key)
+    if options.out.suffix != ".tlog-proof":
+        raise ExportFailed("A receipt ends in .tlog-proof.", str(options.out), "Name the file so.")
+    try:
+        write_new(options.out, written, exclusive=True)
+    except OSError as fault:
+        raise ExportFailed(
+            f"It cannot be written ({fault.strerror}).", str(options.out), "Name another file."
+        ) from None
+    print(f"Written: {options.out}")
+    return DONE
+
+
+def _verifier_key(folder: Path, name: str) -> str:
+    path = folder / "seals" / name / "verifier.key"
+    try:
+        return path.read_text("ascii").strip()
+    except OSError:
+        raise SettingsInvalid(
+            "The verifier key is not there.", str(path), "Put it back from a backup."
+        ) from None
