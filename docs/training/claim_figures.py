@@ -9,7 +9,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from claim_model import fit, out_of_fold, predict
 from claim_records import CEILING, INPUTS, left_out, whole_costs
-from measures import gap_rows, overview_table, plain_regression, told_by
+from measures import gap_rows, overview_table, plain_regression, told_rows, with_and_without_rows
 from training import Trained
 
 FEWEST = 40
@@ -115,35 +115,14 @@ def group_rows(result: Trained, records: pd.DataFrame) -> list[str]:
     return rows
 
 
-def proxy_rows(result: Trained, records: pd.DataFrame) -> list[str]:
-    """How much each column alone tells about sex and age, in the training part."""
-    part = records.loc[result.train.index]
-    female, older = 1.0 - part["male"], (part["age"] >= OLDER).where(part["age"].notna())
-    columns = {f"`{name}`": result.train[name] for name in INPUTS.names} | {
-        f"left out: `{name}`": column for name, column in left_out(part).items()
-    }
-    return [
-        f"| {name} | {told_by(column, female):.2f} | {told_by(column, older):.2f} |"
-        for name, column in columns.items()
-    ]
-
-
-def with_and_without_rows(result: Trained, records: pd.DataFrame) -> list[str]:
-    """Out-of-fold R² of the training part without one input, and with one more column."""
-    learned = result.learned
-    whole = r2_score(learned, out_of_fold(result.train, learned))
-    tables = {f"ohne · without `{name}`": result.train.drop(columns=name) for name in INPUTS.names}
-    for name, column in left_out(records.loc[result.train.index]).items():
-        tables[f"mit · with `{name}`"] = result.train.assign(**{str(name): column})
-    rows = [f"| – | {whole:.3f} | |"]
-    for name, inputs in tables.items():
-        found = r2_score(learned, out_of_fold(inputs, learned))
-        rows.append(f"| {name} | {found:.3f} | {found - whole:+.3f} |")
-    return rows
-
-
 def card_figures(result: Trained, records: pd.DataFrame) -> str:
     """All figures of the card, as tables with headings in both languages."""
+    part = records.loc[result.train.index]
+    older = (part["age"] >= OLDER).where(part["age"].notna())
+
+    def score(inputs: pd.DataFrame) -> float:
+        return float(r2_score(result.learned, out_of_fold(inputs, result.learned)))
+
     lines = [
         *overview_table(overview_rows(result, records)),
         "",
@@ -172,13 +151,13 @@ def card_figures(result: Trained, records: pd.DataFrame) -> str:
         "",
         f"| Angabe · input | Geschlecht · sex | Alter ab {OLDER} · age {OLDER} and over |",
         "|---|---|---|",
-        *proxy_rows(result, records),
+        *told_rows(result.train, left_out(part), [1.0 - part["male"], older]),
         "",
         "Was ohne eine Angabe oder mit einer mehr wäre, Training, fünffache Kreuzprüfung · "
         "Without one input or with one more, training part, five folds",
         "",
         "| Angaben · inputs | R² | Unterschied · difference |",
         "|---|---|---|",
-        *with_and_without_rows(result, records),
+        *with_and_without_rows(result.train, left_out(part), score),
     ]
     return "\n".join(lines) + "\n"

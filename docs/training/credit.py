@@ -16,14 +16,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xgboost
 
 from credit_figures import card_figures
 from credit_model import margins_of, train_model
-from credit_records import GOLDEN, INPUTS, mask, read_records, to_inputs
-from package_files import Agreement, copy_kept, read_folder, write_card, write_numbers
+from credit_records import GOLDEN, mask, read_records, to_inputs
+from package_files import make_package, read_folder, tell_figures
 from training import Trained
 
 KEPT = Path(__file__).with_name("credit")
@@ -37,15 +36,9 @@ def train(records: pd.DataFrame) -> tuple[Trained, bytes]:
 
 def make(out: Path, result: Trained, blob: bytes) -> None:
     """Write the package into the new folder `out`, with the card as it is kept."""
-    copy_kept(KEPT, out)
-    agreement = Agreement(out)
-    agreement.compare_trained(result, INPUTS)
     again = xgboost.Booster(model_file=bytearray(blob))
-    same = np.array_equal(margins_of(again, result.held_out), result.margins)
-    agreement.compare("the margins of model.ubj, read back", same, True)
-    if agreement.refused():
-        raise SystemExit(1)
-    write_numbers(out, ("model.ubj", blob), result, GOLDEN)
+    margins = margins_of(again, result.held_out)
+    make_package(KEPT, out, ("model.ubj", blob), result, GOLDEN, margins)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,9 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     records = read_records()
     result, blob = train(records)
     figures = card_figures(result, records)
-    print(figures)
-    if card:
-        write_card(KEPT / "CARD.md", Path(__file__).name, figures)
+    tell_figures(KEPT, Path(__file__).name, figures, card)
     make(out, result, blob)
     return 0
 

@@ -20,7 +20,8 @@ from measures import (
     rate,
     record_rows,
     share_rows,
-    told_by,
+    told_rows,
+    with_and_without_rows,
 )
 from training import Trained
 
@@ -83,35 +84,14 @@ def audit_of(result: Trained, records: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def proxy_rows(result: Trained, records: pd.DataFrame) -> list[str]:
-    """How much each column alone tells about sex and age, in the training part."""
-    part = records.loc[result.train.index]
-    female, young = (part["sex"] == "female").astype(int), (part["age"] < YOUNG).astype(int)
-    columns = {f"`{name}`": result.train[name] for name in INPUTS.names} | {
-        f"left out: `{name}`": column for name, column in left_out(part).items()
-    }
-    return [
-        f"| {name} | {told_by(column, female):.2f} | {told_by(column, young):.2f} |"
-        for name, column in columns.items()
-    ]
-
-
-def with_and_without_rows(result: Trained, records: pd.DataFrame) -> list[str]:
-    """Out-of-fold AUC of the training part without one input, and with one more column."""
-    truth = result.learned
-    whole = roc_auc_score(truth, folds(result.train, truth))
-    tables = {f"ohne · without `{name}`": result.train.drop(columns=name) for name in INPUTS.names}
-    for name, column in left_out(records.loc[result.train.index]).items():
-        tables[f"mit · with `{name}`"] = result.train.assign(**{str(name): column})
-    rows = [f"| – | {whole:.3f} | |"]
-    for name, inputs in tables.items():
-        auc = roc_auc_score(truth, folds(inputs, truth))
-        rows.append(f"| {name} | {auc:.3f} | {auc - whole:+.3f} |")
-    return rows
-
-
 def card_figures(result: Trained, records: pd.DataFrame) -> str:
     """All figures of the card, as tables with headings in both languages."""
+    part = records.loc[result.train.index]
+    members = [(part["sex"] == "female").astype(int), (part["age"] < YOUNG).astype(int)]
+
+    def score(inputs: pd.DataFrame) -> float:
+        return float(roc_auc_score(result.learned, folds(inputs, result.learned)))
+
     lines = [
         *overview_table(overview_rows(result)),
         *calibration_table(result),
@@ -131,13 +111,13 @@ def card_figures(result: Trained, records: pd.DataFrame) -> str:
         f"| Angabe · input | Geschlecht, wie die Datei es hat · sex as the file has it "
         f"| Alter unter {YOUNG} · age under {YOUNG} |",
         "|---|---|---|",
-        *proxy_rows(result, records),
+        *told_rows(result.train, left_out(part), members),
         "",
         "Was ohne eine Angabe oder mit einer mehr wäre, Training, fünffache Kreuzprüfung · "
         "Without one input or with one more, training part, five folds",
         "",
         "| Angaben · inputs | AUC | Unterschied · difference |",
         "|---|---|---|",
-        *with_and_without_rows(result, records),
+        *with_and_without_rows(result.train, left_out(part), score),
     ]
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,36 @@ def told_by(column: pd.Series, member: pd.Series) -> float:
     if pd.api.types.is_numeric_dtype(values.dtype):
         return folded(truth, values.to_numpy())
     return folded(truth, level_shares(values.astype(object), truth))
+
+
+def told_rows(
+    train: pd.DataFrame, left_out: pd.DataFrame, members: Sequence[pd.Series]
+) -> list[str]:
+    """What each input, and each column left out, tells alone of who belongs to which group."""
+    columns = {f"`{name}`": column for name, column in train.items()}
+    columns |= {f"left out: `{name}`": column for name, column in left_out.items()}
+    rows = []
+    for name, column in columns.items():
+        cells = " | ".join(f"{told_by(column, member):.2f}" for member in members)
+        rows.append(f"| {name} | {cells} |")
+    return rows
+
+
+def with_and_without_rows(
+    train: pd.DataFrame, left_out: pd.DataFrame, score: Callable[[pd.DataFrame], float]
+) -> list[str]:
+    """How good a model is without one input, and with one more column."""
+    whole = score(train)
+    rows = [f"| – | {whole:.3f} | |"]
+    tables = {f"ohne · without `{name}`": train.drop(columns=name) for name in train}
+    tables |= {
+        f"mit · with `{name}`": train.assign(**{str(name): column})
+        for name, column in left_out.items()
+    }
+    for name, inputs in tables.items():
+        found = score(inputs)
+        rows.append(f"| {name} | {found:.3f} | {found - whole:+.3f} |")
+    return rows
 
 
 def rate(hits: pd.Series, base: pd.Series) -> str:

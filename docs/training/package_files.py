@@ -44,11 +44,6 @@ def read_folder(arguments: list[str] | None, said: str | None, kept: Path) -> tu
     return options.out, options.card
 
 
-def copy_kept(kept: Path, out: Path) -> None:
-    """Begin a package in the folder `out` with what people keep of it."""
-    shutil.copytree(kept, out, dirs_exist_ok=True)
-
-
 class Agreement:
     """What people declared in a package beside what came out; `faults` names every difference."""
 
@@ -81,6 +76,11 @@ class Agreement:
                 span = [int(result.train[name].min()), int(result.train[name].max())]
                 self.compare(f"{name} trained", feature["trained"], span)
 
+    def compare_read_back(self, name: str, margins: np.ndarray, result: Trained) -> None:
+        """The model's file must give back what the model itself gave."""
+        same = np.array_equal(margins, result.margins)
+        self.compare(f"the margins of {name}, read back", same, True)
+
     def refused(self) -> bool:
         """Whether there are differences; they are printed, and then nothing may be written."""
         if self.faults:
@@ -99,6 +99,34 @@ def write_numbers(out: Path, model: tuple[str, bytes], result: Trained, golden: 
     write_group_figures(out, result.margins_of(result.background))
     seal_manifest(out)
     print(f"SHA-256 of {name}:", hashlib.sha256(blob).hexdigest())
+
+
+def make_package(
+    kept: Path,
+    out: Path,
+    model: tuple[str, bytes],
+    result: Trained,
+    golden: Golden,
+    read_back: np.ndarray,
+) -> None:
+    """Write a package into `out` around what people keep of it, the card as it is there.
+
+    `read_back` are the held-out margins of the model as its file gives it back.
+    """
+    agreement = Agreement(kept)
+    agreement.compare_trained(result, golden.inputs)
+    agreement.compare_read_back(model[0], read_back, result)
+    if agreement.refused():
+        raise SystemExit(1)
+    shutil.copytree(kept, out, dirs_exist_ok=True)
+    write_numbers(out, model, result, golden)
+
+
+def tell_figures(kept: Path, recipe: str, figures: str, card: bool) -> None:
+    """Print the figures, and write them into the card where that was asked for."""
+    print(figures)
+    if card:
+        write_card(kept / "CARD.md", recipe, figures)
 
 
 def write_card(path: Path, recipe: str, figures: str) -> None:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 from package_files import Agreement, read_options, write_card, write_numbers
@@ -94,9 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     blob = dump_model(pipeline)
     reloaded, types = reload_model(blob)
     again = reloaded.decision_function(result.held_out)
-    agreement.compare(
-        "the margins of model.skops, read back", np.array_equal(again, result.margins), True
-    )
+    agreement.compare_read_back("model.skops", again, result)
     if agreement.refused():
         return 1
 
