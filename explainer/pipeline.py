@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from explainer.core.attribution import Attribution
+from explainer.core.attribution import AmountOutcome, Attribution
 from explainer.core.case import Case
 from explainer.core.disclosure import Audience, Told, View, disclose
-from explainer.core.explanation import Explanation, choose_reasons, precision_of
+from explainer.core.explanation import Explanation, Limit, choose_reasons, precision_of
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage
@@ -35,13 +35,16 @@ def explain(case: Case, package: ModelPackage, today: date) -> Explanation:
     """
     catalogue, rules, policy = package.catalogue, package.manifest.limits, package.manifest.policy
 
+    def limits(attribution: Attribution) -> frozenset[Limit]:
+        return limits_of(case, attribution, catalogue, rules, today, package.comparable)
+
     def said(attribution: Attribution) -> object:
-        limits = limits_of(case, attribution, catalogue, rules, today)
-        return limits, choose_reasons(attribution, case, catalogue, policy).said
+        choice = choose_reasons(attribution, case, catalogue, policy)
+        return limits(attribution), choice.said
 
     attribution = package.explained.attribute(case, said)
-    limits = limits_of(case, attribution, catalogue, rules, today)
     choice = choose_reasons(attribution, case, catalogue, policy)
+    suggesting = package.manifest.suggesting
     return Explanation(
         package=package.identity,
         case_ref=case.ref,
@@ -59,8 +62,13 @@ def explain(case: Case, package: ModelPackage, today: date) -> Explanation:
         opening=choice.opening,
         rest=choice.rest,
         rest_share=choice.rest_share,
-        limits=limits,
+        limits=limits(attribution),
         precision=precision_of(attribution),
+        task=attribution.task,
+        margins=attribution.margins,
+        amount=suggesting.told(attribution.margin, attribution.comparison.base)
+        if isinstance(suggesting, AmountOutcome)
+        else None,
     )
 
 

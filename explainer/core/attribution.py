@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from itertools import permutations
 
@@ -125,6 +127,10 @@ class DecisionLine:
         """Whether `outcome` is better for the applicant than `other`."""
         return outcome != other and outcome == self.outcome(self.favours_applicant)
 
+    def canonical(self, outcome: str) -> str | None:
+        """What somebody decided, as records hold it; None if it cannot be decided."""
+        return outcome if outcome in self.outcomes else None
+
 
 @dataclass(frozen=True, slots=True)
 class SeveralOutcomes:
@@ -162,9 +168,38 @@ class SeveralOutcomes:
         """See DecisionLine.is_better."""
         return self.favourable.index(outcome) < self.favourable.index(other)
 
+    def canonical(self, outcome: str) -> str | None:
+        """See DecisionLine.canonical."""
+        return outcome if outcome in self.outcomes else None
+
 
 HIGHER, LOWER = "higher", "lower"
 """What an amount may be, compared with the mean of the comparison group."""
+
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
+_EXACT = Context(prec=400)
+"""Enough digits for any number a model can give."""
+
+
+class Compared(StrEnum):
+    """How an amount stands to the mean of the comparison group, both as they are told."""
+
+    HIGHER = HIGHER
+    LOWER = LOWER
+    EQUAL = "equal"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A suggested amount as it is told and recorded.
+
+    `text` is a decimal with a dot and as many decimals as the package tells; `unit` as in
+    AmountOutcome.
+    """
+
+    text: str
+    unit: str
+    compared: Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +234,32 @@ class AmountOutcome:
         return DecisionLine(base, HIGHER, LOWER, self.favours_applicant)
 
     def is_better(self, outcome: str, other: str) -> bool:
-        """See DecisionLine.is_better."""
-        return self.between(Contrast(0), 0.0).is_better(outcome, other)
+        """See DecisionLine.is_better; both are amounts as records hold them."""
+        if self.favours_applicant is Side.BELOW:
+            outcome, other = other, outcome
+        return Decimal(outcome) > Decimal(other)
+
+    def canonical(self, outcome: str) -> str | None:
+        """See DecisionLine.canonical: `1200` and `1200.50`, with at most the package's decimals."""
+        if not _DECIMAL.fullmatch(outcome):
+            return None
+        given = Decimal(outcome)
+        return self._written(given) if Decimal(self._written(given)) == given else None
+
+    def told(self, margin: float, base: float) -> Amount:
+        """The amount of a case, and how it compares with the mean of its comparison group.
+
+        Rounded as people round: halves away from zero. What reads the same is told to be equal.
+        """
+        amount, mean = (self._written(Decimal(number)) for number in (margin, base))
+        compared = Compared.HIGHER if Decimal(amount) > Decimal(mean) else Compared.LOWER
+        return Amount(amount, self.unit, Compared.EQUAL if amount == mean else compared)
+
+    def _written(self, number: Decimal) -> str:
+        step = Decimal(1).scaleb(-self.decimals)
+        rounded = number.quantize(step, ROUND_HALF_UP, _EXACT)
+        # adding nought makes a minus nought a plain one
+        return f"{_EXACT.add(rounded, Decimal(0)):f}"
 
 
 Suggesting = DecisionLine | SeveralOutcomes | AmountOutcome

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-from explainer.core.attribution import Suggesting
+from explainer.core.attribution import AmountOutcome, Suggesting
 from explainer.errors import (
     DecisionContradicts,
     DecisionError,
@@ -131,12 +131,14 @@ def take_decision(
 ) -> Decision:
     """Check what was sent and make it a Decision.
 
-    `suggested` is the outcome the person was shown, None if no suggestion was delivered.
+    `suggested` is the outcome the person was shown, None if no suggestion was delivered; of an
+    amount, both are decimals as `AmountOutcome.canonical` writes them.
     Raises DecisionFaulty with every fault and the form field it belongs to.
     """
     faults: list[tuple[str, DecisionError]] = []
-    if outcome not in suggesting.outcomes:
-        faults.append(("outcome", _incomplete("outcome", "Choose an outcome.")))
+    decided = suggesting.canonical(outcome)
+    if decided is None:
+        faults.append(("outcome", _no_outcome(suggesting)))
     stated = _relation(relation, faults)
     grounds = _grounds(codes, faults)
     unknown = [item for item in checklist if item not in known_checklist]
@@ -160,15 +162,15 @@ def take_decision(
                 ),
             )
         )
-    if stated is not None and not faults:
-        _check_fits(suggested, outcome, stated, grounds, faults)
-    if faults or stated is None:
+    if stated is not None and decided is not None and not faults:
+        _check_fits(suggested, decided, stated, grounds, faults)
+    if faults or stated is None or decided is None:
         raise DecisionFaulty("decision", faults)
     return Decision(
         suggested,
-        outcome,
+        decided,
         stated,
-        _effect(suggested, outcome, suggesting),
+        _effect(suggested, decided, suggesting),
         grounds,
         tuple(dict.fromkeys(checklist)),
         clean,
@@ -177,6 +179,16 @@ def take_decision(
 
 def _incomplete(where: str, mend: str) -> DecisionIncomplete:
     return DecisionIncomplete("The field is missing or not one of its choices.", where, mend)
+
+
+def _no_outcome(suggesting: Suggesting) -> DecisionIncomplete:
+    if isinstance(suggesting, AmountOutcome):
+        return DecisionIncomplete(
+            f"This is no amount with at most {suggesting.decimals} decimals.",
+            "amount",
+            "Give a decimal such as 1200.50.",
+        )
+    return _incomplete("outcome", "Choose an outcome.")
 
 
 def _relation(raw: str, faults: list[tuple[str, DecisionError]]) -> Relation | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from explainer.core.attribution import Side
+from explainer.core.attribution import Amount, Side, Task
 from explainer.core.case import Concerns, FeatureClass, Missing, Scalar, Value
 from explainer.core.explanation import (
     Explanation,
@@ -79,7 +79,10 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one audience may see of an explanation. Holds no margin and no probability."""
+    """What one audience may see of an explanation. Holds no margin and no probability.
+
+    An amount is no margin: it is the suggestion itself, as it is told.
+    """
 
     audience: Audience
     package: PackageIdentity
@@ -94,6 +97,9 @@ class View:
     table: tuple[ShownRow, ...] | None
     within: int | None = None
     """How far estimated shares may be off, in parts of 100; for caseworkers only."""
+    task: Task = Task.BINARY
+    runner_up: str | None = None
+    amount: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,9 @@ def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) ->
         if staff
         else None,
         within=-(-explanation.precision.within // 10) if staff and explanation.precision else None,
+        task=explanation.task,
+        runner_up=explanation.runner_up,
+        amount=explanation.amount,
     )
 
 

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from explainer.core.attribution import Attribution, ComparisonGroup, DecisionLine, Side
+from explainer.core.attribution import (
+    Amount,
+    Attribution,
+    ComparisonGroup,
+    DecisionLine,
+    Side,
+    Task,
+)
 from explainer.core.case import Case, Feature, FeatureCatalogue, Value
 
 
@@ -159,7 +166,13 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the model scores one case as it does, in no language."""
+    """Why the model scores one case as it does, in no language.
+
+    `suggestion` is the side of the line the case lies on, in the package's names. Of several
+    outcomes the line lies between the suggested one and the runner-up, and `margin` is the
+    difference of theirs; `margins` are those of all the model's outputs. Of an amount it is
+    "higher" or "lower" than the mean of the comparison group, and `amount` is what is suggested.
+    """
 
     package: PackageIdentity
     case_ref: str
@@ -181,6 +194,19 @@ class Explanation:
     limits: frozenset[Limit]
     precision: Precision | None = None
     """None where the contributions are exact."""
+    task: Task = Task.BINARY
+    margins: tuple[float, ...] = ()
+    amount: Amount | None = None
+
+    @property
+    def runner_up(self) -> str | None:
+        """Of several outcomes, the one the suggested outcome was compared with."""
+        return self.line.outcome(self.side.other) if self.task is Task.MULTICLASS else None
+
+    @property
+    def recommended(self) -> str:
+        """The suggestion as records hold it: an outcome, or an amount as a decimal."""
+        return self.suggestion if self.amount is None else self.amount.text
 
     @property
     def difference(self) -> float:
@@ -246,7 +272,12 @@ def _is_flat(attribution: Attribution, policy: ReasonPolicy) -> bool:
 
 
 def _would_cross(phi: float, attribution: Attribution) -> bool:
-    """Whether the case would lie on the other side of the line without this contribution."""
+    """Whether the case would lie on the other side of the line without this contribution.
+
+    Of several outcomes: whether the runner-up would be ahead. An amount has no line to cross.
+    """
+    if attribution.task is Task.AMOUNT:
+        return False
     return attribution.line.side(attribution.margin - phi) is not attribution.side
 
 
@@ -338,7 +369,8 @@ def _opening(attribution: Attribution, ordered: list[Finding], policy: ReasonPol
     """R8: the first that matches."""
     scale = attribution.comparison.scale
     side = attribution.side
-    if abs(attribution.margin - attribution.line.threshold) <= policy.nearness * scale:
+    distance = abs(attribution.margin - attribution.line.threshold)
+    if attribution.task is not Task.AMOUNT and distance <= policy.nearness * scale:
         return Opening.CLOSE
     if _is_flat(attribution, policy):
         return Opening.FLAT

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from explainer.core.attribution import Task
 from explainer.core.case import Case, Value
 from explainer.core.disclosure import ShownReason, ShownRow, Told, View
 from explainer.core.explanation import Explanation, Finding, PackageIdentity
@@ -26,12 +27,7 @@ def explanation_form(explanation: Explanation) -> dict[str, Any]:
         "schema": EXPLANATION,
         "package": _identity(explanation.package),
         "case": {"ref": explanation.case_ref, "digest": explanation.case_digest},
-        "suggestion": {
-            "outcome": explanation.suggestion,
-            "margin": explanation.margin,
-            "probability": explanation.probability,
-            "threshold": explanation.line.threshold,
-        },
+        "suggestion": _suggestion(explanation) | _numbers(explanation),
         "baseline": {
             "value": explanation.comparison.base,
             "rows": explanation.comparison.rows,
@@ -79,6 +75,37 @@ def _precision(explanation: Explanation) -> dict[str, Any]:
     return {"estimate": {"answers": found.answers, "within": found.within / 1000}}
 
 
+def _suggestion(said: Explanation | View) -> dict[str, Any]:
+    """Of two outcomes the suggested one; of several the runner-up as well; or an amount."""
+    if said.amount is not None:
+        return {
+            "task": said.task.value,
+            "amount": said.amount.text,
+            "unit": said.amount.unit,
+            "compared": said.amount.compared.value,
+        }
+    if said.runner_up is not None:
+        return {
+            "task": said.task.value,
+            "outcome": said.suggestion,
+            "runner_up": said.runner_up,
+        }
+    return {"outcome": said.suggestion}
+
+
+def _numbers(explanation: Explanation) -> dict[str, Any]:
+    if explanation.task is Task.AMOUNT:
+        return {"margin": explanation.margin}
+    numbers: dict[str, Any] = {
+        "margin": explanation.margin,
+        "probability": explanation.probability,
+        "threshold": explanation.line.threshold,
+    }
+    if explanation.task is Task.MULTICLASS:
+        numbers["margins"] = list(explanation.margins)
+    return numbers
+
+
 def withheld_explanation_form(
     fault: NotExplainable, case: Case, package: PackageIdentity, method: str
 ) -> dict[str, Any]:
@@ -100,7 +127,8 @@ def withheld_explanation_form(
             "difference": difference if math.isfinite(difference) else None,
         }
         if case.reported_margin is not None:
-            form["checked"]["reported"] = case.reported_margin
+            said = case.reported_margin
+            form["checked"]["reported"] = list(said) if isinstance(said, tuple) else said
     return form
 
 
@@ -116,7 +144,7 @@ def view_form(view: View, told: Told) -> dict[str, Any]:
         "language": told.language,
         "package": {"id": view.package.id, "version": view.package.version},
         "case": {"ref": view.case_ref},
-        "suggestion": {"outcome": view.suggestion},
+        "suggestion": _suggestion(view),
         "opening": view.opening.value,
         "reasons": [_shown(reason, staff=view.table is not None) for reason in view.reasons],
         "remainder": view.rest.value,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+
 from explainer.core.attribution import Attribution
-from explainer.core.case import Case, FeatureCatalogue
+from explainer.core.case import Case, FeatureCatalogue, Kind, Scalar
 from explainer.core.explanation import Limit, share_in_thousandths
 from explainer.errors import OutsideExperience
+from explainer.families.model import RawRow
+
+FEWEST_COMPARABLE = 30
+RARE = 50
+"""A case is rare where fewer rows than these are comparable with it, and fewer than one in RARE:
+the comparison group is a sample, and stands for more applications than it has rows."""
+
+NEAR = 0.25
+"""How far apart two numbers may lie to be near: part of the group's 90th minus 10th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,61 @@ class LimitRules:
     stand_in_share: int = 300
     stale_after: date | None = None
     as_of: int | None = None
+    comparable_rows: int | None = None
+    """The fewest comparable rows; None means that it goes by the size of the group."""
+
+
+class ComparableRows:
+    """The rows of the comparison group, as the people know them, to be compared with a case."""
+
+    def __init__(self, rows: Sequence[RawRow], catalogue: FeatureCatalogue) -> None:
+        self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+        self._codes: dict[str, Mapping[Scalar | None, int]] = {}
+        self._near: dict[str, float] = {}
+        self.count = len(rows)
+        for feature in catalogue:
+            values = [row[feature.name] for row in rows]
+            if feature.kind is Kind.CHOICE:
+                codes = {choice: at for at, choice in enumerate(dict.fromkeys(values))}
+                self._codes[feature.name] = codes
+                column = np.array([codes[value] for value in values], dtype=np.float64)
+            else:
+                column = np.array(
+                    [np.nan if value is None else value for value in values], dtype=np.float64
+                )
+                given = column[~np.isnan(column)]
+                low, high = np.quantile(given, [0.1, 0.9]) if len(given) else (0.0, 0.0)
+                self._near[feature.name] = NEAR * float(high - low)
+            self._columns[feature.name] = column
+
+    def like(self, case: Case, attribution: Attribution) -> int:
+        """How many rows are comparable with the case.
+
+        Two values agree if they are the same choice, near each other, or both missing. A row is
+        comparable if it agrees with the case in information that has at least half of the total
+        movement: a weighted similarity (Gower 1971), the weights being what moved this case.
+        """
+        weight = np.zeros(self.count)
+        for each in attribution.contributions:
+            if each.phi != 0:
+                share = abs(each.phi) / attribution.movement
+                weight += share * self._agree(each.feature, case.values[each.feature].value)
+        # a little less than half, so that no last bit of a sum decides
+        return int((weight >= 0.5 - 1e-9).sum()) if attribution.movement > 0 else self.count
+
+    def too_few(self, comparable: int, stated: int | None) -> bool:
+        if stated is not None:
+            return comparable < stated
+        return comparable < FEWEST_COMPARABLE and comparable * RARE < self.count
+
+    def _agree(self, name: str, value: Scalar | None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        column = self._columns[name]
+        if name in self._codes:
+            return np.asarray(column == self._codes[name].get(value, -1))
+        if value is None:
+            return np.isnan(column)
+        # missing ones are not near anything
+        return np.asarray(np.abs(column - float(value)) <= self._near[name])
 
 
 def limits_of(
@@ -31,6 +98,7 @@ def limits_of(
     catalogue: FeatureCatalogue,
     rules: LimitRules,
     today: date,
+    rows: ComparableRows,
 ) -> frozenset[Limit]:
     """The limits to be told with this case.
 
@@ -52,6 +120,8 @@ def limits_of(
     moved = {c.feature: abs(c.phi) for c in attribution.contributions}
     total = attribution.movement
     if any(share_in_thousandths(moved[name], total) >= rules.outside_share for name in outside):
+        limits.add(Limit.FEW)
+    if rows.too_few(rows.like(case, attribution), rules.comparable_rows):
         limits.add(Limit.FEW)
     stand_ins = sum(moved[name] for name, value in case.values.items() if value.missing)
     if share_in_thousandths(stand_ins, total) >= rules.stand_in_share:

@@ -429,7 +429,10 @@ def _limits(table: Table) -> LimitRules:
         stand_in_share=table.thousandths("stand_in_share", "0.30"),
         stale_after=_optional(table, "stale_after", date, "Give a date such as 2027-12-31."),
         as_of=_optional(table, "as_of", int, "Give the year the model is as of."),
+        comparable_rows=_optional(table, "comparable_rows", int, "Give, say, 30."),
     )
+    if rules.comparable_rows is not None and rules.comparable_rows < 0:
+        table.fault("It is less than none.", "Give 0 or more.", "comparable_rows")
     if rules.outside_values < 1:
         table.fault("No case would be inside.", "Give 1 or more.", "outside_values")
     if rules.stale_after is not None and rules.as_of is None:

@@ -27,6 +27,7 @@ from explainer.errors import (
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import check_unchanged, read_once, refuse_programs
 from explainer.families.attribute import Explained, explained
+from explainer.families.limits import ComparableRows
 from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
 from explainer.packages.manifest import Manifest, parse_toml, read_manifest
@@ -34,7 +35,7 @@ from explainer.packages.rows import GOLDEN, GoldenCase, read_background, read_go
 from explainer.packages.wordings import read_wordings
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
-from explainer.text.sentences import Voice
+from explainer.text.voice import Voice
 from explainer.text.wording import Wording
 
 UNLISTED = {"manifest.toml"}
@@ -56,6 +57,7 @@ class ModelPackage:
     manifest: Manifest
     catalogue: FeatureCatalogue
     explained: Explained
+    comparable: ComparableRows
     wordings: Mapping[str, Wording]
     golden: tuple[GoldenCase, ...]
     recorded_texts: Mapping[str, bytes]
@@ -90,6 +92,7 @@ class ModelPackage:
             catalog(spoken, staff=staff),
             self.wording(spoken),
             self.catalogue,
+            self.manifest.suggesting,
             self.manifest.artificial_intelligence,
         )
 
@@ -185,8 +188,9 @@ def open_package(folder: Path) -> ModelPackage:
     catalogue = read_features(features)
     wordings = read_wordings(manifest, files.data, catalogue, features, agency, faults)
     model: Explained | None = None
+    rows: list[RawRow] = []
     try:
-        model = _explained(files, catalogue)
+        model, rows = _explained(files, catalogue)
     except PackageFaulty as several:
         faults += several.faults
     except PackageError as fault:
@@ -203,7 +207,8 @@ def open_package(folder: Path) -> ModelPackage:
         for name, data in files.data.items()
         if name.startswith("golden/") and name.endswith(".txt")
     }
-    return ModelPackage(manifest, catalogue, model, wordings, golden, texts)
+    comparable = ComparableRows(rows, catalogue)
+    return ModelPackage(manifest, catalogue, model, comparable, wordings, golden, texts)
 
 
 def _toml(files: PackageFiles, name: str, faults: list[PackageError]) -> dict[str, Any]:
@@ -214,7 +219,8 @@ def _toml(files: PackageFiles, name: str, faults: list[PackageError]) -> dict[st
         return {}
 
 
-def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
+def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> tuple[Explained, list[RawRow]]:
+    """The model beside its comparison group, and the rows of that."""
     manifest = files.manifest
     background = files.data[manifest.background_file]
     faults: list[PackageError] = []
@@ -246,7 +252,7 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> Explained:
     if faults or model is None:
         raise PackageFaulty(manifest.id, faults)
     digest = hashlib.sha256(background).hexdigest()
-    return explained(model, catalogue, manifest.suggesting, rows, digest)
+    return explained(model, catalogue, manifest.suggesting, rows, digest), rows
 
 
 def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[RawRow]) -> None:

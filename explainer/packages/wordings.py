@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from explainer.core.case import FeatureCatalogue
@@ -12,6 +12,7 @@ from explainer.text.languages import language
 from explainer.text.wording import (
     Wording,
     check_texts,
+    named_outcomes,
     needed_keys,
     source_wording,
     translated_wording,
@@ -34,7 +35,8 @@ def read_wordings(
         faults.append(fault)
         return wordings
     foreign = sorted(
-        {key.split("|")[1] for key in source if key.startswith("outcome|")} - set(manifest.outcomes)
+        {key.split("|")[1] for key in source if key.startswith("outcome|")}
+        - set(named_outcomes(manifest.suggesting))
     )
     if foreign:
         faults.append(
@@ -44,7 +46,7 @@ def read_wordings(
                 "Remove them, or correct the names in [suggestion].",
             )
         )
-    missing = [key for key, _ in needed_keys(catalogue, manifest.outcomes) if key not in source]
+    missing = [key for key, _ in needed_keys(catalogue, manifest.suggesting) if key not in source]
     if missing:
         faults.append(
             ManifestInvalid(
@@ -55,6 +57,7 @@ def read_wordings(
                 "Write each as a label or as a whole sentence.",
             )
         )
+    named = named_outcomes(manifest.suggesting)
     for tag in manifest.offered:
         try:
             spoken = language(tag)
@@ -68,4 +71,19 @@ def read_wordings(
             faults.append(ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend))
         except PackageError as fault:
             faults.append(fault)
+    for tag, wording in wordings.items():
+        faults += _alike(wording, named, tag)
     return wordings
+
+
+def _alike(wording: Wording, outcomes: Sequence[str], tag: str) -> Iterable[PackageError]:
+    """Outcomes that read alike: nobody could tell which one is suggested, or comes second."""
+    for form in ("label", "suggested", "suggested_staff"):
+        texts = [wording.texts.get(f"outcome|{outcome}|{form}") for outcome in outcomes]
+        given = [text for text in texts if text is not None]
+        if len(set(given)) != len(given):
+            yield WordingIncomplete(
+                f"Two outcomes have the same text for {form}.",
+                f"wording in {tag}",
+                "Give each outcome words of its own.",
+            )

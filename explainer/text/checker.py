@@ -10,22 +10,32 @@ stand but the headings.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from html.parser import HTMLParser
+from typing import Any
 
+from explainer.core.attribution import Compared
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
 from explainer.core.explanation import Opening, Rest, Strength
 from explainer.errors import TextDisagrees
-from explainer.text.sentences import Sentences, Voice
+from explainer.text.sentences import Sentences
+from explainer.text.suggested import (
+    contrast_in_words,
+    headings,
+    opening_key,
+    suggestion_in_words,
+)
 from explainer.text.values import (
     FIRST_STRONG_ISOLATE,
     LEFT_TO_RIGHT_ISOLATE,
     POP_ISOLATE,
+    read_amount,
     value_in_words,
 )
+from explainer.text.voice import Voice
 from explainer.text.wording import VALUE
 
 LONGEST = 200
@@ -84,15 +94,21 @@ class _Text(HTMLParser):
 def check_agrees(told: Told, view: View, voice: Voice) -> None:
     """Raise TextDisagrees unless `told` says exactly what `view` holds.
 
-    Compared are the suggestion, the opening, every reason (label, feature, direction, order,
-    value, strength), the rest, and that no other reason stands in the text.
+    Compared are the suggestion, what it is compared with, the opening, every reason (label,
+    feature, direction, order, value, strength), the rest, and that no other reason stands in the
+    text.
     """
     text = _plain(told)
-    _check_suggestion(text, view, voice)
+    if view.amount is None:
+        _check_suggestion(text, view, voice)
+    else:
+        _check_amount(text, view, voice)
+    _check_runner_up(text, view, voice)
     own = "told" if view.table is None else "staff"
-    _check_only_one_of(Opening, f"{own}.opening", view.opening, text, voice)
-    _check_only_one_of(Rest, f"{own}.rest", view.rest, text, voice)
-    sections = _sections(text, voice)
+    openings = {each: f"{own}.opening.{opening_key(view.task, each)}" for each in Opening}
+    _check_only_one_of(openings, view.opening, text, voice)
+    _check_only_one_of({each: f"{own}.rest.{each}" for each in Rest}, view.rest, text, voice)
+    sections = _sections(text, headings(view, voice))
     found = list(_reasons(text, voice))
     expected = [r for r in view.reasons if r.outcome is not None]
     in_order = [r for pointing in Pointing for r in expected if r.pointing is pointing]
@@ -138,7 +154,7 @@ def check_complete(told: Told, sentences: Sentences) -> None:
 def _prose(s: Sentences) -> Iterator[str]:
     """Every sentence in the order in which it is read."""
     yield from filter(None, (s.banner, *s.role, *s.decided, s.suggestion, *s.warnings))
-    yield from filter(None, (s.comparison, s.withheld, *s.opening))
+    yield from filter(None, (s.comparison, s.contrast, s.withheld, *s.opening))
     for reason in (*s.towards, *s.away, *s.unclear):
         yield from filter(None, (reason.label, reason.text, reason.strength, reason.parts))
         yield from (*reason.notes, *reason.staff_notes)
@@ -198,25 +214,45 @@ def _check_suggestion(text: str, view: View, voice: Voice) -> None:
     form = "suggested" if view.table is None else "suggested_staff"
     said = {
         outcome
-        for outcome in _outcomes(voice)
+        for outcome in voice.suggesting.outcomes
         if _fixed(voice.wording[f"outcome|{outcome}|{form}"]) in text
     }
     if said != {view.suggestion}:
         raise _disagrees("another suggestion")
 
 
-def _outcomes(voice: Voice) -> list[str]:
-    return [
-        key.removesuffix("|label")
-        for key in voice.wording.part("outcome")
-        if key.endswith("|label")
-    ]
+def _check_amount(text: str, view: View, voice: Voice) -> None:
+    """One amount, the right one in the right unit, and on the right side of the mean."""
+    assert view.amount is not None  # noqa: S101 - asked for amounts only
+    form = "suggested" if view.table is None else "suggested_staff"
+    head, _, tail = _fixed(voice.wording[f"amount|{form}"]).partition(VALUE)
+    sentence = _squeeze(suggestion_in_words(view, voice))
+    at = text.find(sentence)
+    if at < 0 or text.count(head) != 1 or text[at + len(sentence) :][:1].isalnum():
+        raise _disagrees("another amount")
+    written = sentence[len(head) : len(sentence) - len(tail)]
+    digits = re.search(r"[-\u2212]?[0-9](?:[0-9.,\u00a0\u202f ]*[0-9])?", written)
+    # the Arabic dual says two without a digit
+    if digits and read_amount(digits[0], voice.language.locale) != view.amount.text:
+        raise _disagrees("an amount that cannot be read back")
+    sides = {each: f"told.compared.{each}" for each in Compared}
+    _check_only_one_of(sides, view.amount.compared, text, voice)
 
 
-def _sections(text: str, voice: Voice) -> list[tuple[int, Pointing]]:
+def _check_runner_up(text: str, view: View, voice: Voice) -> None:
+    """Of several outcomes: what comes second is named, and nothing else is."""
+    head = _fixed(voice.say("told.runner_up")).partition(VALUE)[0]
+    named = view.runner_up is not None
+    if text.count(head) != named or (
+        named and _squeeze(contrast_in_words(view, voice)) not in text
+    ):
+        raise _disagrees("another runner-up")
+
+
+def _sections(text: str, words: Mapping[str, str]) -> list[tuple[int, Pointing]]:
     found = []
     for pointing in Pointing:
-        heading = _fixed(voice.say(f"told.heading.{pointing}"))
+        heading = _fixed(words[pointing])
         at = text.find(heading)
         if at >= 0:
             found.append((at, pointing))
@@ -239,7 +275,7 @@ def _reasons(text: str, voice: Voice) -> Iterator[_Read]:
     """
     found: list[_Read] = []
     for feature in voice.catalogue:
-        for outcome in _outcomes(voice):
+        for outcome in voice.suggesting.outcomes:
             for missing in (False, True) if feature.optional else (False,):
                 sentence = _fixed(voice.wording.reason(feature.name, outcome, missing=missing))
                 found.extend(
@@ -329,12 +365,10 @@ def _check_unclear(
         at += len(unclear)
 
 
-def _check_only_one_of(
-    among: type[Opening] | type[Rest], keys: str, meant: StrEnum, text: str, voice: Voice
-) -> None:
-    said = {each for each in among if _fixed(voice.say(f"{keys}.{each}")) in text}
+def _check_only_one_of(keys: Mapping[Any, str], meant: StrEnum, text: str, voice: Voice) -> None:
+    said = {each for each, key in keys.items() if _fixed(voice.say(key)) in text}
     if said != {meant}:
-        raise _disagrees(f"the sentence {keys}")
+        raise _disagrees(f"the sentence {keys[meant]}")
 
 
 def _disagrees(what: str) -> TextDisagrees:

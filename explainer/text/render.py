@@ -106,7 +106,9 @@ def _lines(s: Sentences) -> Iterator[str]:
     yield from s.role
     yield from s.decided
     yield from (
-        line for line in (s.suggestion, *s.warnings, s.comparison, s.withheld or "") if line
+        line
+        for line in (s.suggestion, *s.warnings, s.comparison, s.contrast, s.withheld or "")
+        if line
     )
     if s.frame and not s.withheld:
         yield ""

@@ -6,15 +6,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explainer.core.case import FeatureCatalogue, Missing, Value
+from explainer.core.attribution import Task
+from explainer.core.case import Missing, Value
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Pointing, ShownReason, ShownRow, View
 from explainer.core.explanation import Limit, Strength
 from explainer.errors import NotExplainable, OutsideExperience, PackageReplaced
 from explainer.text.catalogs import Catalog
 from explainer.text.languages import Language, Status
+from explainer.text.suggested import (
+    contrast_in_words,
+    frame,
+    headings,
+    opening_key,
+    sides,
+    suggestion_in_words,
+)
 from explainer.text.values import clean, day, decimal, isolate, value_in_words
-from explainer.text.wording import VALUE, Wording
+from explainer.text.voice import Voice
+from explainer.text.wording import VALUE
 
 _WITHHELD = {
     OutsideExperience.code: "outside",
@@ -22,40 +32,6 @@ _WITHHELD = {
     "explanation.pending": "pending",
 }
 """What is said by code; of everything else, that a check failed."""
-
-FRAME = (
-    "quoted",
-    "not_shown",
-    "table",
-    "caption",
-    "information",
-    "value",
-    "effect",
-    "towards",
-    "away",
-    "above",
-)
-"""Words around the sentences a caseworker reads; an applicant's document needs headings only."""
-
-HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Everything needed to speak about one package in one language."""
-
-    language: Language
-    catalog: Catalog
-    wording: Wording
-    catalogue: FeatureCatalogue
-    artificial_intelligence: bool
-
-    def say(self, key: str, value: str | None = None) -> str:
-        sentence = self.catalog.sentence(key)
-        return sentence if value is None else sentence.replace(VALUE, value)
-
-    def several(self, key: str) -> tuple[str, ...]:
-        return (self.say(key),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +88,7 @@ class Sentences:
     suggestion: str
     warnings: tuple[str, ...]
     comparison: str
+    contrast: str
     withheld: str | None
     opening: tuple[str, ...]
     towards: tuple[ReasonText, ...]
@@ -131,7 +108,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     own = "staff" if staff else "told"
     by_pointing: dict[Pointing, list[ReasonText]] = {pointing: [] for pointing in Pointing}
     for reason in view.reasons:
-        by_pointing[reason.pointing].append(_reason(reason, voice, staff=staff))
+        by_pointing[reason.pointing].append(_reason(reason, view.task, voice, staff=staff))
     # what makes this suggestion unreliable stands beside it, not at the end
     warnings = [_warning(one, voice) for one in view.limits if one is not Limit.STALE]
     limits = []
@@ -142,21 +119,21 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         limits.append(voice.say("staff.told.linked"))
     if view.within is not None:
         limits.append(voice.say("staff.told.estimated", str(view.within)))
-    suggested = "suggested_staff" if staff else "suggested"
     return Sentences(
         audience=view.audience,
         lang=voice.language.tag,
         dir=voice.language.dir,
         banner=translation_banner(voice.catalog, voice.language),
-        heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
-        frame={key: voice.say(f"staff.frame.{key}") for key in FRAME} if staff else {},
+        heading=headings(view, voice),
+        frame=frame(view, voice) if staff else {},
         role=_role(voice, decision),
         decided=_decided(decision, voice),
-        suggestion=voice.wording[f"outcome|{view.suggestion}|{suggested}"],
+        suggestion=suggestion_in_words(view, voice),
         warnings=tuple(warnings),
         comparison=voice.wording[f"comparison|{'staff' if staff else 'applicant'}"],
+        contrast=contrast_in_words(view, voice),
         withheld=None,
-        opening=(voice.say(f"{own}.opening.{view.opening}"),),
+        opening=(voice.say(f"{own}.opening.{opening_key(view.task, view.opening)}"),),
         towards=tuple(by_pointing[Pointing.TOWARDS]),
         away=tuple(by_pointing[Pointing.AWAY]),
         unclear=tuple(by_pointing[Pointing.UNCLEAR]),
@@ -164,7 +141,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         limits=tuple(limits),
         correct=() if staff else voice.several("told.correct"),
         contact=() if staff else _contact(voice),
-        rows=tuple(_row(row, voice) for row in view.table or ()),
+        rows=tuple(_row(row, view, voice) for row in view.table or ()),
         german_href=None,
     )
 
@@ -186,8 +163,8 @@ def withheld_sentences(
         lang=voice.language.tag,
         dir=voice.language.dir,
         banner=translation_banner(voice.catalog, voice.language),
-        heading={key: voice.say(f"told.heading.{key}") for key in HEADINGS},
-        frame={key: voice.say(f"staff.frame.{key}") for key in FRAME} if staff else {},
+        heading=headings(None, voice),
+        frame=frame(None, voice) if staff else {},
         # where no suggestion was delivered, the program did not help
         role=()
         if key in ("outside", "replaced")
@@ -196,6 +173,7 @@ def withheld_sentences(
         suggestion="",
         warnings=(),
         comparison="",
+        contrast="",
         withheld=voice.say(f"{'staff.told' if staff else 'told'}.{key}"),
         opening=(),
         towards=(),
@@ -283,7 +261,7 @@ def _contact(voice: Voice) -> tuple[str, ...]:
     return (*lines, *voice.wording["contact|address"].splitlines())
 
 
-def _reason(reason: ShownReason, voice: Voice, *, staff: bool) -> ReasonText:
+def _reason(reason: ShownReason, task: Task, voice: Voice, *, staff: bool) -> ReasonText:
     strength = voice.say(f"told.strength.{reason.strength}")
     if reason.withheld or reason.feature is None or reason.value is None:
         return ReasonText("", voice.say("told.withheld_one"), "", strength, "", "", (), ())
@@ -307,7 +285,7 @@ def _reason(reason: ShownReason, voice: Voice, *, staff: bool) -> ReasonText:
         # where there is no value, there is nothing that came from somewhere
         provenance="" if missing else provenance(reason.value, voice),
         notes=_notes(reason, voice, staff=staff),
-        staff_notes=_staff_notes(reason, voice),
+        staff_notes=_staff_notes(reason, task, voice),
     )
 
 
@@ -329,18 +307,19 @@ def _notes(reason: ShownReason, voice: Voice, *, staff: bool) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _staff_notes(reason: ShownReason, voice: Voice) -> tuple[str, ...]:
+def _staff_notes(reason: ShownReason, task: Task, voice: Voice) -> tuple[str, ...]:
     """What only a caseworker reads; the view for others holds nothing of it."""
     notes = []
     if reason.decisive:
-        notes.append(voice.say("staff.told.decisive"))
+        several = "_multiclass" if task is Task.MULTICLASS else ""
+        notes.append(voice.say(f"staff.told.decisive{several}"))
     if reason.proxy_for:
         label = voice.wording[f"proxy|{reason.proxy_for}"]
         notes.append(voice.say("staff.told.proxy", isolate(label)))
     return tuple(notes)
 
 
-def _row(row: ShownRow, voice: Voice) -> RowText:
+def _row(row: ShownRow, view: View, voice: Voice) -> RowText:
     written = value_or_missing(row.feature, row.value, voice, staff=True)
     if row.stand_in is not None:
         feature = voice.catalogue[row.feature]
@@ -348,7 +327,8 @@ def _row(row: ShownRow, voice: Voice) -> RowText:
         written += " " + voice.say("staff.told.stand_in", stand_in)
     effect = voice.say(f"staff.effect.{row.strength}")
     if row.pointing is not None and row.strength not in (Strength.NONE, Strength.HARDLY):
-        effect = f"{voice.say(f'staff.effect.{row.pointing}')} · {effect}"
+        way = sides(view).get(row.pointing, row.pointing.value)
+        effect = f"{voice.say(f'staff.effect.{way}')} · {effect}"
         if row.parts is not None:
             parts = voice.say("staff.told.parts", decimal(row.parts, voice.language.locale))
             effect += f" ({parts})"

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from copy import copy
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    get_decimal_symbol,
+    get_group_symbol,
+    list_currencies,
+)
 from babel.units import format_unit
 
 from explainer.core.case import Feature, Kind, Scalar
@@ -21,7 +30,8 @@ LEFT_TO_RIGHT_ISOLATE = "\u2066"
 FIRST_STRONG_ISOLATE = "\u2068"
 POP_ISOLATE = "\u2069"
 
-UNITS = ("years", "months", "days", "usd", "eur", "per_hundred", "per_thousand")
+DURATIONS = ("years", "months", "days")
+UNITS = (*DURATIONS, "usd", "eur", "per_hundred", "per_thousand")
 """The units a feature may declare; each has words in every language."""
 
 
@@ -46,11 +56,52 @@ def value_in_words(feature: Feature, value: Scalar, wording: Wording, catalog: C
     return _number(value, feature.unit, catalog)
 
 
+def amount_in_words(amount: str, unit: str, catalog: Catalog) -> str:
+    """An amount as the reader writes it, with all the decimals it has: `1.234,50 €`.
+
+    `amount` is a decimal as records hold it, `unit` a currency or a unit that features may have.
+    """
+    locale = catalog.language.locale
+    if is_currency(unit):
+        return _as_written(amount, locale, unit.upper())
+    written = _as_written(amount, locale)
+    if unit in DURATIONS:
+        if "." not in amount:
+            return _duration(int(amount), unit, catalog)
+        hundred = _by_cldr(100, unit[:-1], locale)
+        return hundred.replace(decimal(100, locale), written)
+    return catalog.sentence(f"told.unit.{unit}").replace("{value}", written)
+
+
+def is_currency(unit: str) -> bool:
+    """Whether it is a code of three letters such as EUR, in capitals or not."""
+    return unit.upper() in list_currencies("en")
+
+
+def read_amount(text: str, locale: str) -> str | None:
+    """What somebody wrote as a number, as a decimal with a dot; None where it is none.
+
+    Read as `locale` writes numbers and in no other way, so that 1.234 is never taken for 1,234.
+    """
+    point = get_decimal_symbol(locale, numbering_system="latn")
+    group = get_group_symbol(locale, numbering_system="latn")
+    plain = "".join(c for c in text if c not in "\u00a0\u202f ").replace("\u2212", "-")
+    parts = re.fullmatch(
+        rf"(-?)([0-9]{{1,3}}(?:{re.escape(group)}[0-9]{{3}})+|[0-9]+)"
+        rf"(?:{re.escape(point)}([0-9]+))?",
+        plain,
+    )
+    if parts is None:
+        return None
+    sign, whole, fraction = parts.groups()
+    return sign + whole.replace(group, "") + (f".{fraction}" if fraction else "")
+
+
 def _number(value: float, unit: str | None, catalog: Catalog) -> str:
     locale = catalog.language.locale
     if unit is None:
         return decimal(value, locale)
-    if unit in ("years", "months", "days"):
+    if unit in DURATIONS:
         return _duration(value, unit, catalog)
     if unit in ("usd", "eur"):
         return _money(value, unit.upper(), locale)
@@ -60,6 +111,20 @@ def _number(value: float, unit: str | None, catalog: Catalog) -> str:
 @lru_cache(maxsize=4096)
 def decimal(value: float, locale: str) -> str:
     return format_decimal(value, locale=locale, numbering_system="latn")
+
+
+@lru_cache(maxsize=4096)
+def _as_written(amount: str, locale: str, currency: str | None = None) -> str:
+    """A decimal with all its decimals, as a plain number or as money."""
+    spoken, number = Locale.parse(locale), Decimal(amount)
+    patterns = spoken.decimal_formats if currency is None else spoken.currency_formats
+    pattern = copy(patterns[None if currency is None else "standard"])
+    decimals = len(amount.partition(".")[2])
+    pattern.frac_prec = (decimals, decimals)
+    written: str = pattern.apply(
+        number, locale, currency=currency, currency_digits=False, numbering_system="latn"
+    )
+    return _without_marks(written)
 
 
 def _duration(value: float, unit: str, catalog: Catalog) -> str:
@@ -91,7 +156,10 @@ def _by_cldr(value: float, unit: str, locale: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _money(value: float, currency: str, locale: str) -> str:
-    written = format_currency(value, currency, locale=locale, numbering_system="latn")
+    return _without_marks(format_currency(value, currency, locale=locale, numbering_system="latn"))
+
+
+def _without_marks(written: str) -> str:
     # Arabic puts a mark before the amount that steers the direction of what follows; amounts are
     # isolated as a whole instead
     return written.replace("\u200f", "").replace("\u200e", "")

@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explainer.core.attribution import Suggesting, Task
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import MessageMissing, WordingIncomplete
 from explainer.text.catalogs import faults_of, flatten, read_strictly
 from explainer.text.languages import Language
 
 VALUE = "{value}"
+
+WITH_AMOUNT = ("amount|suggested", "amount|suggested_staff", "amount|decided")
+"""Sentences that say an amount."""
 
 _REASON_TABLES = {"reason": "", "reason_missing": "|missing"}
 
@@ -158,8 +162,9 @@ def _each(faults: Iterable[str]) -> str:
     return "".join(f"\n      {fault}." for fault in faults) + "\n     "
 
 
-def needed_keys(catalogue: FeatureCatalogue, outcomes: Iterable[str]) -> Iterable[tuple[str, bool]]:
+def needed_keys(catalogue: FeatureCatalogue, suggesting: Suggesting) -> Iterable[tuple[str, bool]]:
     """Every key a package must have, and whether the slot may stand in it."""
+    outcomes = suggesting.outcomes
     for feature in catalogue:
         at = f"feature|{feature.name}"
         yield f"{at}|label", False
@@ -171,20 +176,29 @@ def needed_keys(catalogue: FeatureCatalogue, outcomes: Iterable[str]) -> Iterabl
                 yield f"{at}|reason|{outcome}|missing", False
         if feature.proxy_for:
             yield f"proxy|{feature.proxy_for}", False
-    for outcome in outcomes:
+    for outcome in named_outcomes(suggesting):
         for form in ("label", "suggested", "suggested_staff", "decided", "decide"):
             yield f"outcome|{outcome}|{form}", False
+    if suggesting.task is Task.AMOUNT:
+        yield "amount|decide", False
+        for key in WITH_AMOUNT:
+            yield key, True
     for key in ("package|title", "package|benefit", "comparison|applicant", "comparison|staff"):
         yield key, False
     for line in ("office", "function", "phone", "hours", "address"):
         yield f"contact|{line}", False
 
 
+def named_outcomes(suggesting: Suggesting) -> tuple[str, ...]:
+    """The outcomes that have names of their own; an amount has a number instead."""
+    return () if suggesting.task is Task.AMOUNT else suggesting.outcomes
+
+
 def check_texts(texts: Mapping[str, str], where: str) -> None:
     """Raise WordingIncomplete for markup, braces or control characters in an agency's texts."""
     faults = []
     for key, text in texts.items():
-        slot = "|reason|" in key and not key.endswith("|missing")
+        slot = key in WITH_AMOUNT or ("|reason|" in key and not key.endswith("|missing"))
         without = text.replace(VALUE, "", 1) if slot else text
         if re.search(r"[{}<>]", without):
             faults.append(f"{key} holds a slot or markup that is not allowed")
@@ -194,11 +208,14 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
             faults.append(f"{key} holds an invisible control character")
         elif not text.strip():
             faults.append(f"{key} is empty")
+        elif key in WITH_AMOUNT and VALUE not in text:
+            faults.append(f"{key} does not say the amount")
         elif slot and VALUE in text and not re.search(r"[:：]\s*\{value\}", text):
             faults.append(f"{key} has its slot elsewhere than after a colon")
     if faults:
         raise WordingIncomplete(
             f"{len(faults)} texts cannot be used:{_each(faults)}",
             where,
-            "Only {value} may stand in a reason, once, after a colon; no markup anywhere.",
+            "Only {value} may stand in a reason, and must where an amount is told: once, after a "
+            "colon; no markup anywhere.",
         )

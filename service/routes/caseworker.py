@@ -19,8 +19,9 @@ from explainer.errors import DecisionFaulty, ExplainerError, IdempotencyConflict
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
-from explainer.text.sentences import Voice, provenance_parts, value_or_missing
+from explainer.text.sentences import provenance_parts, value_or_missing
 from explainer.text.values import clean, day, moment, value_in_words
+from explainer.text.voice import Voice
 from service.actions import SentDecision, decide, queue, show
 from service.open_case import OpenCase
 from service.permissions import Action

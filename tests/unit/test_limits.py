@@ -7,10 +7,10 @@ from datetime import date
 import pytest
 from factories import attribution, catalogue, raw_case
 
-from explainer.core.case import read_case
+from explainer.core.case import Case, read_case
 from explainer.core.explanation import Limit
 from explainer.errors import OutsideExperience
-from explainer.families.limits import LimitRules, limits_of
+from explainer.families.limits import ComparableRows, LimitRules, limits_of
 
 FEW, MANY, STALE = Limit.FEW, Limit.MANY_MISSING, Limit.STALE
 END = date(2026, 6, 30)
@@ -50,7 +50,14 @@ def limits(values: dict, phis: dict, today: str, rules: LimitRules) -> frozenset
     values = {"savings": 100.0, **values}
     moved = dict.fromkeys(catalogue().names, 0.0) | phis
     case = read_case(raw_case(**values), catalogue())
-    return limits_of(case, attribution(moved), catalogue(), rules, date.fromisoformat(today))
+    day = date.fromisoformat(today)
+    return limits_of(case, attribution(moved), catalogue(), rules, day, like(case))
+
+
+def like(case: Case, count: int = 40) -> ComparableRows:
+    """A comparison group of rows that are all like the case."""
+    row = {name: value.value for name, value in case.values.items()}
+    return ComparableRows([row] * count, catalogue())
 
 
 @pytest.mark.parametrize(("values", "phis", "today", "expect"), TABLE)

@@ -19,7 +19,8 @@ from explainer.packages.manifest import read_manifest
 from explainer.pipeline import RENDER, explain, tell
 from explainer.text.checker import check_agrees, check_complete
 from explainer.text.languages import language
-from explainer.text.sentences import Sentences, Voice, to_sentences
+from explainer.text.sentences import Sentences, to_sentences
+from explainer.text.voice import Voice
 
 DAY = date(2026, 3, 1)
 OFFERED = read_manifest(
