@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from explainer.core.attribution import Attribution
-from explainer.core.case import Case, FeatureCatalogue, Kind, Scalar
+from explainer.core.case import Case, FeatureCatalogue, Kind
 from explainer.core.explanation import Limit, share_in_thousandths
 from explainer.errors import OutsideExperience
 from explainer.families.model import RawRow
@@ -40,27 +41,25 @@ class LimitRules:
 
 
 class ComparableRows:
-    """The rows of the comparison group, as the people know them, to be compared with a case."""
+    """The rows of the comparison group, as people know them, to be compared with a case."""
 
     def __init__(self, rows: Sequence[RawRow], catalogue: FeatureCatalogue) -> None:
-        self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-        self._codes: dict[str, Mapping[Scalar | None, int]] = {}
-        self._near: dict[str, float] = {}
-        self.count = len(rows)
-        for feature in catalogue:
-            values = [row[feature.name] for row in rows]
-            if feature.kind is Kind.CHOICE:
-                codes = {choice: at for at, choice in enumerate(dict.fromkeys(values))}
-                self._codes[feature.name] = codes
-                column = np.array([codes[value] for value in values], dtype=np.float64)
-            else:
-                column = np.array(
-                    [np.nan if value is None else value for value in values], dtype=np.float64
-                )
-                given = column[~np.isnan(column)]
-                low, high = np.quantile(given, [0.1, 0.9]) if len(given) else (0.0, 0.0)
-                self._near[feature.name] = NEAR * float(high - low)
-            self._columns[feature.name] = column
+        self._names = catalogue.names
+        self._codes = [
+            {choice: at for at, choice in enumerate(feature.choices)}
+            if feature.kind is Kind.CHOICE
+            else None
+            for feature in catalogue
+        ]
+        self._rows = np.array([self._numbers(row) for row in rows])
+        self._missing = np.isnan(self._rows)
+        # a choice is near itself only
+        self._near = np.zeros(len(self._names))
+        for at, codes in enumerate(self._codes):
+            given = self._rows[~self._missing[:, at], at]
+            if codes is None and len(given):
+                low, high = np.quantile(given, [0.1, 0.9])
+                self._near[at] = NEAR * (high - low)
 
     def like(self, case: Case, attribution: Attribution) -> int:
         """How many rows are comparable with the case.
@@ -69,27 +68,31 @@ class ComparableRows:
         comparable if it agrees with the case in information that has at least half of the total
         movement: a weighted similarity (Gower 1971), the weights being what moved this case.
         """
-        weight = np.zeros(self.count)
-        for each in attribution.contributions:
-            if each.phi != 0:
-                share = abs(each.phi) / attribution.movement
-                weight += share * self._agree(each.feature, case.values[each.feature].value)
+        moved = {each.feature: abs(each.phi) for each in attribution.contributions}
+        weights = np.array([moved[name] for name in self._names])
+        own = np.array(self._numbers({name: value.value for name, value in case.values.items()}))
+        # a value that is missing is near none
+        agree = np.abs(self._rows - own) <= self._near
+        agree |= self._missing & np.isnan(own)
         # a little less than half, so that no last bit of a sum decides
-        return int((weight >= 0.5 - 1e-9).sum()) if attribution.movement > 0 else self.count
+        return int((agree @ weights >= (0.5 - 1e-9) * weights.sum()).sum())
 
     def too_few(self, comparable: int, stated: int | None) -> bool:
+        """Whether so few comparable rows are told; `stated` is the package's own number."""
         if stated is not None:
             return comparable < stated
-        return comparable < FEWEST_COMPARABLE and comparable * RARE < self.count
+        return comparable < FEWEST_COMPARABLE and comparable * RARE < len(self._rows)
 
-    def _agree(self, name: str, value: Scalar | None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        column = self._columns[name]
-        if name in self._codes:
-            return np.asarray(column == self._codes[name].get(value, -1))
-        if value is None:
-            return np.isnan(column)
-        # missing ones are not near anything
-        return np.asarray(np.abs(column - float(value)) <= self._near[name])
+    def _numbers(self, row: RawRow) -> list[float]:
+        """Choices by their place in the list; NaN where a value is missing."""
+        numbers = []
+        for name, codes in zip(self._names, self._codes, strict=True):
+            value = row[name]
+            if value is None:
+                numbers.append(math.nan)
+            else:
+                numbers.append(float(value if codes is None else codes[str(value)]))
+        return numbers
 
 
 def limits_of(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from factories import attribution, catalogue, raw_case
+from factories import attribution, catalogue, choice, feature, raw_case
 
-from explainer.core.case import Case, read_case
+from explainer.core.case import Case, FeatureCatalogue, read_case
 from explainer.core.explanation import Limit
 from explainer.errors import OutsideExperience
 from explainer.families.limits import ComparableRows, LimitRules, limits_of
@@ -80,3 +80,84 @@ def test_too_many_values_outside_of_training_and_no_suggestion_is_delivered(allo
         assert "999" not in str(caught.value)
     else:
         assert limits(far, {"income": 1.0}, "2026-03-01", rules) == {FEW}
+
+
+# -- few comparable rows: two features move a case of income 400 and tenancy "rent" -------------
+
+SPREAD = [{"income": float(at), "tenancy": "rent"} for at in range(0, 1000, 10)]
+"""100 rows; 80 of 100 lie within 792, so what is within 198 is near."""
+
+
+def comparable(rows: list[dict], phis: dict, **values: object) -> int:
+    known = FeatureCatalogue([feature("income", optional=True), choice("tenancy")])
+    given = {"income": 400.0, "tenancy": "rent"} | values
+    case = read_case({"ref": "A-1", "values": given}, known)
+    return ComparableRows(rows, known).like(case, attribution(phis))
+
+
+BOTH = {"income": 1.0, "tenancy": -1.0}
+
+
+@pytest.mark.parametrize(
+    ("phis", "values", "expect"),
+    [
+        ({"income": 1.0, "tenancy": 0.0}, {}, 39),
+        ({"income": -1.0, "tenancy": 0.0}, {}, 39),
+        ({"income": 1.0, "tenancy": 0.0}, {"income": 999.0}, 19),
+        ({"income": 1.0, "tenancy": 0.0}, {"income": None}, 0),
+        # either is half of what moved the case
+        (BOTH, {}, 100),
+        (BOTH, {"tenancy": "own"}, 39),
+        ({"income": 0.9, "tenancy": 1.1}, {"tenancy": "own"}, 0),
+        ({"income": 1.1, "tenancy": 0.9}, {"tenancy": "own"}, 39),
+        # nothing moved: all are alike in what did
+        ({"income": 0.0, "tenancy": 0.0}, {"tenancy": "own"}, 100),
+    ],
+)
+def test_a_row_is_comparable_if_it_agrees_in_at_least_half_of_what_moved_the_case(
+    phis, values, expect
+):
+    assert comparable(SPREAD, phis, **values) == expect
+
+
+def test_missing_values_are_like_missing_values_and_near_no_number():
+    rows = [*SPREAD, *({"income": None, "tenancy": "rent"} for _ in range(7))]
+    only = {"income": 1.0, "tenancy": 0.0}
+    assert comparable(rows, only, income=None) == 7
+    assert comparable(rows, only) == comparable(SPREAD, only) == 39
+
+
+def test_where_all_rows_have_the_same_number_only_that_one_is_near():
+    rows = [{"income": 400.0, "tenancy": "rent"}] * 50
+    only = {"income": 1.0, "tenancy": 0.0}
+    assert comparable(rows, only) == 50
+    assert comparable(rows, only, income=400.5) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "found", "stated", "few"),
+    [
+        # a group of 300 is a sample: fewer than one row in 50, and fewer than 30
+        (300, 5, None, True),
+        (300, 6, None, False),
+        (5000, 29, None, True),
+        (5000, 30, None, False),
+        (40, 0, None, True),
+        (40, 1, None, False),
+        # what a package states counts as it is
+        (300, 29, 30, True),
+        (300, 30, 30, False),
+        (300, 0, 0, False),
+    ],
+)
+def test_too_few_goes_by_the_size_of_the_group_unless_the_package_states_a_number(
+    rows, found, stated, few
+):
+    group = ComparableRows([{"income": 1.0}] * rows, FeatureCatalogue([feature("income")]))
+    assert group.too_few(found, stated) is few
+
+
+@pytest.mark.parametrize(("stated", "expect"), [(None, set()), (41, {FEW}), (40, set())])
+def test_a_case_with_few_comparable_rows_says_so(stated, expect):
+    rules = LimitRules(comparable_rows=stated)
+    assert limits({}, {"income": 1.0}, "2026-03-01", rules) == expect
