@@ -129,8 +129,6 @@ def _kept(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
 
 
 def _function(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
-    if step.kw_args or step.inv_kw_args:
-        raise _refused(where, "FunctionTransformer hands more to its function than its columns.")
     if step.func is None:  # what scikit-learn makes of "passthrough" when it fits
         return columns
     if isinstance(step.func, np.ufunc) and (step.func.nin, step.func.nout) == (1, 1):
@@ -285,8 +283,6 @@ def _from_neighbours(walk: _Walk, step: Any, columns: _Columns, where: str) -> _
 
 
 def _from_others(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
-    if step.sample_posterior:
-        raise _refused(where, "What it puts in the place of a missing value is left to chance.")
     kinds = {type(each.estimator).__name__ for each in step.imputation_sequence_}
     if not kinds <= {"BayesianRidge"}:
         raise _refused(where, f"It asks other models: {', '.join(sorted(kinds))}.")

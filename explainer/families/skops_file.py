@@ -157,6 +157,9 @@ _OBJECTS = frozenset(
         "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        # how rows were parted in training
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
         "sklearn.pipeline.FeatureUnion",
         "sklearn.pipeline.Pipeline",
         "sklearn.preprocessing._data.Binarizer",
@@ -315,8 +318,10 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
         raise _harmful(f"{where} names a folder that stored programs would be read from.")
     if name == "stack_method_" and not _only_asks(value):
         raise _harmful(f"{where} names more than {', '.join(sorted(ASKED_FOR))}.")
-    if "callback" in name and value:
+    if ("callback" in name or name in ("kw_args", "inv_kw_args")) and value:
         raise _harmful(f"{where} is not empty.")
+    if name == "sample_posterior" and value:
+        raise _harmful(f"{where} leaves to chance what is put in the place of a missing value.")
     if inspect.isroutine(value):
         raise _harmful(f"{where} is a function.")
     if isinstance(value, functools.partial) and (kind, name) != ("FunctionTransformer", "func"):

@@ -33,18 +33,25 @@ from pipelines import (
     usual,
 )
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next one known
 from sklearn.impute import IterativeImputer, KNNImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import Normalizer, OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    Normalizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.tree import DecisionTreeRegressor
 from trained import NAMES as COLUMNS
 from trained import SmallModel, demo_rows, labels, write_package
 
-from explainer.core.attribution import Contrast
+from explainer.core.attribution import Contrast, Task
 from explainer.core.case import FeatureCatalogue, read_case
 from explainer.errors import ArtefactRefused, PackageFaulty
 from explainer.families.apart import open_apart
@@ -228,11 +235,16 @@ def lying(name: str, change: Callable[[Pipeline], None]) -> str:
     return caught.value.what
 
 
-def test_what_is_put_in_by_chance_is_refused():
+def test_what_is_put_in_by_chance_is_refused_wherever_it_stands():
     def change(pipeline: Pipeline) -> None:
         pipeline[0].transformers_[0][1][0].sample_posterior = True
 
     assert "chance" in lying("values from the other columns", change)
+    within = chain(IterativeImputer(sample_posterior=True), LogisticRegression())
+    stacked = StackingClassifier([("within", within)], cv=2)
+    pipeline = fit(numbers(median(), StandardScaler()), stacked)
+    with pytest.raises(ArtefactRefused, match="chance"):
+        open_model("skops", skops.io.dumps(pipeline), CATALOGUE, TARGET)
 
 
 def test_other_models_within_an_imputer_are_refused():
@@ -358,3 +370,55 @@ def test_the_skeleton_of_a_package_leaves_the_declaration_to_people(tmp_path):
     assert "mixing" not in tomllib.loads(text)["model"]
     said = tomllib.loads(text.replace("# mixing", "mixing"))
     assert said["model"]["mixing"] == "by-answers"
+
+
+# -- several classes, and amounts ----------------------------------------------------------------
+
+
+def thirds() -> Any:
+    """Three labels of about as many rows each."""
+    worth = rows()["income"] + 300 * rows()["rooms"].fillna(3)
+    return np.array(["low", "middle", "high"])[np.digitize(worth, worth.quantile([0.33, 0.67]))]
+
+
+def test_contrasts_of_several_classes_equal_brute_force_where_features_are_mixed():
+    steps = numbers(median(), StandardScaler(), PCA(2))
+    pipeline = chain(steps, LogisticRegression(max_iter=2000)).fit(rows(), thirds())
+    several = Target(Task.MULTICLASS, ("high", "low", "middle"), by_answers=True)
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, several)
+    assert len(model.forms) == 3
+    check_contrast(model, Contrast(2, 0), lambda some: np.diff(some[:, [0, 2]])[:, 0], pipeline)
+
+
+def test_encoders_of_several_classes_make_columns_of_one_feature_each():
+    steps = by_columns(
+        (median(), NUMBERS), (chain(usual(), TargetEncoder(cv=StratifiedKFold(3))), WORDS)
+    )
+    pipeline = chain(steps, LogisticRegression(max_iter=5000)).fit(rows(), thirds())
+    several = Target(Task.MULTICLASS, ("high", "low", "middle"))
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, several)
+    assert not isinstance(model.forms[0], Function)
+    check_contrast(model, Contrast(1, 2), lambda some: some[:, 1] - some[:, 2], pipeline)
+
+
+def test_amounts_of_mixed_features_equal_brute_force():
+    steps = numbers(median(), StandardScaler(), PolynomialFeatures(interaction_only=True))
+    pipeline = chain(steps, Ridge()).fit(rows(), rows()["income"] / 7)
+    amount = Target(Task.AMOUNT, (), by_answers=True)
+    model = open_model("skops", skops.io.dumps(pipeline), CATALOGUE, amount)
+    check_contrast(model, Contrast(0), lambda some: some, pipeline)
+
+
+def check_contrast(model: Any, contrast: Contrast, margin: Any, pipeline: Pipeline) -> None:
+    given = raw(rows())
+    case, group = given[3], given[20:27]
+
+    def asked(some: list[list[Any]]) -> Any:
+        ask = getattr(pipeline, "decision_function", pipeline.predict)
+        return margin(ask(table(some)))
+
+    witness = brute_force(asked, [case[n] for n in NAMES], [[z[n] for n in NAMES] for z in group])
+    columns = model.answer([case, *group]).columns
+    found = against(model, columns[1:]).measured(columns[0], contrast, np.zeros(1, dtype=np.int64))
+    away = np.abs(next(found).values - witness).max()
+    assert away <= 1e-12 * np.abs(witness).sum() + 1e-12

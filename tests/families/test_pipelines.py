@@ -40,6 +40,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -170,9 +171,9 @@ PREPARATIONS: dict[str, Prepared] = {
     "ordinal, rare together": Prepared(
         words(OrdinalEncoder(min_frequency=0.1, unknown_value=9, **CODES)), unseen=True
     ),
-    "by target": Prepared(words(TargetEncoder(random_state=0)), unseen=True),
+    "by target": Prepared(words(TargetEncoder(cv=KFold(4))), unseen=True),
     "by target, missing too": Prepared(
-        words_with_gaps(TargetEncoder(random_state=0, smooth=5.0)), unseen=True
+        words_with_gaps(TargetEncoder(cv=StratifiedKFold(4), smooth=5.0)), unseen=True
     ),
     # scales
     "standard scale": Prepared(numbers(StandardScaler())),
