@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from explainer.core.case import Case, Feature, Kind, Missing, Scalar, Value
-from explainer.errors import CaseError, DoesNotAddUp, NotExplainable, NotPrecise
+from explainer.errors import CaseError, DoesNotAddUp, NotExplainable
 from explainer.families.attribute import Explained, raw_row
 from explainer.families.engine import forest
 from explainer.families.engine.forest import Floats, Test, Trees
@@ -157,8 +157,6 @@ def _tried(explained: Explained, sort: Sort, feature: Feature, case: Case) -> Tr
         explained.attribute(case)
     except DoesNotAddUp as fault:
         return Tried(sort, feature.name, adds_up=False, fault=fault.what)
-    except NotPrecise:
-        return Tried(sort, feature.name, adds_up=False)
     except NotExplainable as fault:
         # a number that the catalogue allows needs an answer; a gap or a choice may be refused
         wrong = fault.what if sort in (Sort.ON, Sort.NEAR) else None

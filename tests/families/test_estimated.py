@@ -34,7 +34,6 @@ from explainer.families import attribute, settled
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import ESTIMATE, METHODS, Explained, explained
-from explainer.families.borders import borders
 from explainer.families.engine import estimate
 from explainer.families.engine.estimate import Estimate, Stage, check_feasible
 from explainer.families.engine.function import MOST_ANSWERS, Function
@@ -158,8 +157,6 @@ def test_what_stays_imprecise_is_withheld(only_estimates, monkeypatch):
     with pytest.raises(NotPrecise) as caught:
         found.attribute(case)
     assert caught.value.code == "explanation.not_precise"
-    # when a package is checked, that is no fault of the model
-    assert all(tried.fault is None for tried in borders(found, [case]))
 
 
 def test_a_sign_within_its_error_is_no_direction(only_estimates, monkeypatch):
@@ -254,6 +251,22 @@ def test_words_that_could_change_are_not_settled(name):
     found, said = words(CHANGES[name])
     assert not settled.settled(found, errors(6, 0.02), said)
     assert settled.settled(found, errors(6, 1e-6), said)
+
+
+@pytest.mark.parametrize("c", [0.72, 0.615])
+def test_each_share_is_moved_alone_up_and_down(c):
+    """So far from the band that c with another one, which moves each of them less, is too little;
+    either way, since one lies above it and one below."""
+    found, said = words({"a": 2.0, "b": -1.2, "c": c, "d": 0.45, "e": 0.1, "f": 0.05})
+    assert not settled.settled(found, errors(6, 0.0195), said)
+    assert settled.settled(found, errors(6, 0.0135), said)
+
+
+def test_neighbours_are_moved_against_each_other():
+    """b and c lie further apart than either is moved alone."""
+    found, said = words({**CLEAR, "b": -0.85, "c": 0.80})
+    assert not settled.settled(found, errors(6, 0.0135), said)
+    assert settled.settled(found, errors(6, 0.0115), said)
 
 
 def test_words_far_from_every_border_are_settled():
