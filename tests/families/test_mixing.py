@@ -101,6 +101,15 @@ MIXING: dict[str, tuple[Callable[[], list[Any]], str]] = {
         lambda: [numbers(median(), StandardScaler(), Normalizer())],
         "Normalizer in step c0.s2",
     ),
+    "components, and a gap is a choice of its own": (
+        lambda: [
+            by_columns(
+                (chain(median(), StandardScaler(), PCA(2)), NUMBERS),
+                (OneHotEncoder(handle_unknown="ignore"), WORDS),
+            )
+        ],
+        "PCA in step c0.s2",
+    ),
     "beside what does not mix": (
         lambda: [
             numbers(
