@@ -101,7 +101,7 @@ def main() -> None:
         print(f"\n| {n_rows} comparison rows, rounds | answers | 3 errors, largest | seconds |")
         print("|---|---|---|---|")
         whole, started = None, time.perf_counter()
-        for stage in stages(17, n_rows):
+        for stage in stages(FUNCTION, n_rows):
             part = estimated(margins, FUNCTION, case, rows[:n_rows], stage)
             whole = part if whole is None else whole.joined(part)
             precise = 3 * whole.errors.max() / np.abs(whole.values).sum()

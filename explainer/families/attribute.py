@@ -105,7 +105,7 @@ class _Trees:
 
 class _Function:
     def __init__(self, model: Model, function: Function, comparison: Floats) -> None:
-        check_feasible(function.n_players, len(comparison))
+        check_feasible(function, len(comparison))
         self._model = model
         self._function = function
         self._comparison = comparison
@@ -117,7 +117,7 @@ class _Function:
             yield Measured(found.values, found.by_row[sample])
             return
         whole: Estimate | None = None
-        for stage in stages(self._function.n_players, n_rows):
+        for stage in stages(self._function, n_rows):
             found = self._model.row_values(row, self._comparison, contrast, stage)
             whole = found if whole is None else whole.joined(found)
             yield Measured(whole.values, whole.by_row[sample], whole.covariance, whole.answers)

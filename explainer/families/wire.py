@@ -66,7 +66,8 @@ def _described(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(form, Linear):
         own = {"kind": "linear", "constant": form.constant, "n_players": form.n_players}
         return own, {"player": form.player, "weight": form.weight}
-    return {"kind": "function", "n_players": form.n_players}, {"player": form.player}
+    own = {"kind": "function", "n_players": form.n_players, "budget": form.budget}
+    return own, {"player": form.player}
 
 
 def forms_in(frame: Frame) -> tuple[Form, ...]:
@@ -96,7 +97,7 @@ def _form(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> Form:
             n_players,
         )
     if own["kind"] == "function":
-        return Function(_of(arrays, "player", "i8"), n_players)
+        return Function(_of(arrays, "player", "i8"), n_players, int(own["budget"]))
     columns = tuple(
         Column(
             int(source),

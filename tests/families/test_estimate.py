@@ -194,16 +194,18 @@ def test_stages_together_are_one_estimate_of_all_their_rounds():
     np.testing.assert_allclose(whole.covariance, expected, atol=1e-18)
 
 
-@pytest.mark.parametrize(("n_players", "n_rows"), [(17, 100), (17, 1000), (40, 2000), (2, 30)])
-def test_stages_double_and_stay_within_the_budget(n_players, n_rows):
-    planned = list(stages(n_players, n_rows))
+@pytest.mark.parametrize(("n_players", "n_rows"), [(17, 100), (17, 1000), (40, 500), (2, 30)])
+@pytest.mark.parametrize("budget", [MOST_ANSWERS, 500_000])
+def test_stages_double_and_stay_within_the_budget(n_players, n_rows, budget):
+    form = Function(np.arange(n_players), n_players, budget)
+    planned = list(stages(form, n_rows))
     assert planned[0].first == 0
     assert planned[0].rounds >= 2
     for before, after in pairwise(planned):
         assert after.first == after.rounds == before.first + before.rounds
     rounds = planned[-1].first + planned[-1].rounds
-    assert rounds * answers_of_a_round(n_players, n_rows) <= MOST_ANSWERS
-    assert 2 * rounds * answers_of_a_round(n_players, n_rows) > MOST_ANSWERS
+    assert rounds * answers_of_a_round(n_players, n_rows) <= budget
+    assert 2 * rounds * answers_of_a_round(n_players, n_rows) > budget
 
 
 def _unevenness(orders: np.ndarray) -> float:

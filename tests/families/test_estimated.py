@@ -34,12 +34,11 @@ from explainer.families import attribute, settled
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import ESTIMATE, METHODS, Explained, explained
-from explainer.families.engine import estimate
 from explainer.families.engine.estimate import Estimate, Stage, check_feasible
 from explainer.families.engine.function import MOST_ANSWERS, Function
 from explainer.families.frames import FrameBroken
 from explainer.families.second_opinion import witnesses
-from explainer.families.wire import estimate_frame, estimate_in
+from explainer.families.wire import estimate_frame, estimate_in, forms_in, frame_of
 from explainer.pipeline import explain, tell
 from explainer.text.languages import language
 
@@ -88,6 +87,18 @@ def only_estimates(monkeypatch):
     monkeypatch.setattr(Function, "enumerable", lambda self, n_rows: False)
 
 
+def with_budget(found: Explained) -> Explained:
+    """The same with a smaller budget of answers."""
+
+    class Limited:
+        forms = tuple(replace(form, budget=BUDGET) for form in found.model.forms)
+
+        def __getattr__(self, name):
+            return getattr(found.model, name)
+
+    return replace(found, model=Limited())
+
+
 def said_of(found: Explained, case: Case):
     return lambda attribution: choose_reasons(attribution, case, found.catalogue, POLICY).said
 
@@ -119,7 +130,7 @@ def test_what_is_said_of_estimates_is_what_would_be_said_of_the_exact_values(mon
     found = opened()
     exact = [found.attribute(case) for case in asked]
     monkeypatch.setattr(Function, "enumerable", lambda self, n_rows: False)
-    monkeypatch.setattr(estimate, "MOST_ANSWERS", BUDGET)
+    found = with_budget(found)
     settled_ones = same = 0
     for case, truth in zip(asked, exact, strict=True):
         near = found.attribute(case, said_of(found, case))
@@ -140,9 +151,8 @@ def test_the_same_case_gives_the_same_numbers_in_a_process_of_its_own(only_estim
         assert first == second == here.attribute(case, said_of(here, case))
 
 
-def test_more_is_asked_only_until_nothing_said_could_change(only_estimates, monkeypatch):
-    monkeypatch.setattr(estimate, "MOST_ANSWERS", BUDGET)
-    found, case = opened(), cases(8, 1)[0]
+def test_more_is_asked_only_until_nothing_said_could_change(only_estimates):
+    found, case = with_budget(opened()), cases(8, 1)[0]
     loose = found.attribute(case)
     words = found.attribute(case, said_of(found, case))
     numbers = found.attribute(case, lambda attribution: attribution)
@@ -153,7 +163,7 @@ def test_more_is_asked_only_until_nothing_said_could_change(only_estimates, monk
 def test_what_stays_imprecise_is_withheld(only_estimates, monkeypatch):
     found, case = opened(), cases(8, 1)[0]
     monkeypatch.setattr(settled, "MOST", 1e-6)
-    monkeypatch.setattr(attribute, "stages", lambda n, rows: [Stage(0, 2), Stage(2, 2)])
+    monkeypatch.setattr(attribute, "stages", lambda form, rows: [Stage(0, 2), Stage(2, 2)])
     with pytest.raises(NotPrecise) as caught:
         found.attribute(case)
     assert caught.value.code == "explanation.not_precise"
@@ -162,7 +172,7 @@ def test_what_stays_imprecise_is_withheld(only_estimates, monkeypatch):
 def test_a_sign_within_its_error_is_no_direction(only_estimates, monkeypatch):
     found = opened()
     monkeypatch.setattr(settled, "MOST", 10.0)
-    monkeypatch.setattr(attribute, "stages", lambda n, rows: [Stage(0, 2)])
+    monkeypatch.setattr(attribute, "stages", lambda form, rows: [Stage(0, 2)])
     unsure = 0
     for case in cases(8, 20):
         for each in found.attribute(case).contributions:
@@ -173,18 +183,30 @@ def test_a_sign_within_its_error_is_no_direction(only_estimates, monkeypatch):
 
 
 def test_a_model_that_the_budget_cannot_buy_is_refused_with_the_way_out():
-    check_feasible(17, 1000)
-    check_feasible(60, 1000)
+    def form(n_players: int) -> Function:
+        return Function(np.arange(n_players), n_players)
+
+    check_feasible(form(17), 1000)
+    check_feasible(form(60), 1000)
+    check_feasible(form(2), 1_000_000)  # all coalitions: no round is needed
     with pytest.raises(ArtefactRefused) as caught:
-        check_feasible(60, 5000)
+        check_feasible(form(60), 5000)
     assert "4,200,000 answers" in caught.value.what
     most = int(caught.value.mend.split()[3].replace(",", ""))
-    check_feasible(60, most)
+    check_feasible(form(60), most)
     with pytest.raises(ArtefactRefused):
-        check_feasible(60, most + 1)
+        check_feasible(form(60), most + 1)
     with pytest.raises(ArtefactRefused) as caught:
-        check_feasible(20_000, 30)
+        check_feasible(form(20_000), 30)
     assert "comparison rows" not in caught.value.mend
+
+
+def test_a_form_with_a_smaller_budget_keeps_it_over_the_line():
+    small = Function(np.arange(3), 3, 1000)
+    assert small.enumerable(125)
+    assert not small.enumerable(126)
+    (back,) = forms_in(frame_of([small], {}))
+    assert back.budget == 1000
 
 
 # -- the witness --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import numpy as np
 
 from explainer.errors import ArtefactRefused
 from explainer.families.engine.forest import Bools, Floats, Ints
-from explainer.families.engine.function import AT_ONCE, MOST_ANSWERS, Function, row_values
+from explainer.families.engine.function import AT_ONCE, Function, row_values
 
 SEED = 20261122
 
@@ -86,33 +86,36 @@ class Estimate:
         )
 
 
-def stages(n_players: int, n_rows: int) -> Iterator[Stage]:
+def stages(function: Function, n_rows: int) -> Iterator[Stage]:
     """What to ask one after the other until the errors are small enough, or the budget is used.
 
     A power of two of rounds, and then always as many as before.
     """
-    a_round = answers_of_a_round(n_players, n_rows)
+    a_round = answers_of_a_round(function.n_players, n_rows)
     rounds = 2
     while 2 * rounds * a_round <= FIRST_ANSWERS:
         rounds *= 2
     first = 0
-    while (first + rounds) * a_round <= MOST_ANSWERS:
+    while (first + rounds) * a_round <= function.budget:
         yield Stage(first, rounds)
         first += rounds
         rounds = first
 
 
-def check_feasible(n_players: int, n_rows: int) -> None:
+def check_feasible(function: Function, n_rows: int) -> None:
     """Raise ArtefactRefused where the budget buys too few rounds to be worth anything."""
+    if function.enumerable(n_rows):
+        return
+    n_players, budget = function.n_players, function.budget
     least = LEAST_ROUNDS * answers_of_a_round(n_players, 1)
-    if least * n_rows > MOST_ANSWERS:
+    if least * n_rows > budget:
         raise ArtefactRefused(
             f"With {n_players} features and {n_rows} comparison rows this kind of model cannot be "
-            f"explained within {MOST_ANSWERS:,} answers a case.",
+            f"explained within {budget:,} answers a case.",
             "model",
-            f"Use at most {MOST_ANSWERS // least:,} comparison rows, fewer features, or a model of "
+            f"Use at most {budget // least:,} comparison rows, fewer features, or a model of "
             "trees or a linear one."
-            if least * 30 <= MOST_ANSWERS
+            if least * 30 <= budget
             else "Use fewer features, or a model of trees or a linear one.",
         )
 

@@ -1,7 +1,7 @@
 """Exact interventional Shapley values of a model that is known by its answers only.
 
 Every coalition is asked: the columns of its players from the case, the others from a comparison
-row. With 12 players and 300 rows that are 1.2 million answers; beyond MOST_ANSWERS values are
+row. With 12 players and 300 rows that are 1.2 million answers; beyond the budget values are
 estimated (see `estimate`).
 """
 
@@ -17,7 +17,7 @@ from explainer.errors import ArtefactRefused
 from explainer.families.engine.forest import Floats, Ints
 
 MOST_ANSWERS = 4_200_000
-"""For one case; about four seconds for a small neural network."""
+"""For one case, unless the form says less; about four seconds for a small neural network."""
 
 AT_ONCE = 65_536
 """Rows handed to the model in one call."""
@@ -31,10 +31,12 @@ class Function:
     ----------
     player : ndarray of shape (n_columns,), index of the feature people know
     n_players : number of features people know
+    budget : answers that one case may take
     """
 
     player: Ints
     n_players: int
+    budget: int = MOST_ANSWERS
 
     def __post_init__(self) -> None:
         if self.player.ndim != 1 or not bool(
@@ -48,7 +50,7 @@ class Function:
 
     def enumerable(self, n_rows: int) -> bool:
         """Whether all coalitions can be asked for every case; else values are estimated."""
-        return 2.0**self.n_players * n_rows <= MOST_ANSWERS
+        return n_rows << self.n_players <= self.budget
 
 
 def row_values(
