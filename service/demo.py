@@ -55,7 +55,7 @@ def walk_through(tools: Tools) -> bool:
     assert isinstance(shown.finding, Explanation)  # noqa: S101 - recorded cases can be explained
     recorded = decide(
         file.id,
-        SentDecision(shown.finding.suggestion, "agree", ("A1",), (), "", str(shown.receipt.seq)),
+        SentDecision(shown.finding.recommended, "agree", ("A1",), (), "", str(shown.receipt.seq)),
         secrets.token_urlsafe(24),
         CASEWORKER,
         tools,

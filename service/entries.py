@@ -73,7 +73,7 @@ def shown_entry(
 def _numbers(finding: Explanation) -> dict[str, Json]:
     """Numbers as the exact text of their bits: an entry holds no floats."""
     return {
-        "recommendation_class": finding.suggestion,
+        "recommendation_class": finding.recommended,
         "score_band": _band(finding),
         "limits_flags": sorted(limit.value for limit in finding.limits),
         "margin": finding.margin.hex(),
@@ -86,7 +86,21 @@ def _numbers(finding: Explanation) -> dict[str, Json]:
         "case_digest": finding.case_digest,
         "contributions": {f.feature.name: f.phi.hex() for f in finding.findings},
         "reasons": [reason.finding.feature.name for reason in finding.reasons],
+        **_of_its_kind(finding),
     }
+
+
+def _of_its_kind(finding: Explanation) -> dict[str, Json]:
+    """What only several outcomes or an amount have."""
+    if finding.amount is not None:
+        return {"task": finding.task.value, "amount_unit": finding.amount.unit}
+    if finding.runner_up is not None:
+        return {
+            "task": finding.task.value,
+            "runner_up": finding.runner_up,
+            "margins": [margin.hex() for margin in finding.margins],
+        }
+    return {}
 
 
 def _band(finding: Explanation) -> int:

@@ -189,6 +189,11 @@ class Compared(StrEnum):
     EQUAL = "equal"
 
 
+def is_amount(text: str) -> bool:
+    """Whether it is an amount as records hold it: a decimal with a dot, or without."""
+    return _DECIMAL.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """A suggested amount as it is told and recorded.
@@ -241,7 +246,7 @@ class AmountOutcome:
 
     def canonical(self, outcome: str) -> str | None:
         """See DecisionLine.canonical: `1200` and `1200.50`, with at most the package's decimals."""
-        if not _DECIMAL.fullmatch(outcome):
+        if not is_amount(outcome):
             return None
         given = Decimal(outcome)
         return self._written(given) if Decimal(self._written(given)) == given else None

@@ -73,6 +73,11 @@ def amount_in_words(amount: str, unit: str, catalog: Catalog) -> str:
     return catalog.sentence(f"told.unit.{unit}").replace("{value}", written)
 
 
+def number_in_words(amount: str, locale: str) -> str:
+    """The number of an amount alone, as the reader writes it: `1.234,50`."""
+    return _as_written(amount, locale)
+
+
 def is_currency(unit: str) -> bool:
     """Whether it is a code of three letters such as EUR, in capitals or not."""
     return unit.upper() in list_currencies("en")
@@ -124,7 +129,8 @@ def _as_written(amount: str, locale: str, currency: str | None = None) -> str:
     written: str = pattern.apply(
         number, locale, currency=currency, currency_digits=False, numbering_system="latn"
     )
-    return _without_marks(written)
+    # CLDR sets letters apart from the digits beside them: "CHF 10", but "€10"
+    return re.sub(r"(?<=[^\W\d_])(?=[0-9])", "\u00a0", _without_marks(written))
 
 
 def _duration(value: float, unit: str, catalog: Catalog) -> str:

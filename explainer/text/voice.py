@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explainer.core.attribution import AmountOutcome, Suggesting
+from explainer.core.attribution import AmountOutcome, Suggesting, is_amount
 from explainer.core.case import FeatureCatalogue
 from explainer.text.catalogs import Catalog
 from explainer.text.languages import Language
@@ -33,7 +33,7 @@ class Voice:
     def outcome(self, outcome: str, form: str) -> str:
         """The agency's words for an outcome as records hold it: a whole sentence, or with `label`
         and `decide` a name. An amount is put into the agency's sentence, or stands alone."""
-        if not isinstance(self.suggesting, AmountOutcome):
+        if not isinstance(self.suggesting, AmountOutcome) or not is_amount(outcome):
             return self.wording[f"outcome|{outcome}|{form}"]
         amount = amount_in_words(outcome, self.suggesting.unit, self.catalog)
         if form == "label":

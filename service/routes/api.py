@@ -44,7 +44,13 @@ class Submitted(Strict):
 class DecisionIn(Strict):
     """A decision; `shown` is the `entry` of the explanation the person saw, if any."""
 
-    outcome: Annotated[str, Field(max_length=64)]
+    outcome: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="An outcome of the package; of an amount, a decimal such as 1200.50.",
+        ),
+    ]
     relation: Literal["agree", "agree_other_reasons", "partly", "deviate", "not_used"]
     # how many there have to be is said by the decision itself, with a code of its own
     codes: Annotated[

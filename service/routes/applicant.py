@@ -59,7 +59,7 @@ def application(request: Request) -> Response:
         staff=False,
         package=package,
         decision={
-            "outcome": wording[f"outcome|{row.outcome}|decided"],
+            "outcome": package.voice(language, staff=False).outcome(row.outcome, "decided"),
             "day": day(at(row.decided_on).date(), language.locale),
             "interim": row.outcome in package.manifest.interim,
             "reasons": (),

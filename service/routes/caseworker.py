@@ -12,18 +12,27 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from explainer.core.attribution import AmountOutcome, Suggesting
 from explainer.core.case import Feature, Value
 from explainer.core.decision import ReasonCode, Relation
 from explainer.core.disclosure import Audience
 from explainer.errors import DecisionFaulty, ExplainerError, IdempotencyConflict, SuggestionOutdated
 from explainer.text.catalogs import catalog
-from explainer.text.languages import Language
+from explainer.text.languages import Language, languages
 from explainer.text.render import as_markup
 from explainer.text.sentences import provenance_parts, value_or_missing
-from explainer.text.values import clean, day, moment, value_in_words
+from explainer.text.values import (
+    clean,
+    day,
+    moment,
+    number_in_words,
+    read_amount,
+    value_in_words,
+)
 from explainer.text.voice import Voice
+from explainer.text.wording import VALUE, named_outcomes
 from service.actions import SentDecision, decide, queue, show
-from service.open_case import OpenCase
+from service.open_case import OpenCase, open_case
 from service.permissions import Action
 from service.store.cases import DECIDED, OPEN, PAGE_SIZE
 from service.web.pages import language_for, page
@@ -170,15 +179,39 @@ def _case_page(
         told_since="",
         data=_data_rows(opened, voice),
         unknown=list(wording.part("checklist").items()),
-        outcomes=[(o, wording[f"outcome|{o}|decide"]) for o in opened.package.manifest.outcomes],
+        outcomes=[
+            (outcome, voice.outcome(outcome, "decide"))
+            for outcome in named_outcomes(voice.suggesting)
+        ],
+        amount=_amount_field(voice),
         relations=RELATIONS,
         code_groups=CODE_GROUPS,
-        form=form or {"outcome": "", "relation": "", "codes": (), "facts": (), "note": ""},
-        hidden_fields=(("shown", str(shown.receipt.seq)),),
+        form=form
+        or {"outcome": "", "amount": "", "relation": "", "codes": (), "facts": (), "note": ""},
+        hidden_fields=(("shown", str(shown.receipt.seq)), ("written_in", language.tag)),
         idempotency_key=secrets.token_urlsafe(24),
-        decided=_decided(opened, language),
+        decided=_decided(opened, voice),
         saved=bool(opened.decided) and "saved" in request.query_params,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AmountField:
+    """Where an amount is decided: the agency's name for it, and how it is written."""
+
+    label: str
+    hint: str
+
+
+def _amount_field(voice: Voice) -> AmountField | None:
+    if not isinstance(voice.suggesting, AmountOutcome):
+        return None
+    hint = voice.say("staff.form.amount", _example(voice.suggesting, voice.language))
+    return AmountField(voice.wording["amount|decide"], hint)
+
+
+def _example(amount: AmountOutcome, language: Language) -> str:
+    return number_in_words(amount.canonical("1234") or "", language.locale)
 
 
 def _data_rows(opened: OpenCase, voice: Voice) -> list[DataRow]:
@@ -210,15 +243,14 @@ def _used(feature: Feature, value: Value, voice: Voice) -> str:
     return " " + voice.say("staff.told.used", words)
 
 
-def _decided(opened: OpenCase, language: Language) -> dict[str, Any] | None:
+def _decided(opened: OpenCase, voice: Voice) -> dict[str, Any] | None:
     if opened.decided is None:
         return None
     entry, payload, row = opened.decided.entry, opened.decided.payload, opened.decided.row
-    wording = opened.package.wording(language)
-    checklist = wording.part("checklist")
+    checklist = voice.wording.part("checklist")
     facts = payload.get("facts_considered", [])
     return {
-        "outcome": wording[f"outcome|{row.outcome}|label"],
+        "outcome": voice.outcome(row.outcome, "label"),
         "relation": row.relation,
         "codes": row.codes,
         "note": payload.get("free_text", ""),
@@ -226,7 +258,7 @@ def _decided(opened: OpenCase, language: Language) -> dict[str, Any] | None:
         "receipt": ReceiptWords(
             entry.receipt.seq,
             entry.receipt.leaf_hash.hex(),
-            moment(at(row.decided_on), language.locale),
+            moment(at(row.decided_on), voice.language.locale),
         ),
     }
 
@@ -238,6 +270,8 @@ def decision(
     form_token: Annotated[str, Form()] = "",
     idempotency_key: Annotated[str, Form(max_length=128)] = "",
     outcome: Annotated[str, Form(max_length=64)] = "",
+    amount: Annotated[str, Form(max_length=64)] = "",
+    written_in: Annotated[str, Form(max_length=20)] = "",
     relation: Annotated[str, Form(max_length=64)] = "",
     codes: Annotated[list[str] | None, Form()] = None,
     facts: Annotated[list[str] | None, Form()] = None,
@@ -246,8 +280,11 @@ def decision(
 ) -> Response:
     """Record what the caseworker decided. Agreeing and deviating are the same form."""
     check_form_token(request, form_token)
+    language = language_for(request, staff=True)
+    # as the page was written on which it was filled in: 1.234 is not the same number everywhere
+    writing = languages().get(written_in, language)
     sent = SentDecision(
-        outcome,
+        outcome or read_amount(clean(amount), writing.locale) or "",
         relation,
         tuple(codes or ()),
         tuple(facts or ()),
@@ -263,22 +300,26 @@ def decision(
             tools_of(request),
         )
     except DecisionFaulty as faulty:
+        package = open_case(
+            case_id, Audience.CASEWORKER, session_of(request).actor, tools_of(request)
+        ).package
         errors = tuple(
-            (FIELD_IDS.get(field, field), _words(request, field, fault))
+            (_field_id(field, fault), _words(language, field, fault, package.manifest.suggesting))
             for field, fault in faulty.faults
         )
-        return _case_page(request, case_id, form=_form(sent), errors=errors, status=422)
+        return _case_page(request, case_id, form=_form(sent, amount), errors=errors, status=422)
     except (SuggestionOutdated, IdempotencyConflict) as fault:
-        words = catalog(language_for(request, staff=True), staff=True)
+        words = catalog(language, staff=True)
         # no field is at fault, and a decided case has none: the link leads to the heading
         errors = (("entscheidung", words.sentence(f"staff.error.{fault.code}")),)
-        return _case_page(request, case_id, form=_form(sent), errors=errors, status=409)
+        return _case_page(request, case_id, form=_form(sent, amount), errors=errors, status=409)
     return RedirectResponse(f"/cases/{case_id}?saved=1", 303)
 
 
-def _form(sent: SentDecision) -> dict[str, Any]:
+def _form(sent: SentDecision, amount: str) -> dict[str, Any]:
     return {
         "outcome": sent.outcome,
+        "amount": clean(amount),
         "relation": sent.relation,
         "codes": sent.codes,
         "facts": sent.facts,
@@ -286,9 +327,16 @@ def _form(sent: SentDecision) -> dict[str, Any]:
     }
 
 
-def _words(request: Request, field: str, fault: ExplainerError) -> str:
-    words = catalog(language_for(request, staff=True), staff=True)
+def _field_id(field: str, fault: ExplainerError) -> str:
+    return "amount" if fault.where == "amount" else FIELD_IDS.get(field, field)
+
+
+def _words(language: Language, field: str, fault: ExplainerError, suggesting: Suggesting) -> str:
+    words = catalog(language, staff=True)
     key = fault.code
+    if isinstance(suggesting, AmountOutcome) and fault.where == "amount":
+        told = words.sentence("staff.error.decision.incomplete.amount")
+        return told.replace(VALUE, _example(suggesting, language))
     if key == "decision.incomplete":
         key = f"decision.incomplete.{field}"
     elif key in ("decision.grounds_missing", "decision.contradicts"):

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
+from explainer.core.attribution import AmountOutcome, is_amount
 from explainer.core.disclosure import Audience, Told
 from explainer.errors import DecisionFaulty
 from explainer.ledger.verify import Result
+from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
@@ -133,10 +135,8 @@ def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str
             return {
                 "benefit": wording["package|benefit"],
                 "unit": wording["contact|office"],
-                "outcome": wording.texts.get(f"outcome|{row.outcome}|label", row.outcome),
-                "suggestion": wording.texts.get(
-                    f"outcome|{row.suggested}|label", row.suggested or ""
-                ),
+                "outcome": _outcome(row.outcome, package, language),
+                "suggestion": _outcome(row.suggested or "", package, language),
             }
     return {
         "benefit": row.benefit_type,
@@ -144,6 +144,14 @@ def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str
         "outcome": row.outcome,
         "suggestion": row.suggested or "",
     }
+
+
+def _outcome(outcome: str, package: ModelPackage, language: Language) -> str:
+    """Its label or the amount, as far as the package in force knows it."""
+    voice = package.voice(language, staff=True)
+    if isinstance(voice.suggesting, AmountOutcome) and is_amount(outcome):
+        return voice.outcome(outcome, "label")
+    return voice.wording.texts.get(f"outcome|{outcome}|label", outcome)
 
 
 @router.get("/records/{record_id}", dependencies=[visitor(Action.OPEN_RECORD)])
