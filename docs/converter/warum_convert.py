@@ -11,6 +11,9 @@ model, by name; an empty cell is a missing value, other columns are left alone. 
     from warum_convert import convert
     convert(model, frame, "out", positive_class="yes")
 
+Of a model for two classes say which one its score is for (--positive); one for more classes, or for
+an amount, is known by itself.
+
 Then `warum package new DIR --converted OUT` makes a package of the folder.
 
 A .joblib or .pkl file is a program: loading it runs it. Here that is your own program in your own
@@ -35,6 +38,8 @@ import sys
 import warnings
 
 FACTS = "warum.converted/1"
+BINARY, MULTICLASS, AMOUNT = "binary", "multiclass", "amount"
+
 LOG_ODDS = (
     "LogisticRegression",
     "LogisticRegressionCV",
@@ -43,7 +48,35 @@ LOG_ODDS = (
     "HistGradientBoostingClassifier",
 )
 """Estimators of scikit-learn whose margin is their decision_function; of others it is the
-probability of the second class."""
+probability of the second class, or of each of several."""
+
+LINEAR = (
+    *("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"),
+    "HuberRegressor",
+)
+"""Estimators of scikit-learn whose amount is a weighted sum."""
+
+TRAINED_FOR = {
+    "xgboost": {
+        BINARY: ("binary:logistic", "binary:logitraw"),
+        MULTICLASS: ("multi:softprob", "multi:softmax"),
+        AMOUNT: (
+            *("reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"),
+            *("reg:quantileerror", "reg:squaredlogerror"),
+        ),
+    },
+    "lightgbm": {
+        BINARY: ("binary",),
+        MULTICLASS: ("multiclass",),
+        AMOUNT: ("regression", "regression_l1", "huber", "fair", "quantile", "mape"),
+    },
+    "catboost": {
+        BINARY: ("Logloss", "CrossEntropy"),
+        MULTICLASS: ("MultiClass",),
+        AMOUNT: ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "LogCosh", "Lq", "Expectile"),
+    },
+}
+"""Objectives whose raw score is log-odds, or the amount itself."""
 
 FEWEST_ROWS = 80
 """Thirty to compare with and fifty recorded cases: Warum asks for no fewer."""
@@ -66,25 +99,32 @@ def convert(
     golden=60,
     seed=1,
     linear_json=False,
+    classes=None,
+    onnx=None,
 ):
     """Write model, comparison group, recorded cases and facts into the folder `out`.
 
     Parameters
     ----------
-    model : a fitted Pipeline or classifier of scikit-learn, or a model of XGBoost, LightGBM or
-        CatBoost, for two classes
+    model : a fitted Pipeline, classifier or regressor of scikit-learn, or a model of XGBoost,
+        LightGBM or CatBoost: for two classes, for several, or for an amount
     frame : pandas.DataFrame with a column for each input; categories as in training
-    positive_class : the second class, for which the model's margin stands
+    positive_class : of two classes the second, for which the model's margin stands
     negative_class : the first, where the model does not name its classes
+    classes : of several classes their names, in the order of the model, where it does not name them
     background, golden : how many rows are drawn to compare with, and to record
+    onnx : an ONNX file made of the model; it becomes the package's, and what it is compared with
+        is what the model itself says here
 
     Returns the facts that are written to facts.json.
     """
     if os.path.isdir(out) and os.listdir(out):
         raise Refused(f"{out} is not empty. Name a folder that does not exist yet.")
     kind = _kind(model, linear_json)
+    if onnx is not None:
+        kind = _Onnx(kind, onnx)
     kind.check_rows(frame)
-    classes = _classes(kind, positive_class, negative_class)
+    classes = _classes(kind, positive_class, negative_class, classes)
     inputs = [_input(kind, frame, name) for name in kind.names]
     _check_names(inputs)
     compared, recorded = _drawn(frame, inputs, background, golden, seed)
@@ -92,16 +132,17 @@ def convert(
         "schema": FACTS,
         "format": kind.format,
         "file": kind.file,
+        "kind": kind.task,
         "space": kind.space,
         "classes": classes,
         "trained_with": _versions(kind.libraries),
         "inputs": inputs,
     }
     rows = frame.iloc[compared]
-    margins = _margins(kind, rows)
+    margins = _margins(kind, rows, classes)
     facts.update(_figures(margins, len(frame), seed))
     cases = frame.iloc[recorded]
-    lines = _recorded(kind, cases, inputs)
+    lines = _recorded(kind, cases, inputs, classes)
     os.makedirs(os.path.join(out, "golden"), exist_ok=True)
     kind.save(os.path.join(out, kind.file), frame)
     with open(os.path.join(out, "background.csv"), "w", encoding="utf-8", newline="") as file:
@@ -139,8 +180,25 @@ def _kind(model, linear_json):
     )
 
 
+def _trained_for(library, objective):
+    """Of which kind an answer is: by its objective, because of others the score is something
+    else."""
+    known = TRAINED_FOR[library]
+    for task, names in known.items():
+        if objective in names:
+            return task
+    raise Refused(
+        f"The model was trained with objective {objective!r}, whose score is neither log-odds nor "
+        f"an amount. Converted are: {', '.join(name for each in known.values() for name in each)}."
+    )
+
+
+def _space(task):
+    return "amount" if task == AMOUNT else "log-odds"
+
+
 class _XGBoost:
-    format, file, space = "xgboost-ubj", "model.ubj", "log-odds"
+    format, file = "xgboost-ubj", "model.ubj"
     libraries = ("xgboost", "xgboost-cpu")
 
     def __init__(self, model):
@@ -160,12 +218,15 @@ class _XGBoost:
         self.names = list(booster.feature_names or ())
         types = booster.feature_types or ["q"] * len(self.names)
         whole = json.loads(bytes(booster.save_raw("json")))
+        self.task = _trained_for("xgboost", whole["learner"]["objective"]["name"])
+        self.space = _space(self.task)
+        self.outputs = int(whole["learner"]["learner_model_param"]["num_class"] or 0)
         stored = whole["learner"]["gradient_booster"].get("model", {}).get("cats", {}).get("enc")
         self.choices = {}
         for at, name in enumerate(self.names):
             if types[at] == "c":
                 self.choices[name] = _stored(stored[at]) if stored else None
-        self.classes = _listed(model)
+        self.classes = _listed(model) if self.task != AMOUNT else None
 
     def check_rows(self, frame):
         _check_columns(self, frame)
@@ -193,7 +254,7 @@ def _stored(entry):
 
 
 class _LightGBM:
-    format, file, space = "lightgbm-txt", "model.txt", "log-odds"
+    format, file = "lightgbm-txt", "model.txt"
     libraries = ("lightgbm",)
 
     def __init__(self, model):
@@ -203,30 +264,27 @@ class _LightGBM:
             line.partition("=")[::2] for line in self._text.split("\nTree=0\n")[0].splitlines()
         )
         self._averaged = "average_output" in head
-        objective = head.get("objective", "").split(" ")
-        if objective[0] != "binary":
-            raise Refused(
-                f"The model was trained with objective {objective[0]!r}. Converted are models for "
-                'two classes, trained with objective="binary".'
-            )
-        self._sigmoid = float(dict(part.split(":") for part in objective[1:]).get("sigmoid", 1))
+        objective, *rest = head.get("objective", "").split(" ")
+        self.task = _trained_for("lightgbm", " ".join([objective, *(["sqrt"] * ("sqrt" in rest))]))
+        self.space = _space(self.task)
+        self.outputs = int(head["num_class"])
+        self._factor = float(dict(part.split(":") for part in rest).get("sigmoid", 1))
+        if self._averaged:
+            self._factor *= self.outputs / self._booster.num_trees()
         self.names = head["feature_names"].split(" ")
         kinds = head["feature_infos"].split(" ")
         of_table = self._booster.pandas_categorical or []
         found = [n for n, kind in zip(self.names, kinds) if kind != "none" and kind[0] != "["]
         named = dict(zip(found, of_table)) if len(found) == len(of_table) else {}
         self.choices = {name: named.get(name) for name in found}
-        self.classes = _listed(model)
+        self.classes = _listed(model) if self.task != AMOUNT else None
 
     def check_rows(self, frame):
         _check_columns(self, frame)
 
     def margins(self, frame):
         table = _with_categories(self, frame)
-        margins = self._sigmoid * self._booster.predict(table, raw_score=True, num_threads=1)
-        if self._averaged:
-            margins = margins / self._booster.num_trees()
-        return margins
+        return self._factor * self._booster.predict(table, raw_score=True, num_threads=1)
 
     def save(self, path, frame):
         with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -234,14 +292,18 @@ class _LightGBM:
 
 
 class _CatBoost:
-    format, file, space = "catboost-cbm", "model.cbm", "log-odds"
+    format, file = "catboost-cbm", "model.cbm"
     libraries = ("catboost",)
 
     def __init__(self, model):
         self._model = model
+        said = json.loads(model.get_metadata()["params"])["loss_function"]["type"]
+        self.task = _trained_for("catboost", said)
+        self.space = _space(self.task)
         self.names = list(model.feature_names_)
         self.choices = {self.names[at]: None for at in model.get_cat_feature_indices()}
-        self.classes = _listed(model)
+        self.classes = _listed(model) if self.task != AMOUNT else None
+        self.outputs = len(self.classes or ())
 
     def check_rows(self, frame):
         _check_columns(self, frame)
@@ -287,11 +349,27 @@ class _Sklearn:
         if names is None:
             raise Refused("The model does not know its columns by name: fit it on a DataFrame.")
         self.names = [str(name) for name in names]
-        self.classes = _listed(model)
-        self._by_log_odds = type(last).__name__ in LOG_ODDS
+        self.task, self.classes = _task_of(model)
+        self._last = last
+        self._by_log_odds = self.task != AMOUNT and type(last).__name__ in LOG_ODDS
+        if self.task == MULTICLASS and type(last).__name__ == "SGDClassifier":
+            self._by_log_odds = False  # it weighs each class against all the others
         self.space = "log-odds" if self._by_log_odds else "probability"
-        if not hasattr(last, "decision_function" if self._by_log_odds else "predict_proba"):
-            raise Refused(f"A {type(last).__name__} gives no score of two classes.")
+        if self.task == AMOUNT:
+            self.space = "amount"
+        self._check_asked()
+
+    def _check_asked(self):
+        asked = "decision_function" if self._by_log_odds else "predict_proba"
+        if self.task != AMOUNT and not hasattr(self._last, asked):
+            raise Refused(f"A {type(self._last).__name__} gives no score of classes.")
+
+    def give(self, space):
+        """Answer in what a file made of the model gives."""
+        if (space == "amount") is not (self.task == AMOUNT):
+            raise Refused(f"The file gives {space}, and the model is of kind {self.task}.")
+        self.space, self._by_log_odds = space, space == "log-odds"
+        self._check_asked()
 
     def check_rows(self, frame):
         _check_columns(self, frame)
@@ -300,9 +378,12 @@ class _Sklearn:
         table = frame[self.names].copy()
         for name in self.choices:
             table[name] = _as_text(table[name])
+        if self.task == AMOUNT:
+            return self._model.predict(table)
         if self._by_log_odds:
             return self._model.decision_function(table)
-        return self._model.predict_proba(table)[:, 1]
+        chances = self._model.predict_proba(table)
+        return chances[:, 1] if self.task == BINARY else chances
 
     def save(self, path, frame):
         try:
@@ -321,6 +402,56 @@ class _Sklearn:
         handing_on = ColumnTransformer([("all", "passthrough", self.names)])
         handing_on.fit(frame[self.names])
         return Pipeline([("columns", handing_on), ("model", self._model)])
+
+
+def _task_of(model):
+    """Of a model of scikit-learn: the kind of its answer, and its classes."""
+    from sklearn.base import is_classifier
+
+    if not is_classifier(model):
+        return AMOUNT, None
+    classes = _listed(model) or []
+    return (BINARY if len(classes) == 2 else MULTICLASS), classes
+
+
+class _Onnx:
+    """A file that was made of the model: the package's model, held against what the model says."""
+
+    format, file = "onnx", "model.onnx"
+
+    def __init__(self, kind, path):
+        if not isinstance(kind, _Sklearn):
+            raise Refused("An ONNX file is taken beside a model of scikit-learn only.")
+        import onnx
+
+        self._kind, self._path = kind, path
+        with open(path, "rb") as file:
+            self._data = file.read()
+        try:
+            graph = onnx.load_model_from_string(self._data)
+        except Exception as fault:  # of protocol buffers, whatever it is called there
+            raise Refused(f"{path} is no ONNX file ({type(fault).__name__}).") from None
+        said = {entry.key: entry.value for entry in graph.metadata_props}
+        gives = json.loads(said.get("warum", "{}")).get("gives")
+        if gives is None and kind.task == AMOUNT:
+            raise Refused(
+                f'{path} does not say that it gives an amount: write {{"gives": "amount"}} into '
+                "its metadata_props under warum."
+            )
+        kind.give(gives or "probability")
+        self.task, self.space, self.classes = kind.task, kind.space, kind.classes
+        self.names, self.choices = kind.names, kind.choices
+        self.libraries = (*kind.libraries, "onnx", "skl2onnx")
+
+    def check_rows(self, frame):
+        self._kind.check_rows(frame)
+
+    def margins(self, frame):
+        return self._kind.margins(frame)
+
+    def save(self, path, frame):
+        with open(path, "wb") as file:
+            file.write(self._data)
 
 
 def _check_all_used(transformer, names):
@@ -353,37 +484,66 @@ def _encoded(transformer):
 
 
 class _Linear:
-    """A logistic regression on named columns of numbers, as a file anybody can read."""
+    """A weighted sum of named columns of numbers, as a file anybody can read."""
 
-    format, file, space = "linear-json", "model.json", "log-odds"
+    format, file = "linear-json", "model.json"
     libraries = ("scikit-learn", "numpy", "pandas")
 
     def __init__(self, model):
-        if not type(model).__name__.startswith("LogisticRegression"):
-            raise Refused("Written as linear-json is a LogisticRegression alone, on named columns.")
+        name = type(model).__name__
+        if not name.startswith("LogisticRegression") and name not in LINEAR:
+            raise Refused(
+                "Written as linear-json is a LogisticRegression alone, or one of "
+                f"{', '.join(LINEAR)}, on named columns."
+            )
         self._model = model
         names = getattr(model, "feature_names_in_", None)
         if names is None:
             raise Refused("The model does not know its columns by name: fit it on a DataFrame.")
         self.names = [str(name) for name in names]
         self.choices = {}
-        self.classes = _listed(model)
+        self.task, self.classes = _task_of(model)
+        self.space = _space(self.task)
+        if self.task == MULTICLASS and (
+            getattr(model, "multi_class", "auto") == "ovr" or model.solver == "liblinear"
+        ):
+            raise Refused(
+                "The model weighs each class against all the others, so that its probabilities "
+                'are no softmax of its scores. Train it with solver="lbfgs".'
+            )
 
     def check_rows(self, frame):
         _check_columns(self, frame)
 
     def margins(self, frame):
-        return self._model.decision_function(frame[self.names])
+        table = frame[self.names]
+        if self.task == AMOUNT:
+            return self._model.predict(table)
+        return self._model.decision_function(table)
 
     def save(self, path, frame):
-        weights = dict(zip(self.names, self._model.coef_[0]))
+        import numpy
+
+        # a row for each output: one but for several classes
+        weights = numpy.atleast_2d(self._model.coef_)
+        starts = numpy.broadcast_to(numpy.ravel(self._model.intercept_), len(weights))
+        if len(weights) != (len(self.classes) if self.task == MULTICLASS else 1):
+            raise Refused("The model gives more than one number a row.")
+
+        def numbers(column):
+            found = [float(each) for each in column]
+            return found if self.task == MULTICLASS else found[0]
+
         whole = {
             "schema": "warum.linear-model/1",
-            "link": "log-odds",
-            "classes": self.classes,
-            "intercept": float(self._model.intercept_[0]),
-            "features": {name: {"coefficient": float(w)} for name, w in weights.items()},
+            "link": self.space,
+            "intercept": numbers(starts),
+            "features": {
+                name: {"coefficient": numbers(weights[:, at])} for at, name in enumerate(self.names)
+            },
         }
+        if self.task != AMOUNT:
+            whole["classes"] = self.classes
         with open(path, "w", encoding="utf-8") as file:
             json.dump(whole, file, indent=1)
 
@@ -402,7 +562,32 @@ def _listed(model):
 # -- classes and inputs -------------------------------------------------------------------------
 
 
-def _classes(kind, positive, negative):
+def _classes(kind, positive, negative, given):
+    """The classes in the model's order; none of an amount."""
+    if kind.task == BINARY:
+        if given is not None:
+            raise Refused("Of two classes say which one is the positive one (--positive).")
+        return _two(kind, positive, negative)
+    if positive is not None or negative is not None:
+        raise Refused("Only a model for two classes has a positive one.")
+    if kind.task == AMOUNT:
+        if given is not None:
+            raise Refused("The model gives an amount, which has no classes.")
+        return []
+    known = kind.classes or [str(at) for at in range(kind.outputs)]
+    labels = kind.format in ("xgboost-ubj", "lightgbm-txt")
+    labels = labels and known == [str(at) for at in range(len(known))]
+    if len(known) < 3:
+        raise Refused(f"The model was trained for several classes, and has {len(known)}.")
+    if given is None:
+        return known
+    given = [str(each) for each in given]
+    if len(set(given)) != len(known) or len(given) != len(known) or not (labels or given == known):
+        raise Refused(f"The model has the classes {', '.join(known)}, in this order.")
+    return given
+
+
+def _two(kind, positive, negative):
     known = kind.classes
     if known is None:
         if positive is None:
@@ -411,7 +596,7 @@ def _classes(kind, positive, negative):
             negative = "0" if positive == "1" else f"not_{positive}"
         return [str(negative), str(positive)]
     if len(known) != 2:
-        raise Refused(f"The model has the classes {', '.join(known)}. Converted are two.")
+        raise Refused(f"The model was trained for two classes, and has {', '.join(known)}.")
     if positive is not None and str(positive) != known[1]:
         labels = kind.format in ("xgboost-ubj", "lightgbm-txt") and known == ["0", "1"]
         if labels and str(positive) not in known:
@@ -544,40 +729,61 @@ def _values(frame, inputs):
         yield values
 
 
-def _margins(kind, frame):
+def _margins(kind, frame, classes):
+    """The bare model's: an array of one row for each row, and of one column for each output."""
+    import numpy
+
+    outputs = len(classes) if kind.task == MULTICLASS else 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        margins = [float(margin) for margin in kind.margins(frame)]
-    if len(margins) != len(frame) or not all(map(math.isfinite, margins)):
-        raise Refused("The model does not give one finite number for each row.")
+        margins = numpy.asarray(kind.margins(frame), dtype=float).reshape(len(frame), -1)
+    if margins.shape[1] != outputs or not numpy.isfinite(margins).all():
+        raise Refused(f"The model does not give {outputs} finite numbers for each row.")
     return margins
+
+
+def _plain(numbers):
+    """A number; a list of one for each of several classes."""
+    listed = [float(each) for each in numbers]
+    return listed[0] if len(listed) == 1 else listed
 
 
 def _figures(margins, drawn_from, seed):
     import numpy
 
-    low, high = numpy.quantile(margins, [0.1, 0.9])
-    if not high > low:
+    low, high = numpy.quantile(margins, [0.1, 0.9], axis=0)
+    if not (high > low).all():
         raise Refused("The model gives all rows the same score.")
     return {
         "rows": len(margins),
         "drawn_from": drawn_from,
         "seed": seed,
-        "base": float(numpy.mean(margins)),
-        "margin_scale": float(high - low),
+        "base": _plain(margins.mean(axis=0)),
+        "margin_scale": _plain(high - low),
     }
 
 
-def _recorded(kind, frame, inputs):
+def _recorded(kind, frame, inputs, classes):
     lines = []
-    for at, (values, margin) in enumerate(zip(_values(frame, inputs), _margins(kind, frame))):
-        share = margin
-        if kind.space == "log-odds":
-            share = 1 / (1 + math.exp(-margin)) if margin > -700 else 0.0
+    for at, (values, margins) in enumerate(
+        zip(_values(frame, inputs), _margins(kind, frame, classes))
+    ):
         told = {n: {"missing": "not_given"} if v is None else v for n, v in values.items()}
-        case = {"ref": f"A-{at + 1:03}", "values": told}
-        lines.append({"case": case, "margin": margin, "probability": share})
+        line = {"case": {"ref": f"A-{at + 1:03}", "values": told}, "margin": _plain(margins)}
+        if kind.task != AMOUNT:
+            line["probability"] = _plain(_probabilities(kind, [float(each) for each in margins]))
+        lines.append(line)
     return lines
+
+
+def _probabilities(kind, margins):
+    """What margins of one row mean."""
+    if kind.space == "probability":
+        return margins
+    if len(margins) == 1:
+        return [1 / (1 + math.exp(-margins[0])) if margins[0] > -700 else 0.0]
+    raised = [math.exp(margin - max(margins)) for margin in margins]
+    return [each / sum(raised) for each in raised]
 
 
 def _versions(libraries):
@@ -612,7 +818,7 @@ def open_model(path):
     if ending == ".txt":
         return _library("lightgbm").Booster(model_file=path)
     if ending == ".cbm":
-        return _library("catboost").CatBoostClassifier().load_model(path)
+        return _library("catboost").CatBoost().load_model(path)
     if ending in (".joblib", ".pkl", ".pickle"):
         print(
             f"{path} is a program, and loading it runs it. That is done here because it is yours; "
@@ -656,14 +862,18 @@ def main(arguments=None):
     parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
     parser.add_argument("--positive", metavar="CLASS", help="the class its margin is for")
     parser.add_argument("--negative", metavar="CLASS", help="the other, if it names none")
+    parser.add_argument(
+        "--classes", metavar="A,B,C", help="names of several classes, in the order of the labels"
+    )
     parser.add_argument("--background", type=int, default=300, help="rows to compare with (300)")
     parser.add_argument("--golden", type=int, default=60, help="cases to record (60)")
     parser.add_argument("--seed", type=int, default=1, help="which rows are drawn (1)")
     parser.add_argument(
         "--linear-json",
         action="store_true",
-        help="write a LogisticRegression on named columns as a file anybody can read",
+        help="write a weighted sum of named columns as a file anybody can read",
     )
+    parser.add_argument("--onnx", metavar="FILE", help="an ONNX file made of MODEL: take that")
     options = parser.parse_args(arguments)
     try:
         model = open_model(options.model)
@@ -677,6 +887,8 @@ def main(arguments=None):
             golden=options.golden,
             seed=options.seed,
             linear_json=options.linear_json,
+            classes=options.classes.split(",") if options.classes else None,
+            onnx=options.onnx,
         )
     except Refused as fault:
         print(f"refused: {fault}", file=sys.stderr)

@@ -63,7 +63,7 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> LinearMo
     whole = Members(read_json(data, "model"), "", faults)
     whole.text("schema", among=(FORM,))
     space = _check_kind(whole, target)
-    intercepts = _each_output(whole, "intercept", target.outputs)
+    intercepts = whole.numbers("intercept", target.outputs, among=NUMBERS)
     entries = whole.members("features")
     whole.finish()
     # keyed by the name, because a file may give them in another order than the catalogue
@@ -98,37 +98,20 @@ def _check_kind(whole: Members, target: Target) -> Space:
     return space
 
 
-def _each_output(given: Members, key: str, count: int) -> tuple[float, ...]:
-    """A number; of several classes a list of one for each, in their order."""
-    if count == 1:
-        return (given.number(key, among=NUMBERS),)
-    listed = given.any(key)
-    numbers = listed if isinstance(listed, list) else []
-    low, high = NUMBERS
-    if len(numbers) == count and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and low <= each <= high
-        for each in numbers
-    ):
-        return tuple(map(float, numbers))
-    if listed is not None:  # otherwise that was said
-        given.fault(
-            key, f"is not a list of {count} numbers between {low:g} and {high:g}, one a class."
-        )
-    return (0.0,) * count
-
-
 def _term(each: Input, entry: Members, count: int) -> Term:
     if each.choices is None:
         term: Term = Number(
             each.name,
-            _each_output(entry, "coefficient", count),
+            entry.numbers("coefficient", count, among=NUMBERS),
             entry.number("centre", 0.0, among=NUMBERS),
             entry.number("scale", 1.0, among=(1e-300, 1e300)),
             entry.number("stand_in", among=NUMBERS) if entry.has("stand_in") else None,
         )
     else:
         given = entry.members("coefficients")
-        coefficients = {choice: _each_output(given, choice, count) for choice in each.choices}
+        coefficients = {
+            choice: given.numbers(choice, count, among=NUMBERS) for choice in each.choices
+        }
         given.finish()
         stand_in = entry.text("stand_in", among=each.choices) if entry.has("stand_in") else None
         term = Choice(each.name, coefficients, stand_in)

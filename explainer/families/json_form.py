@@ -118,6 +118,25 @@ class Members:
             return low
         return float(given)
 
+    def numbers(self, key: str, count: int, *, among: tuple[float, float]) -> tuple[float, ...]:
+        """A number for each output of a model: the number itself where there is one output, else a
+        list."""
+        if count == 1:
+            return (self.number(key, among=among),)
+        given = self.any(key)
+        listed = given if isinstance(given, list) else []
+        low, high = among
+        if len(listed) == count and all(
+            isinstance(each, int | float) and not isinstance(each, bool) and low <= each <= high
+            for each in listed
+        ):
+            return tuple(map(float, listed))
+        if given is not None:
+            self.fault(
+                key, f"is not a list of {count} numbers between {low:g} and {high:g}, one a class."
+            )
+        return (low,) * count
+
     def whole(self, key: str, default: Any = _NEEDED, *, among: tuple[int, int]) -> int:
         given = self.any(key, default)
         low, high = among

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Space, Task
 from explainer.errors import ArtefactRefused
 from explainer.families.artefacts import read_once
 from explainer.families.inspect import Inspected
@@ -20,6 +20,8 @@ KINDS = ("number", "integer", "choice")
 
 _FILE = re.compile(r"model\.[a-z]{3,5}")
 _ANY = (-1e300, 1e300)
+_MOST = {Task.BINARY: 2, Task.MULTICLASS: 1000, Task.AMOUNT: 0}
+"""Classes of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,17 @@ class ConvertedInput:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The whole of facts.json."""
+    """The whole of facts.json.
+
+    Attributes
+    ----------
+    classes : of the model, in its order; an amount has none
+    base, margin_scale : of each output of the model
+    """
 
     format: str
     file: str
+    task: Task
     space: Space
     classes: tuple[str, ...]
     trained_with: Mapping[str, str]
@@ -53,14 +62,16 @@ class Converted:
     rows: int
     drawn_from: int
     seed: int
-    base: float
-    margin_scale: float
+    base: tuple[float, ...]
+    margin_scale: tuple[float, ...]
 
     def check(self, found: Inspected) -> None:
         """Raise ArtefactRefused unless the file of the model says the same, where it says it."""
         faults = []
         if sorted(each.name for each in self.inputs) != sorted(c.name for c in found.inputs):
             faults.append("It names other inputs than the file of the model.")
+        if found.classes and len(found.classes) != len(self.classes):
+            faults.append(f"The model has {len(found.classes)} classes, not {len(self.classes)}.")
         if found.space not in (None, self.space):
             faults.append(f"The margin of the model is measured in {found.space}.")
         refuse_all(faults, "Run the converter again, in the environment of training.")
@@ -85,19 +96,28 @@ def read_converted(folder: Path) -> Converted:
     if not isinstance(inputs, list):
         whole.fault("inputs", "is not a list.")
         inputs = []
+    task = Task(whole.text("kind", Task.BINARY, among=tuple(Task)) or Task.BINARY)
+    space = Space(whole.text("space", among=tuple(Space)) or Space.LOG_ODDS)
+    classes = whole.texts("classes", ())
+    outputs = max(1, len(classes)) if task is Task.MULTICLASS else 1
     found = Converted(
         format=whole.text("format"),
         file=file,
-        space=Space(whole.text("space", among=tuple(Space)) or Space.LOG_ODDS),
-        classes=whole.texts("classes"),
+        task=task,
+        space=space,
+        classes=classes,
         trained_with={name: str(version) for name, version in versions.each()},
         inputs=tuple(_input(each, at, faults) for at, each in enumerate(inputs)),
         rows=whole.whole("rows", among=(1, 10**9)),
         drawn_from=whole.whole("drawn_from", among=(1, 10**12)),
         seed=whole.whole("seed", among=(0, 2**63)),
-        base=whole.number("base", among=_ANY),
-        margin_scale=whole.number("margin_scale", among=_ANY),
+        base=whole.numbers("base", outputs, among=_ANY),
+        margin_scale=whole.numbers("margin_scale", outputs, among=_ANY),
     )
+    if not {Task.BINARY: 2, Task.MULTICLASS: 3}.get(task, 0) <= len(classes) <= _MOST[task]:
+        whole.fault("classes", f"are not those of kind {task}.")
+    if (space is Space.AMOUNT) is not (task is Task.AMOUNT):
+        whole.fault("space", f"is not one of kind {task}.")
     whole.finish()
     refuse_all(faults, "Run the converter again, in the environment of training.")
     return found

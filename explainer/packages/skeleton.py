@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import HIGHER, LOWER, Space, Task
 from explainer.families.inspect import InputColumn, Inspected
 from explainer.packages.converted import Converted, ConvertedInput
+from explainer.packages.manifest import IDENTIFIER
+from explainer.packages.skeleton_pages import card, recorded_cases
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "skops": ("scikit-learn", "numpy", "pandas", "skops"),
@@ -24,45 +27,65 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 }
 """By format: the distributions whose versions matter, of which not all need be installed."""
 
-_MARGINS = {
-    "xgboost-json": "booster.predict(xgboost.DMatrix(frame), output_margin=True)",
-    "xgboost-ubj": "booster.predict(xgboost.DMatrix(frame), output_margin=True)",
-    "lightgbm-txt": "booster.predict(frame, raw_score=True)  # times sigmoid, see docs/formats.md",
-    "catboost-cbm": 'model.predict(frame, prediction_type="RawFormulaVal")',
-    "linear-json": "model.decision_function(frame)",
-}
+TWO_OUTCOMES = ("can_be_granted", "check_more_closely")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a model answers, as far as its file and the converter say it."""
+
+    task: Task
+    space: Space | None
+    classes: tuple[str, ...]
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """What the package suggests; names people may change, of several as the classes have
+        them."""
+        if self.task is Task.AMOUNT:
+            return (HIGHER, LOWER)
+        if self.task is Task.BINARY:
+            return TWO_OUTCOMES
+        fitting = all(IDENTIFIER.fullmatch(name) for name in self.classes)
+        return (
+            self.classes if fitting else tuple(f"class_{name}" for name in range(len(self.classes)))
+        )
 
 
 def of_model(identifier: str, declared: str, file: str, found: Inspected) -> dict[str, str]:
     """Every file but the model itself, by name."""
     names = [column.name for column in found.inputs]
+    answers = _Answers(found.task, found.space, found.classes)
+    known = [_Known(column) for column in found.inputs]
     return {
-        "manifest.toml": _manifest(identifier, declared, file, found, None),
-        "features.toml": _features([_Known(column) for column in found.inputs]),
+        "manifest.toml": _manifest(identifier, declared, file, answers, found, None),
         "background.csv": ",".join(names) + "\n",
         "golden/cases.jsonl": "",
-        **_others(identifier, declared, names, found.space),
+        **_others(identifier, declared, known, answers),
     }
 
 
 def of_converted(identifier: str, facts: Converted, found: Inspected) -> dict[str, str]:
     """Every file but the model, the comparison group and the recorded cases, by name."""
     columns = {column.name: column for column in found.inputs}
-    names = [each.name for each in facts.inputs]
+    answers = _Answers(facts.task, facts.space, facts.classes)
+    known = [_Known(columns[each.name], each) for each in facts.inputs]
     return {
-        "manifest.toml": _manifest(identifier, facts.format, facts.file, found, facts),
-        "features.toml": _features([_Known(columns[e.name], e) for e in facts.inputs]),
-        **_others(identifier, facts.format, names, found.space),
+        "manifest.toml": _manifest(identifier, facts.format, facts.file, answers, found, facts),
+        **_others(identifier, facts.format, known, answers),
     }
 
 
 def _others(
-    identifier: str, declared: str, names: Sequence[str], space: Space | None
+    identifier: str, declared: str, known: Sequence[_Known], answers: _Answers
 ) -> dict[str, str]:
     return {
-        "wording.toml": _wording(),
-        "golden/README.md": _golden(declared, names, space),
-        "CARD.md": _card(identifier),
+        "features.toml": _features(known, answers.outcomes),
+        "wording.toml": _wording(answers),
+        "golden/README.md": recorded_cases(
+            declared, [each.name for each in known], answers.task, answers.space
+        ),
+        "CARD.md": card(identifier),
     }
 
 
@@ -97,10 +120,13 @@ def _versions(declared: str) -> dict[str, str]:
 
 
 def _manifest(
-    identifier: str, declared: str, file: str, found: Inspected, facts: Converted | None
+    identifier: str,
+    declared: str,
+    file: str,
+    answers: _Answers,
+    found: Inspected,
+    facts: Converted | None,
 ) -> str:
-    classes = list(facts.classes if facts else found.classes)
-    space = facts.space if facts else found.space
     versions = facts.trained_with if facts else _versions(declared)
     trained = ", ".join(f"{_text(name)} = {_text(v)}" for name, v in versions.items())
     said = (
@@ -108,19 +134,16 @@ def _manifest(
         if facts
         else "# the versions the model was trained with; these are the ones of this environment"
     )
-    unnamed = (
-        "# the file does not name its classes: the margin is for label 1; give both their names\n"
-        if not facts and declared.startswith(("xgboost", "lightgbm"))
-        else ""
-    )
     rows = (
         f"# drawn by the converter: {facts.rows} of {facts.drawn_from} rows, seed {facts.seed}\n"
         if facts
         else ""
     )
-    base = repr(facts.base) if facts else '""'
-    scale = repr(facts.margin_scale) if facts else '""'
-    threshold = "0.5" if space is Space.PROBABILITY else "0.0"
+    base = _outputs(facts.base) if facts else '""'
+    scale = _outputs(facts.margin_scale) if facts else '""'
+    each = (
+        "# (each a list of one number for each class)\n" if answers.task is Task.MULTICLASS else ""
+    )
     return f"""\
 # Fill in what is empty, from top to bottom; `warum package check` names what is left.
 protocol = 1
@@ -137,28 +160,17 @@ artificial_intelligence = true
 [model]
 format = {_text(declared)}
 file = {_text(file)}
-kind = "binary"
+kind = {_text(answers.task.value)}
 # what the margin is measured in
-space = {_text(space.value if space else "")}
-{_mixing(found)}{unnamed}positive_class = {_text(classes[-1] if classes else "")}
-classes = {_text(classes)}
-{said}
+space = {_text(answers.space.value if answers.space else "")}
+{_mixing(found)}{_classes(declared, answers, named=facts is not None)}{said}
 trained_with = {{ {trained} }}
 
-# The one place where the decision line is declared, in raw margin.
-[suggestion]
-threshold = {threshold}
-above = "can_be_granted"
-below = "check_more_closely"
-favours_applicant = "above"
-decision_type = "bound"
-# outcomes after which the application is still open
-interim = ["check_more_closely"]
-
+{_suggestion(answers)}
 # The comparison group: at least 30 rows, in the columns of features.toml. base is the mean of the
 # margins the bare model gives them where it was trained, margin_scale their 90th minus their
 # 10th percentile: so a group that does not belong to the model is noticed. See golden/README.md.
-[background]
+{each}[background]
 file = "background.csv"
 rows = {facts.rows if facts else 0}
 {rows}note = ""
@@ -192,6 +204,63 @@ class = "case_file"
 """
 
 
+def _outputs(numbers: Sequence[float]) -> str:
+    """A number, or a list of one for each class."""
+    return repr(numbers[0]) if len(numbers) == 1 else repr(list(numbers))
+
+
+def _classes(declared: str, answers: _Answers, *, named: bool) -> str:
+    if answers.task is Task.AMOUNT:
+        return ""
+    classes = list(answers.classes)
+    of_boosters = not named and declared.startswith(("xgboost", "lightgbm"))
+    if answers.task is Task.MULTICLASS:
+        told = "# the file does not name its classes: give their names, in this order\n"
+        return f"{told if of_boosters else ''}classes = {_text(classes)}\n"
+    told = (
+        "# the file does not name its classes: the margin is for label 1; give both their names\n"
+    )
+    positive = _text(classes[-1] if classes else "")
+    return f"{told if of_boosters else ''}positive_class = {positive}\nclasses = {_text(classes)}\n"
+
+
+def _suggestion(answers: _Answers) -> str:
+    if answers.task is Task.AMOUNT:
+        return """\
+# The suggestion is an amount: higher or lower than the mean of the comparison group.
+[suggestion]
+# a currency such as EUR, or a unit as features have them; how many decimals are told
+unit = ""
+decimals = 2
+# "higher" or "lower": which one is better for the applicant
+favours_applicant = ""
+decision_type = "bound"
+"""
+    if answers.task is Task.MULTICLASS:
+        return f"""\
+# One outcome for each of model.classes, in the same order; the one of the largest margin is
+# suggested. favourable: the same, from the best for the applicant to the worst.
+[suggestion]
+outcomes = {_text(list(answers.outcomes))}
+favourable = []
+decision_type = "bound"
+# outcomes after which the application is still open
+interim = []
+"""
+    above, below = answers.outcomes
+    return f"""\
+# The one place where the decision line is declared, in raw margin.
+[suggestion]
+threshold = {"0.5" if answers.space is Space.PROBABILITY else "0.0"}
+above = {_text(above)}
+below = {_text(below)}
+favours_applicant = "above"
+decision_type = "bound"
+# outcomes after which the application is still open
+interim = [{_text(below)}]
+"""
+
+
 def _mixing(found: Inspected) -> str:
     """Left to people: whether the whole pipeline is asked is theirs to say."""
     if not found.mixing:
@@ -204,17 +273,17 @@ def _mixing(found: Inspected) -> str:
 """
 
 
-def _features(known: Sequence[_Known]) -> str:
+def _features(known: Sequence[_Known], outcomes: Sequence[str]) -> str:
     parts = [
         "# One table per input of the model. Replace labels and sentences; give every feature its\n"
         "# class: legally_required, neutral, proxy_suspect, protected_not_allowed.\n"
         "# range: what lies outside is an error and refused. trained: what the model has seen.\n"
     ]
-    parts += ["\n".join(_feature(each)) + "\n" for each in known]
+    parts += ["\n".join(_feature(each, outcomes)) + "\n" for each in known]
     return "\n".join(parts)
 
 
-def _feature(each: _Known) -> list[str]:
+def _feature(each: _Known, outcomes: Sequence[str]) -> list[str]:
     lines = ["[[feature]]", f"name = {_text(each.name)}", f"kind = {_text(each.kind)}"]
     if each.kind == "choice":
         if not each.choices:
@@ -242,20 +311,24 @@ def _feature(each: _Known) -> list[str]:
         lines.append("[feature.choice_labels]")
         lines += [f'{_text(choice)} = ""' for choice in each.choices or ()]
     for table in ["reason", "reason_missing"] if each.optional else ["reason"]:
-        lines += [f"[feature.{table}]", 'can_be_granted = ""', 'check_more_closely = ""']
+        lines += [f"[feature.{table}]", *(f'{outcome} = ""' for outcome in outcomes)]
     return lines
 
 
-def _wording() -> str:
-    outcomes = "\n".join(
-        f"[outcome.{outcome}]\n"
-        + "\n".join(
-            f'{form} = ""'
-            for form in ("label", "suggested", "suggested_staff", "decided", "decide")
+_TOLD = ("label", "suggested", "suggested_staff", "decided", "decide")
+
+
+def _wording(answers: _Answers) -> str:
+    if answers.task is Task.AMOUNT:
+        tables = (
+            "# {value} is the amount; it stands once, after a colon, in all of these but decide.\n"
         )
-        + "\n"
-        for outcome in ("can_be_granted", "check_more_closely")
-    )
+        tables += "[amount]\n" + "".join(f'{form} = ""\n' for form in _TOLD[1:])
+    else:
+        tables = "\n".join(
+            f"[outcome.{outcome}]\n" + "".join(f'{form} = ""\n' for form in _TOLD)
+            for outcome in answers.outcomes
+        )
     contact = "\n".join(
         f'{line} = ""' for line in ("office", "function", "phone", "hours", "address")
     )
@@ -263,64 +336,5 @@ def _wording() -> str:
         "# German, which is the authoritative text. Translations: locales/<folder>/wording.po.\n"
         '[package]\ntitle = ""\nbenefit = ""\n\n'
         '[comparison]\napplicant = ""\nstaff = ""\n\n'
-        f"{outcomes}\n[contact]\n{contact}\n"
+        f"{tables}\n[contact]\n{contact}\n"
     )
-
-
-def _golden(declared: str, names: Sequence[str], space: Space | None) -> str:
-    values = ", ".join(f'"{name}": …' for name in names)
-    log_odds = space is not Space.PROBABILITY
-    margins = _MARGINS.get(
-        declared,
-        "pipeline.decision_function(frame)" if log_odds else "pipeline.predict_proba(frame)[:, 1]",
-    )
-    share = "1 / (1 + numpy.exp(-margins))" if log_odds else "margins"
-    return f"""\
-# Recorded cases
-
-At least 50 lines in `cases.jsonl`, one case a line, with the numbers the bare model gives in the
-environment where it was trained:
-
-    {{"case": {{"ref": "A-1", "values": {{{values}}}}}, "margin": 0.25, "probability": 0.56}}
-
-The file that `warum convert` writes makes them there, with the comparison group and its figures. By
-hand, with `frame` a DataFrame of cases that were not trained on:
-
-    import json, numpy
-    margins = {margins}
-    shares = {share}
-    with open("cases.jsonl", "w") as file:
-        for number, (row, m, p) in enumerate(zip(frame.to_dict("records"), margins, shares)):
-            line = {{"case": {{"ref": f"A-{{number}}", "values": row}}}}
-            line |= {{"margin": float(m), "probability": float(p)}}
-            print(json.dumps(line), file=file)
-
-A missing value is `{{"missing": "not_given"}}`, never NaN.
-
-There too, with `margins` those of the rows of `background.csv`, for the manifest:
-
-    low, high = numpy.quantile(margins, [0.1, 0.9])
-    print("base =", float(margins.mean()))
-    print("margin_scale =", float(high - low))
-
-## Recorded texts
-
-`warum package golden` writes what the first ten cases are told, in every language, beside this
-file. Say here who read which of them line by line, in which languages, when, and who approved them.
-"""
-
-
-def _card(identifier: str) -> str:
-    return f"""\
-# {identifier}
-
-What the model is for, and what it must not be used for:
-
-Data it was trained on (source, years, what was left out and why):
-
-How good it is on data it has not seen (discrimination, calibration, by group):
-
-How the comparison group and the decision line were chosen:
-
-Who approved it, when, and when to stop using it:
-"""

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import catboost
@@ -18,17 +19,23 @@ import pandas as pd
 import pytest
 import xgboost
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 from trained_formats import households
 
 from explainer import cli
 from explainer.cli.packages import tell_as_text
+from explainer.core.case import read_case
 from explainer.errors import ArtefactRefused, PackageFaulty
-from explainer.packages.admit import check
+from explainer.packages.admit import admit, check
 from explainer.packages.bundled import converter
 from explainer.packages.scaffold import converted_package, seal
 
@@ -143,18 +150,28 @@ def fill_in(folder: Path) -> None:
     }.items():
         manifest = manifest.replace(f'\n{key} = ""', f'\n{key} = "{text}"')
     manifest = manifest.replace('\nnote = ""', '\nnote = "Gezogene Zeilen."')
+    outcomes = re.search(r"\noutcomes = (\[.*\])", manifest)
+    if outcomes:
+        worst_first = json.dumps(json.loads(outcomes[1])[::-1])
+        manifest = manifest.replace("\nfavourable = []", f"\nfavourable = {worst_first}")
+    manifest = manifest.replace('\nunit = "probe"\ndecimals', '\nunit = "EUR"\ndecimals')
+    manifest = manifest.replace('\nfavours_applicant = ""', '\nfavours_applicant = "higher"')
     (folder / "manifest.toml").write_text(manifest, "utf-8")
     numbered = iter(range(1000, 9000))
     features = (folder / "features.toml").read_text("utf-8")
     features = features.replace('\nclass = ""', '\nclass = "neutral"')
     features = re.sub(
-        r'\n(can_be_granted|check_more_closely) = ""',
+        # of bare keys only labels are no sentences, one for each outcome
+        r'\n(?!label)([a-z][a-z0-9_]*) = ""',
         lambda found: f'\n{found[1]} = "Grund {next(numbered)} sprach dafür oder dagegen."',
         features,
     )
     features = re.sub(r' = ""', lambda _: f' = "Angabe {next(numbered)}"', features)
     (folder / "features.toml").write_text(features, "utf-8")
     wording = (folder / "wording.toml").read_text("utf-8")
+    if "[amount]" in wording:
+        said = r'\n(suggested|suggested_staff|decided) = ""'
+        wording = re.sub(said, lambda found: f'\n{found[1]} = "Es sind: {{value}}"', wording)
     wording = re.sub(r'""', lambda _: f'"Satz Nummer {next(numbered)} des Amtes."', wording)
     (folder / "wording.toml").write_text(wording, "utf-8")
 
@@ -206,6 +223,274 @@ def test_from_a_fitted_model_to_a_package_that_check_passes(name, tmp_path):
     assert name.startswith("logistic") or sum(n for n, _ in checked.tried.values()) > 10
 
 
+# -- several classes, and amounts ---------------------------------------------------------------
+
+LEVELS = ["full", "none", "part"]
+
+
+def levels(table: pd.DataFrame) -> np.ndarray:
+    """Labels 0, 1, 2 of the levels above."""
+    worth = np.nan_to_num(table["months"].to_numpy(), nan=9) / 8 - table["income"] / 1000
+    noise = np.random.default_rng(4).normal(0, 0.4, len(table))
+    return np.digitize(worth + table["rooms"] / 4 + noise, [0.4, 1.4])
+
+
+def euros(table: pd.DataFrame) -> np.ndarray:
+    noise = np.random.default_rng(5).normal(0, 20, len(table))
+    return (900 - table["income"] / 4 + 60 * (table["tenancy"] == "rent") + noise).to_numpy()
+
+
+def in_onnx(model: Pipeline, folder: Path, gives: str | None, **options: object) -> Path:
+    """The file an agency would make of it, with skl2onnx."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from skl2onnx import to_onnx
+        from skl2onnx.common.data_types import FloatTensorType
+
+        types = [(name, FloatTensorType([None, 1])) for name in ("income", "rooms")]
+        of_step = {id(model[-1]): options}
+        made = to_onnx(model, initial_types=types, options=of_step, target_opset=18)
+    if gives:
+        entry = made.metadata_props.add()
+        said = {"gives": gives} if gives == "amount" else {"gives": gives, "classes": LEVELS}
+        entry.key, entry.value = "warum", json.dumps(said)
+    (folder / "made.onnx").write_bytes(made.SerializeToString())
+    return folder / "made.onnx"
+
+
+def saved(model: object, folder: Path) -> Path:
+    joblib.dump(model, folder / "model.joblib")
+    return folder / "model.joblib"
+
+
+RAW = {"zipmap": False, "raw_scores": True}
+LIGHTGBM = {
+    "num_threads": 1,
+    "verbose": -1,
+    "num_leaves": 7,
+    "min_data_per_group": 5,
+    "cat_smooth": 1.0,
+    "cat_l2": 1.0,
+}
+FOREST = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
+
+
+def trained_for_more(name: str, folder: Path) -> tuple[Path, list[object]]:
+    """A model for several classes or an amount, and what the converter is told besides."""
+    table = rows()
+    several = name.startswith("several")
+    wanted = np.array(LEVELS)[levels(table)] if several else euros(table)
+    labels_or_euros = levels(table) if several else euros(table)
+    kind = name.partition(": ")[2]
+    if kind.startswith("weighted"):
+        model = LogisticRegression(max_iter=3000) if several else Ridge()
+        model.fit(table[["income", "rooms"]], wanted)
+        return saved(model, folder), ["--linear-json"] if "linear-json" in kind else []
+    if kind.startswith("onnx"):
+        boosting = GradientBoostingClassifier if several else GradientBoostingRegressor
+        columns = ColumnTransformer([("all", "passthrough", ["income", "rooms"])])
+        model = Pipeline([("columns", columns), ("model", boosting(n_estimators=9))])
+        model.fit(table[["income", "rooms"]], wanted)
+        if not several:
+            return saved(model, folder), ["--onnx", in_onnx(model, folder, "amount")]
+        if kind == "onnx, log-odds":
+            return saved(model, folder), ["--onnx", in_onnx(model, folder, "log-odds", **RAW)]
+        return saved(model, folder), ["--onnx", in_onnx(model, folder, None)]
+    if kind in ("boosting", "forest"):
+        if kind == "boosting":
+            chosen = GradientBoostingClassifier if several else GradientBoostingRegressor
+        else:
+            chosen = RandomForestClassifier if several else RandomForestRegressor
+        model = pipeline(chosen(n_estimators=9, max_depth=3, random_state=1))
+        return saved(model.fit(table[[*NUMBERS, *CHOICES]], wanted), folder), []
+    if kind == "xgboost":
+        data = xgboost.DMatrix(
+            categories(table), labels_or_euros, enable_categorical=True, nthread=1
+        )
+        settings = {"objective": "reg:squarederror", "nthread": 1}
+        if several:
+            settings |= {"objective": "multi:softprob", "num_class": 3}
+        xgboost.train(settings, data, 9).save_model(folder / "model.ubj")
+        return folder / "model.ubj", ["--classes", ",".join(LEVELS)] if several else []
+    if kind.startswith("lightgbm"):
+        settings = LIGHTGBM | (FOREST if "forest" in kind else {})
+        settings |= {"objective": "multiclass", "num_class": 3} if several else {}
+        # in a forest a gap would be split off by a threshold that is infinite
+        taken = categories(table).drop(columns=["months"] if "forest" in kind else [])
+        data = lightgbm.Dataset(taken, labels_or_euros)
+        lightgbm.train(settings, data, 9).save_model(folder / "model.txt")
+        return folder / "model.txt", ["--classes", ",".join(LEVELS)] if several else []
+    chosen = catboost.CatBoostClassifier if several else catboost.CatBoostRegressor
+    settings = {"iterations": 9, "depth": 3, "thread_count": 1, "verbose": False}
+    model = chosen(
+        **settings, one_hot_max_size=9, cat_features=["tenancy"], allow_writing_files=False
+    )
+    model.fit(table[[*NUMBERS, "tenancy"]], wanted)
+    model.save_model(str(folder / "model.cbm"))
+    return folder / "model.cbm", []
+
+
+MORE_KINDS = {
+    f"{task}: {kind}": (declared, space if task == "several" else "amount")
+    for kind, (declared, space) in {
+        "weighted sum, linear-json": ("linear-json", "log-odds"),
+        "weighted sum": ("skops", "log-odds"),
+        "boosting": ("skops", "log-odds"),
+        "forest": ("skops", "probability"),
+        "xgboost": ("xgboost-ubj", "log-odds"),
+        "lightgbm": ("lightgbm-txt", "log-odds"),
+        "lightgbm, forest": ("lightgbm-txt", "log-odds"),
+        "catboost": ("catboost-cbm", "log-odds"),
+        "onnx": ("onnx", "probability"),
+        "onnx, log-odds": ("onnx", "log-odds"),
+    }.items()
+    for task in ("several", "amount")
+    if (task, kind) != ("amount", "onnx, log-odds")
+}
+
+
+SELDOM = ("weighted sum", "forest", "lightgbm, forest")
+"""What differs little from another; tried in the long run."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name.partition(": ")[2] in SELDOM else ())
+        for name in MORE_KINDS
+    ],
+)
+def test_from_a_model_of_several_classes_or_an_amount_to_a_package_that_is_admitted(name, tmp_path):
+    declared, space = MORE_KINDS[name]
+    several = name.startswith("several")
+    rows().to_csv(tmp_path / "rows.csv", index=False)
+    model, options = trained_for_more(name, tmp_path)
+    answer = run(
+        CONVERTER, model, tmp_path / "rows.csv", tmp_path / "out", *options, "--background", 120
+    )
+    assert answer.returncode == 0, answer.stderr
+    folder = tmp_path / "my_benefit"
+    converted_package(folder, tmp_path / "out")
+    with pytest.raises(PackageFaulty) as left:
+        admit(folder)
+    said = "\n".join(str(fault) for fault in left.value.faults)
+    assert not re.search(r"background\.(rows|base|margin)|golden/cases|trained|choices|range", said)
+    fill_in(folder)
+    seal(folder)
+    package = admit(folder)
+    manifest = tomllib.loads((folder / "manifest.toml").read_text("utf-8"))
+    kind = "multiclass" if several else "amount"
+    assert (manifest["model"]["kind"], manifest["model"]["space"]) == (kind, space)
+    assert (manifest["model"]["format"], package.explained.model.space) == (declared, space)
+    assert manifest["model"].get("classes") == (LEVELS if several else None)
+    assert np.shape(manifest["background"]["base"]) == ((3,) if several else ())
+    assert package.manifest.outcomes == (tuple(LEVELS) if several else ("higher", "lower"))
+    scale = max(group.scale for group in package.explained.comparisons.values())
+    for recorded in package.golden[:5]:
+        case = read_case(recorded.case, package.catalogue)
+        found = package.explained.attribute(case)
+        first, *others = sorted(recorded.margins, reverse=True)
+        assert found.margin == pytest.approx(first - max(others, default=0), abs=1e-5 * scale)
+        assert abs(found.difference) <= 1e-5 * scale
+        assert len(recorded.probabilities) == (3 if several else 0)
+    assert set(folder.rglob("*")) >= {folder / "golden" / "README.md", folder / "CARD.md"}
+
+
+def test_a_model_for_two_classes_may_come_as_the_onnx_file_that_was_made_of_it(tmp_path):
+    table = rows()
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    columns = ColumnTransformer([("all", "passthrough", ["income", "rooms"])])
+    model = Pipeline([("columns", columns), ("model", GradientBoostingClassifier(n_estimators=9))])
+    model.fit(table[["income", "rooms"]], np.where(labels(table) == 1, "yes", "no"))
+    made = in_onnx(model, tmp_path, None)
+    told = ["--positive", "yes", "--onnx", made, "--background", 120]
+    answer = run(CONVERTER, saved(model, tmp_path), tmp_path / "rows.csv", tmp_path / "out", *told)
+    assert answer.returncode == 0, answer.stderr
+    folder = tmp_path / "my_benefit"
+    converted_package(folder, tmp_path / "out")
+    fill_in(folder)
+    seal(folder)
+    package = admit(folder)
+    assert (folder / "model.onnx").read_bytes() == made.read_bytes()
+    first = json.loads((folder / "golden" / "cases.jsonl").read_text("utf-8").split("\n")[0])
+    case = pd.DataFrame([first["case"]["values"]])
+    # what was recorded is what the model says, and not its file
+    assert first["margin"] == model.predict_proba(case)[0, 1]
+    assert package.explained.model.answer([first["case"]["values"]]).margin[0] == pytest.approx(
+        first["margin"], abs=1e-6
+    )
+
+
+def test_the_converter_takes_what_the_formats_take():
+    from explainer.families import from_catboost, from_lightgbm, from_xgboost, sklearn_forms
+
+    module = converter_module()
+    known = {
+        "xgboost": from_xgboost.OBJECTIVES,
+        "lightgbm": from_lightgbm.OBJECTIVES,
+        "catboost": from_catboost.LOSSES,
+    }
+    assert {
+        library: {str(task): tuple(names) for task, names in given.items()}
+        for library, given in known.items()
+    } == module.TRAINED_FOR
+    assert set(module.LINEAR) <= set(sklearn_forms.AMOUNTS)
+
+
+def converter_module():
+    sys.path.insert(0, str(CONVERTER.parent))
+    try:
+        import warum_convert
+    finally:
+        sys.path.pop(0)
+    return warum_convert
+
+
+NOT_THAT_KIND = {
+    "several: xgboost": [
+        (["--positive", "full"], "Only a model for two classes"),
+        (["--classes", "full,part"], "has the classes 0, 1, 2"),
+        (["--classes", "full,full,part"], "has the classes 0, 1, 2"),
+    ],
+    "several: boosting": [(["--classes", "none,part,full"], "in this order")],
+    "amount: boosting": [
+        (["--positive", "full"], "Only a model for two classes"),
+        (["--classes", "a,b,c"], "which has no classes"),
+    ],
+    "amount: lightgbm": [(["--linear-json", "--classes", "a,b,c"], "which has no classes")],
+    "amount: catboost": [(["--onnx", "made.onnx"], "beside a model of scikit-learn only")],
+    "amount: onnx": [(["--onnx", __file__], "is no ONNX file")],
+}
+
+
+@pytest.mark.parametrize("name", NOT_THAT_KIND)
+def test_what_does_not_belong_to_the_kind_of_model_is_refused(name, tmp_path):
+    rows().to_csv(tmp_path / "rows.csv", index=False)
+    model, _ = trained_for_more(name, tmp_path)
+    for options, says in NOT_THAT_KIND[name]:
+        answer = run(CONVERTER, model, tmp_path / "rows.csv", tmp_path / "out", *options)
+        assert answer.returncode == 1
+        assert says in answer.stderr
+        assert not (tmp_path / "out").exists()
+
+
+OTHER_SCORES = {"poisson": "count:poisson", "a ranking": "rank:pairwise", "a share": "reg:logistic"}
+
+
+@pytest.mark.parametrize("name", OTHER_SCORES)
+def test_an_objective_whose_score_is_something_else_is_refused(name, tmp_path):
+    table = rows()
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    given = xgboost.DMatrix(table[["income", "rooms"]], labels(table), nthread=1)
+    if name == "a ranking":
+        given.set_group([len(table)])
+    booster = xgboost.train({"objective": OTHER_SCORES[name], "nthread": 1}, given, 3)
+    booster.save_model(tmp_path / "model.ubj")
+    answer = run(CONVERTER, tmp_path / "model.ubj", tmp_path / "rows.csv", tmp_path / "out")
+    assert answer.returncode == 1
+    assert OTHER_SCORES[name] in answer.stderr
+
+
 def cli_run(*arguments: object) -> int:
     import argparse
 
@@ -229,16 +514,13 @@ def test_the_converter_stands_alone_and_is_old_enough():
             else []
         )
     }
-    assert outside - sys.stdlib_module_names == {"numpy", "pandas", "sklearn", "skops", "xgboost"}
+    libraries = {"numpy", "pandas", "sklearn", "skops", "xgboost", "onnx"}
+    assert outside - sys.stdlib_module_names == libraries
     assert not any(isinstance(node, ast.Match) for node in ast.walk(tree))
 
 
 def test_the_same_seed_draws_the_same_rows_and_another_others(tmp_path):
-    sys.path.insert(0, str(CONVERTER.parent))
-    try:
-        from warum_convert import convert
-    finally:
-        sys.path.pop(0)
+    convert = converter_module().convert
     table = rows()
     model = pipeline(LogisticRegression(max_iter=1000))
     model.fit(table[[*NUMBERS, *CHOICES]], labels(table))
@@ -314,6 +596,12 @@ def test_facts_that_do_not_fit_the_model_are_refused(tmp_path):
         {"more": 1},
         {"inputs": 7},
         {"base": "low"},
+        {"base": [0.5, 0.5, 0.5]},
+        {"kind": "ranking"},
+        {"kind": "amount"},
+        {"kind": "multiclass"},
+        {"kind": "multiclass", "classes": ["a", "b", "c"]},
+        {"kind": "amount", "classes": [], "space": "amount"},
     ):
         path.write_text(json.dumps(whole | change))
         with pytest.raises(ArtefactRefused):
