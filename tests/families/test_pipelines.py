@@ -348,7 +348,15 @@ def opened(name: str, model: str) -> Any:
 MATRIX = [(name, model) for name, prepared in PREPARATIONS.items() for model in prepared.models]
 
 
-@pytest.mark.parametrize(("name", "kind"), MATRIX)
+IN_TURN = [
+    pytest.param(name, model, marks=() if turn % len(each.models) == at else pytest.mark.long)
+    for turn, (name, each) in enumerate(PREPARATIONS.items())
+    for at, model in enumerate(each.models)
+]
+"""Each preparation before one model, in turn; before the others in the long run."""
+
+
+@pytest.mark.parametrize(("name", "kind"), IN_TURN)
 def test_contributions_equal_brute_force_through_the_pipeline_as_trained(name, kind):
     pipeline, model = fitted(name, kind), opened(name, kind)
     assert not any(isinstance(form, Function) for form in model.forms)
