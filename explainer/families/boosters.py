@@ -22,6 +22,7 @@ from explainer.families.model import (
     Form,
     Input,
     RawRow,
+    check_names,
     failed,
     known_by_answers,
     margin_of,
@@ -133,23 +134,9 @@ def placed(names: Sequence[str], inputs: Sequence[Input]) -> Ints:
         raise ArtefactRefused(
             "Two columns of the model have the same name.", "model", "Give each its own name."
         )
+    check_names(names, inputs)
     place = {each.name: at for at, each in enumerate(inputs)}
-    lacking = sorted(set(names) - set(place))
-    unknown = sorted(set(place) - set(names))
-    if lacking or unknown:
-        raise ArtefactRefused(
-            "Model and feature catalogue name different inputs"
-            + (f"; the catalogue lacks {_few(lacking)}" if lacking else "")
-            + (f"; the model does not know {_few(unknown)}" if unknown else "")
-            + ".",
-            "features.toml",
-            "Name in features.toml exactly the columns the model was trained on.",
-        )
     return np.array([place[name] for name in names], dtype=np.int64)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:20])[:1000]
 
 
 def check_kind(each: Input, *, by_category: bool) -> None:

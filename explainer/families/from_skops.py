@@ -19,6 +19,7 @@ from explainer.families.model import (
     Input,
     RawRow,
     Target,
+    check_names,
     failed,
     known_by_answers,
     margin_of,
@@ -48,7 +49,7 @@ def open_model(data: bytes, inputs: Sequence[Input], target: Target) -> SkopsMod
     preparation, model = load_pipeline(data)
     with refused_unless_whole():
         names = input_names(preparation)
-        _check_inputs(names, inputs)
+        check_names(names, inputs)
         classes = classes_of(model)
         target.only(_task(classes))
         target.check(classes)
@@ -316,19 +317,3 @@ def _owner_of_sources(form: Form) -> Ints:
     for column in form.columns:
         owner[column.source] = column.player
     return owner
-
-
-def _check_inputs(names: Sequence[str], inputs: Sequence[Input]) -> None:
-    named = set(names)
-    ours = {each.name for each in inputs}
-    if named != ours:
-        missing = sorted(named - ours)
-        extra = sorted(ours - named)
-        raise ArtefactRefused(
-            "Model and feature catalogue name different inputs"
-            + (f"; the catalogue lacks {', '.join(missing)}" if missing else "")
-            + (f"; the model does not know {', '.join(extra)}" if extra else "")
-            + ".",
-            "features.toml",
-            "Name in features.toml exactly the columns the pipeline was fitted on.",
-        )

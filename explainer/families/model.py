@@ -78,6 +78,26 @@ def inputs_of(catalogue: FeatureCatalogue) -> tuple[Input, ...]:
     )
 
 
+def check_names(names: Sequence[str], inputs: Sequence[Input]) -> None:
+    """Raise ArtefactRefused unless a model whose columns have names has those of the inputs."""
+    known = {each.name for each in inputs}
+    lacking = sorted(set(names) - known)
+    unknown = sorted(known - set(names))
+    if lacking or unknown:
+        raise ArtefactRefused(
+            "Model and feature catalogue name different inputs"
+            + (f"; the catalogue lacks {_few(lacking)}" if lacking else "")
+            + (f"; the model does not know {_few(unknown)}" if unknown else "")
+            + ".",
+            "features.toml",
+            "Name in features.toml exactly the columns the model was trained on.",
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:20])[:1000]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a model says about rows.
