@@ -153,6 +153,7 @@ BENCH ?= $(BIN)/python
 bench: compiler setup ## print the figures of docs/performance.md, measured here
 	$(BIN)/python benchmarks/engine.py
 	$(BENCH) benchmarks/kernel.py
+	$(BENCH) benchmarks/estimators.py
 	$(BIN)/python benchmarks/cold_explain.py
 	$(BIN)/python benchmarks/readyz.py
 	$(BIN)/python benchmarks/case_page.py
