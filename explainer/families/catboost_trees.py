@@ -11,6 +11,7 @@ from explainer.errors import ArtefactRefused
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import MOST_NODES, Floats, Ints
 from explainer.families.flatbuffer import Table as Buffer
+from explainer.families.objectives import LARGEST_LEAF
 
 DEEPEST = 16
 """Tests one after the other in a tree that asks the same at each level; CatBoost's own limit."""
@@ -41,7 +42,7 @@ def check_trees(trees: Buffer, n_splits: int | None, outputs: int) -> None:
         or (n_splits is not None and (splits >= max(n_splits, 1)).any())
         or (len(starts) and (starts != np.cumsum([0, *sizes[:-1]])).any())
         or (len(starts) not in (0, len(sizes)))
-        or not np.isfinite(leaves).all()
+        or not (np.abs(leaves) <= LARGEST_LEAF).all()
         or len(leaves) % outputs
     ):
         raise damaged("The trees of the model do not fit their file.")

@@ -15,6 +15,7 @@ import numpy as np
 
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import Floats, Ints
+from explainer.families.objectives import LARGEST_LEAF
 
 _HEAD = frozenset(
     {"version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx"}
@@ -91,6 +92,8 @@ def tree_of(block: str, n_columns: int) -> dict[str, Any]:
     sizes = dict.fromkeys(_PER_TEST, tests) | {"leaf_value": leaves}
     if any(len(found[name]) != size for name, size in sizes.items()):
         raise damaged("The parts of a tree of the model differ in length.")
+    if (np.abs(found["leaf_value"]) > LARGEST_LEAF).any():
+        raise damaged("A leaf of the model is larger than a sum can bear.")
     for names, size in ((_PER_TEST_TOO, tests), (_PER_LEAF_TOO, leaves)):
         for name in names:
             # only trees that are a single leaf leave them out

@@ -12,6 +12,10 @@ from explainer.core.attribution import Space, Task
 from explainer.errors import ArtefactRefused
 from explainer.families.model import Target
 
+LARGEST_LEAF = 3.4e38
+"""Of what a leaf may add, on either side: what single precision holds. Sums of larger ones, which
+only damage brings about, could be beyond all numbers."""
+
 RANKING = "A ranking has no score that stands for itself."
 LOGARITHM = "It adds up the logarithm of an amount, so nothing it adds is a part of the amount."
 ONE_VS_ALL = (

@@ -20,10 +20,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trained_formats import Made, by_catboost, by_lightgbm, by_xgboost, households, made, raw
+from trained_formats import (
+    SUGGESTING,
+    Made,
+    by_catboost,
+    by_lightgbm,
+    by_xgboost,
+    case,
+    households,
+    made,
+    raw,
+)
 
-from explainer.core.attribution import DecisionLine, Side
-from explainer.core.case import Case, Value
+from explainer.core.attribution import Task
 from explainer.errors import ArtefactRefused, ExplainerError
 from explainer.families import ubjson
 from explainer.families.apart import open_apart
@@ -31,7 +40,6 @@ from explainer.families.artefacts import parse
 from explainer.families.attribute import explained
 from explainer.families.flatbuffer import Table
 
-LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
 SECONDS = 30.0
 """For one file, with everything; a hang would take the two minutes a process has for opening."""
 
@@ -43,6 +51,20 @@ SMALL: dict[str, Callable[[], Made]] = {
     "skops": lambda: made("gradient boosting"),
     # tables of counts that only the library reads: here the process of their own is all there is
     "catboost-cbm, counted categories": lambda: by_catboost(rounds=3, one_hot_max_size=1),
+}
+SEVERAL, AMOUNT = Task.MULTICLASS, Task.AMOUNT
+SMALL |= {
+    "xgboost-json, classes": lambda: by_xgboost(rounds=3, task=SEVERAL),
+    "xgboost-ubj, classes": lambda: by_xgboost(rounds=3, task=SEVERAL, kind="ubj", booster="dart"),
+    "xgboost-json, amount": lambda: by_xgboost(rounds=3, task=AMOUNT),
+    "xgboost-ubj, amount": lambda: by_xgboost(rounds=3, task=AMOUNT, kind="ubj"),
+    "lightgbm-txt, classes": lambda: by_lightgbm(rounds=3, task=SEVERAL),
+    "lightgbm-txt, amount": lambda: by_lightgbm(rounds=3, task=AMOUNT),
+    "catboost-cbm, classes": lambda: by_catboost(rounds=3, task=SEVERAL, one_hot_max_size=9),
+    "catboost-cbm, classes, free trees": lambda: by_catboost(
+        rounds=3, task=SEVERAL, numbers=True, grow_policy="Lossguide"
+    ),
+    "catboost-cbm, amount": lambda: by_catboost(rounds=3, task=AMOUNT, one_hot_max_size=9),
 }
 
 
@@ -60,9 +82,9 @@ def outcome(model: Made, data: bytes) -> str:
         try:
             names = set(model.names)
             own = [{k: v for k, v in row.items() if k in names} for row in rows]
-            beside = explained(opened, model.catalogue, LINE, own[1:], "d" * 64)
-            values = {n: Value(v) for n, v in own[0].items()}
-            attribution = beside.attribute(Case("T-1", None, values))
+            suggesting = SUGGESTING[model.target.task]
+            beside = explained(opened, model.catalogue, suggesting, own[1:], "d" * 64)
+            attribution = beside.attribute(case(own[0]))
             # an attribution exists only if it adds up to the library's own margin
             assert abs(attribution.difference) <= 1e-4 * attribution.comparison.scale
             found = "verified"
@@ -114,10 +136,41 @@ def test_two_hundred_damaged_files_are_refused_or_right(declared):
 # survive it otherwise.
 
 
-def json_with(change: Callable[[dict[str, Any]], None]) -> bytes:
-    whole = json.loads(small("xgboost-json").data)
+def json_with(change: Callable[[dict[str, Any]], None], of: str = "xgboost-json") -> bytes:
+    whole = json.loads(small(of).data)
     change(whole["learner"])
     return json.dumps(whole).encode()
+
+
+def classes_with(change: Callable[[dict[str, Any]], None]) -> Callable[[], bytes]:
+    return lambda: json_with(change, "xgboost-json, classes")
+
+
+def trees_of(learner: dict[str, Any], owners: list[int]) -> None:
+    model = learner["gradient_booster"]["model"]
+    assert len(owners) == len(model["tree_info"])
+    model["tree_info"] = owners
+
+
+def in_rounds(learner: dict[str, Any], starts: list[int]) -> None:
+    learner["gradient_booster"]["model"]["iteration_indptr"] = starts
+
+
+def one_tree_less(learner: dict[str, Any]) -> None:
+    model = learner["gradient_booster"]["model"]
+    for name in ("trees", "tree_info"):
+        model[name].pop()
+    model["iteration_indptr"][-1] -= 1
+    model["gbtree_model_param"]["num_trees"] = str(len(model["trees"]))
+
+
+def of_classes(learner: dict[str, Any], number: int) -> None:
+    learner["learner_model_param"]["num_class"] = str(number)
+    learner["objective"]["softmax_multiclass_param"]["num_class"] = str(number)
+
+
+def begins_at(learner: dict[str, Any], written: str) -> None:
+    learner["learner_model_param"]["base_score"] = written
 
 
 def tree(learner: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +196,15 @@ def one_node_twice(learner: dict[str, Any]) -> None:
     first["tree_param"]["num_deleted"] = "1"
 
 
+def first_owners(written: bytes) -> bytes:
+    """Other classes for the first three trees."""
+    data = small("xgboost-ubj, classes").data
+    begin = b"tree_info[#L" + bytes(7) + b"\x09"
+    old = begin + b"i\x00i\x01i\x02"
+    assert data.count(old) == 1
+    return data.replace(old, begin + written)
+
+
 def ubj_with(name: str, place: int, value: int, kind: str = "l") -> bytes:
     """A number in the first array of that name overwritten."""
     data = bytearray(small("xgboost-ubj").data)
@@ -153,9 +215,11 @@ def ubj_with(name: str, place: int, value: int, kind: str = "l") -> bytes:
     return bytes(data)
 
 
-def text_with(line: str, change: Callable[[list[str]], list[str]]) -> bytes:
+def text_with(
+    line: str, change: Callable[[list[str]], list[str]], of: str = "lightgbm-txt"
+) -> bytes:
     """Numbers in the first line of that name changed; the sizes of the trees mended."""
-    text = small("lightgbm-txt").data.decode()
+    text = small(of).data.decode()
     before, _, rest = text.partition(f"\n{line}=")
     numbers, _, after = rest.partition("\n")
     new = " ".join(change(numbers.split(" ")))
@@ -166,18 +230,64 @@ def text_with(line: str, change: Callable[[list[str]], list[str]]) -> bytes:
     return made_.replace(f"tree_sizes={sizes}", f"tree_sizes={mended}", 1).encode()
 
 
+def lightgbm_with(old: str, new: str, of: str = "lightgbm-txt, classes") -> Callable[[], bytes]:
+    def written() -> bytes:
+        data = small(of).data
+        assert data.count(old.encode()) == 1
+        return data.replace(old.encode(), new.encode())
+
+    return written
+
+
+def last_tree_cut_off() -> bytes:
+    text = small("lightgbm-txt, classes").data.decode()
+    start, end = text.index("Tree=8\n"), text.index("end of trees\n")
+    sizes = text.partition("\ntree_sizes=")[2].partition("\n")[0]
+    fewer = " ".join(sizes.split(" ")[:-1])
+    return (text[:start] + text[end:]).replace(sizes, fewer).encode()
+
+
 def put(at: int, value: object) -> Callable[[list[str]], list[str]]:
     return lambda numbers: [*numbers[:at], str(value), *numbers[at + 1 :]]
 
 
-def cbm_with(field: int, place: int, value: int, form: str = "<i") -> bytes:
-    """A number in a vector of the trees overwritten."""
-    data = bytearray(small("catboost-cbm").data)
+def cbm_with(
+    field: int, place: int, value: int, form: str = "<i", of: str = "catboost-cbm"
+) -> bytes:
+    """A number in a vector of the trees overwritten; a place below nought is before it."""
+    data = bytearray(small(of).data)
     trees = Table.root(bytes(data[8:])).table(1)
     first, length = trees._vector(field, struct.calcsize(form))
     assert place < length
     struct.pack_into(form, data, 8 + first + place * struct.calcsize(form), value)
     return bytes(data)
+
+
+def cbm_for(dimension: int, of: str) -> bytes:
+    """Another number of outputs."""
+    data = bytearray(small(of).data)
+    at = Table.root(bytes(data[8:])).table(1)._place(0)
+    assert at is not None
+    struct.pack_into("<i", data, 8 + at, dimension)
+    return bytes(data)
+
+
+def a_leaf_between_two(of: str = "catboost-cbm, classes, free trees") -> bytes:
+    """The first leaf that is one begins at its second number."""
+    trees = Table.root(small(of).data[8:]).table(1)
+    leaves = trees.array(11, "<u4")
+    (place, *_) = [at for at, leaf in enumerate(leaves.tolist()) if leaf != 2**32 - 1]
+    return cbm_with(11, place, int(leaves[place]) + 1, "<I", of)
+
+
+def cbm_saying(old: bytes, new: bytes) -> Callable[[], bytes]:
+    def written() -> bytes:
+        data = small("catboost-cbm, classes").data
+        assert old in data
+        assert len(old) == len(new)
+        return data.replace(old, new)
+
+    return written
 
 
 def bomb() -> bytes:
@@ -326,6 +436,128 @@ CRAFTED: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "skops: a bomb": ("skops", bomb),
 }
+CRAFTED |= {
+    f"{declared}: {what}": (declared, make)
+    for declared, cases in {
+        "xgboost-json, classes": {
+            "a tree of a class that is not there": classes_with(
+                lambda learner: trees_of(learner, [0, 1, 3] * 3)
+            ),
+            "a tree of a class far beyond": classes_with(
+                lambda learner: trees_of(learner, [0, 1, 10**9] * 3)
+            ),
+            "a tree of a class below nought": classes_with(
+                lambda learner: trees_of(learner, [-1, 1, 2] * 3)
+            ),
+            "a class without trees": classes_with(lambda learner: trees_of(learner, [0, 1, 1] * 3)),
+            "classes in another order": classes_with(
+                lambda learner: trees_of(learner, [1, 0, 2] * 3)
+            ),
+            "one round in another order": classes_with(
+                lambda learner: trees_of(learner, [0, 1, 2, 0, 1, 2, 2, 1, 0])
+            ),
+            "a round of two classes": classes_with(
+                lambda learner: in_rounds(learner, [0, 2, 6, 9])
+            ),
+            "rounds beyond the trees": classes_with(
+                lambda learner: in_rounds(learner, [0, 3, 6, 12])
+            ),
+            "a tree less than the classes need": classes_with(one_tree_less),
+            "a class more": classes_with(lambda learner: of_classes(learner, 4)),
+            "a class less": classes_with(lambda learner: of_classes(learner, 2)),
+            "a single class": classes_with(lambda learner: of_classes(learner, 1)),
+            "classes without end": classes_with(lambda learner: of_classes(learner, 2**31 - 1)),
+            "two numbers of classes": classes_with(
+                lambda learner: learner["learner_model_param"].update(num_class="4")
+            ),
+            "a base score too few": classes_with(lambda learner: begins_at(learner, "[1E0,2E0]")),
+            "a base score that is no number": classes_with(
+                lambda learner: begins_at(learner, "[1E0,NaN,0E0]")
+            ),
+            "a base score that is a text": classes_with(
+                lambda learner: begins_at(learner, '["a",1E0,0E0]')
+            ),
+            "another number of outputs": classes_with(
+                lambda learner: learner["learner_model_param"].update(num_target="3")
+            ),
+        },
+        "xgboost-ubj, classes": {
+            "a tree of a class that is not there": lambda: first_owners(b"i\x00i\x01i\x03"),
+            "classes in another order": lambda: first_owners(b"i\x01i\x00i\x02"),
+        },
+        "xgboost-json, amount": {
+            "an amount of classes": lambda: json_with(
+                lambda learner: learner["learner_model_param"].update(num_class="3"),
+                "xgboost-json, amount",
+            ),
+            "a tree of a second amount": lambda: json_with(
+                lambda learner: trees_of(learner, [0, 1, 0]), "xgboost-json, amount"
+            ),
+            "a base score that is no number": lambda: json_with(
+                lambda learner: begins_at(learner, "[Infinity]"), "xgboost-json, amount"
+            ),
+        },
+        "lightgbm-txt, classes": {
+            "a class more": lightgbm_with("\nnum_class=3\n", "\nnum_class=4\n"),
+            "classes below nought": lightgbm_with("\nnum_class=3\n", "\nnum_class=-3\n"),
+            "another number a round": lightgbm_with(
+                "\nnum_tree_per_iteration=3\n", "\nnum_tree_per_iteration=1\n"
+            ),
+            "two numbers of classes": lightgbm_with(
+                "\nobjective=multiclass num_class:3\n", "\nobjective=multiclass num_class:4\n"
+            ),
+            "no number of classes": lightgbm_with(
+                "\nobjective=multiclass num_class:3\n", "\nobjective=multiclass\n"
+            ),
+            "a class without its last tree": last_tree_cut_off,
+            "a leaf beyond all sums": lambda: text_with(
+                "leaf_value", put(0, "1e300"), "lightgbm-txt, classes"
+            ),
+        },
+        "lightgbm-txt, amount": {
+            "several amounts": lightgbm_with(
+                "\nnum_class=1\nnum_tree_per_iteration=1\n",
+                "\nnum_class=3\nnum_tree_per_iteration=3\n",
+                "lightgbm-txt, amount",
+            ),
+            "an amount with a slope": lightgbm_with(
+                "\nobjective=regression\n",
+                "\nobjective=regression sigmoid:1\n",
+                "lightgbm-txt, amount",
+            ),
+        },
+        "catboost-cbm, classes": {
+            "a class more": lambda: cbm_for(4, "catboost-cbm, classes"),
+            "a single class": lambda: cbm_for(1, "catboost-cbm, classes"),
+            "no class": lambda: cbm_for(0, "catboost-cbm, classes"),
+            "classes below nought": lambda: cbm_for(-3, "catboost-cbm, classes"),
+            "classes without end": lambda: cbm_for(2**31 - 1, "catboost-cbm, classes"),
+            "a bias too few": lambda: cbm_with(16, -1, 2, of="catboost-cbm, classes"),
+            "a bias that is no number": lambda: cbm_with(
+                16, 0, 0x7FF8 << 48, "<Q", "catboost-cbm, classes"
+            ),
+            "a leaf beyond all sums": lambda: cbm_with(
+                8, 4, 0x7E37E43C8800759C, "<Q", "catboost-cbm, classes"
+            ),
+            "a leaf too few": lambda: cbm_with(8, -1, 21, of="catboost-cbm, classes"),
+            "classes in another order": cbm_saying(
+                b'"class_to_label":[0,1,2]', b'"class_to_label":[0,2,1]'
+            ),
+            "other names of classes": cbm_saying(
+                b'"class_names":[0,1,2]', b'"class_names":[1,0,2]'
+            ),
+            "a name too few": cbm_saying(b'"class_names":[0,1,2]', b'"class_names":[0,1  ]'),
+        },
+        "catboost-cbm, classes, free trees": {
+            "a leaf that begins between two": a_leaf_between_two,
+            "a class more": lambda: cbm_for(4, "catboost-cbm, classes, free trees"),
+        },
+        "catboost-cbm, amount": {
+            "several amounts": lambda: cbm_for(2, "catboost-cbm, amount"),
+        },
+    }.items()
+    for what, make in cases.items()
+}
 
 
 @pytest.mark.parametrize("case", CRAFTED)
@@ -334,7 +566,7 @@ def test_a_crafted_file_is_refused_before_the_library_reads_it(case):
     model, data = small(declared), make()
     assert data != model.data
     with pytest.raises(ArtefactRefused) as refused:
-        parse(declared, data, model.inputs, model.target)
+        parse(model.declared, data, model.inputs, model.target)
     assert refused.value.mend
 
 

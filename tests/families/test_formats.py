@@ -19,16 +19,21 @@ import xgboost
 from factories import two
 from trained_formats import (
     CHOICES,
+    EXACT,
     NAMES,
     NUMBERS,
+    SINGLE,
     VARIANTS,
     amounts,
+    apart,
+    awkward,
     by_xgboost,
+    comparison,
     households,
     labels,
     made,
-    raw,
     three,
+    tolerance,
     without_categories,
 )
 
@@ -36,34 +41,17 @@ from explainer.core.attribution import Contrast, DecisionLine, Side
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families import FORMATS
-from explainer.families.apart import ModelApart, open_apart
+from explainer.families.apart import open_apart
 from explainer.families.artefacts import parse
 from explainer.families.attribute import Explained, explained
 from explainer.families.engine.exact import Exact
-from explainer.families.engine.forest import Floats, Test, Trees
+from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import RawRow
 from explainer.families.second_opinion import ours
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
-EXACT = 1e-9
-"""Of the margin scale: how far the engine may be from brute force, and sums from the margin."""
-SINGLE = 1e-6
-"""The same where the library itself adds up in single precision, as XGBoost does."""
-
-
-@cache
-def apart(name: str) -> ModelApart:
-    model = made(name)
-    return open_apart(model.declared, model.data, model.catalogue, model.target)
-
-
-@cache
-def comparison(name: str, n: int = 40) -> list[RawRow]:
-    """Rows every variant answers for; the first n of the table of training."""
-    names = set(made(name).names)
-    return [{k: v for k, v in row.items() if k in names} for row in raw(households())[:n]]
 
 
 def in_place(name: str, catalogue: FeatureCatalogue | None = None) -> Explained:
@@ -80,61 +68,12 @@ def _in_place(name: str) -> Explained:
     return explained(apart(name), made(name).catalogue, LINE, comparison(name), "d" * 64)
 
 
-def tolerance(name: str) -> float:
-    return SINGLE if made(name).declared.startswith("xgboost") else EXACT
-
-
-@cache
-def awkward(name: str) -> list[RawRow]:
-    """On thresholds, one step beside in either precision, cents, noughts, infinities, missing
-    values, every choice and one that training never saw."""
-    model, first = made(name), dict(comparison(name)[0])
-    rows = []
-    form = apart(name).forms[0]
-    values: dict[str, set[float]] = {n: set() for n in model.names if n not in CHOICES}
-    if isinstance(form, Trees):
-        for k, column in enumerate(form.columns):
-            owner = model.catalogue.names[column.player]
-            if column.test is not Test.ONE_OF and owner in values:
-                scale = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
-                values[owner].update(scale[:: max(1, len(scale) // 6)].tolist())
-    for number, thresholds in values.items():
-        beside = {0.0, -0.0, 1e-36, -1e-36, 1e-35, 0.1, 1179.99, 1180.01}
-        # where weights are multiplied with it, the margin would be beyond all telling
-        beside |= set() if "linear" in name else {16777217.0}
-        for value in thresholds:
-            single = np.float32(value)
-            beside |= {value, float(single), round(value, 2)}
-            beside |= {float(np.nextafter(value, np.inf)), float(np.nextafter(value, -np.inf))}
-            beside |= {float(np.nextafter(single, np.float32(s * 3e38))) for s in (1, -1)}
-        beside = {value for value in beside if np.isfinite(value)}
-        beside |= {np.inf, -np.inf, 3.5e38} if infinities(name) else set()
-        rows += [{**first, number: value} for value in sorted(beside)]
-        rows += [{**first, number: None}]
-    for word in CHOICES.keys() & set(model.names):
-        given = [*CHOICES[word]]
-        given += ["coal"] if word == "heating" and not raises_unseen(name) else []
-        given += [None] if word == "heating" else []
-        rows += [{**first, word: value} for value in given]
-    missing = {n: None for n in model.names if n in ("income", "months", "rooms", "heating")}
-    return [*rows, first | missing]
-
-
-def infinities(name: str) -> bool:
-    """Whether the library itself takes an infinity: XGBoost and scikit-learn's checks do not."""
-    return made(name).declared in ("catboost-cbm", "lightgbm-txt") and "linear" not in name
-
-
-def raises_unseen(name: str) -> bool:
-    return made(name).declared.startswith("xgboost")
-
-
 def contributions(name: str, rows: list[RawRow]) -> tuple[Floats, Floats]:
     """Contributions of rows, ndarray of shape (n_rows, n_players), and their library margins."""
     model = in_place(name)
     answer = model.model.answer(rows)
     one = np.zeros(1, dtype=np.int64)
-    found = [model._against.measured(row, Contrast(0), one)[0] for row in answer.columns]
+    found = [next(model._against.measured(row, Contrast(0), one)).values for row in answer.columns]
     return np.stack(found), answer.margin
 
 
@@ -235,7 +174,7 @@ for name, given in json.loads(Path(sys.argv[1]).read_text("utf-8")).items():
     laid = against(model, columns)
     answer = model.answer(given["rows"])
     one = np.zeros(1, dtype=np.int64)
-    values = [laid.measured(row, Contrast(0), one)[0] for row in answer.columns]
+    values = [next(laid.measured(row, Contrast(0), one)).values for row in answer.columns]
     found[name] = [each.tobytes().hex() for each in values]
     model.close()
 heavy = {"xgboost", "lightgbm", "catboost", "sklearn", "skops", "scipy"} & set(sys.modules)

@@ -34,8 +34,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from explainer.core.attribution import Task
-from explainer.core.case import FeatureCatalogue
+from explainer.core.attribution import (
+    AmountOutcome,
+    DecisionLine,
+    SeveralOutcomes,
+    Side,
+    Suggesting,
+    Task,
+)
+from explainer.core.case import Case, FeatureCatalogue, Value
+from explainer.core.case import Missing as WhyMissing
+from explainer.families.apart import ModelApart, open_apart
+from explainer.families.engine.forest import Test, Trees
 from explainer.families.model import Input, RawRow, Target
 
 NUMBERS = ("income", "months", "rooms")
@@ -512,6 +522,7 @@ SEVERAL: dict[str, Callable[..., Made]] = {
         by_xgboost, num_parallel_tree=3, subsample=0.6, rounds=4
     ),
     "xgboost, pruned": partial(by_xgboost, numbers=True, tree_method="exact", gamma=2.0),
+    "xgboost, a class nobody has": lambda **k: by_xgboost(label=(three() > 1) * 2, **k),
     "xgboost, linear": partial(by_xgboost, numbers=True, booster="gblinear", base_score=0.5),
     "xgboost, linear, missing is 0": partial(
         by_xgboost, numbers=True, booster="gblinear", base_score=0.5, missing=0.0, kind="ubj"
@@ -525,6 +536,7 @@ SEVERAL: dict[str, Callable[..., Made]] = {
         by_lightgbm, boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8
     ),
     "lightgbm, dart": partial(by_lightgbm, boosting="dart", drop_rate=0.5),
+    "lightgbm, a class nobody has": lambda **k: by_lightgbm(label=(three() > 1) * 2, **k),
     "catboost, numbers": partial(by_catboost, numbers=True),
     "catboost, missing is large": partial(by_catboost, numbers=True, nan_mode="Max"),
     "catboost, scaled": partial(by_catboost, numbers=True, scale_and_bias=(1.5, [-0.4, 0.2, 0.0])),
@@ -601,3 +613,90 @@ OUTCOMES |= {f"amount: {name}": partial(make, task=Task.AMOUNT) for name, make i
 @cache
 def made(name: str) -> Made:
     return (VARIANTS | OUTCOMES)[name]()
+
+
+# -- what every variant may suggest, and is asked ------------------------------------------------
+
+OUTCOMES_OF_THREE = ("refuse", "grant", "grant_in_part")
+SUGGESTING: dict[Task, Suggesting] = {
+    Task.BINARY: DecisionLine(0.0, "grant", "check", Side.ABOVE),
+    Task.MULTICLASS: SeveralOutcomes(OUTCOMES_OF_THREE, ("grant", "grant_in_part", "refuse")),
+    Task.AMOUNT: AmountOutcome("EUR", 2, Side.ABOVE),
+}
+
+
+def case(row: RawRow) -> Case:
+    values = {
+        name: Value(value, WhyMissing.NOT_GIVEN if value is None else None)
+        for name, value in row.items()
+    }
+    return Case("T-1", None, values)
+
+
+EXACT = 1e-9
+"""Of the margin scale: how far the engine may be from brute force, and sums from the margin."""
+SINGLE = 1e-6
+"""The same where the library itself adds up in single precision, as XGBoost does."""
+
+
+@cache
+def apart(name: str) -> ModelApart:
+    model = made(name)
+    return open_apart(model.declared, model.data, model.catalogue, model.target)
+
+
+@cache
+def comparison(name: str, n: int = 40) -> list[RawRow]:
+    """Rows every variant answers for; the first n of the table of training."""
+    names = set(made(name).names)
+    return [{k: v for k, v in row.items() if k in names} for row in raw(households())[:n]]
+
+
+def tolerance(name: str) -> float:
+    return SINGLE if made(name).declared.startswith("xgboost") else EXACT
+
+
+@cache
+def awkward(name: str) -> list[RawRow]:
+    """On thresholds, one step beside in either precision, cents, noughts, infinities, missing
+    values, every choice and one that training never saw."""
+    model, first = made(name), dict(comparison(name)[0])
+    rows = []
+    forms = apart(name).forms
+    values: dict[str, set[float]] = {n: set() for n in model.names if n not in CHOICES}
+    for form in forms:
+        for k, column in enumerate(form.columns if isinstance(form, Trees) else ()):
+            owner = model.catalogue.names[column.player]
+            if column.test is not Test.ONE_OF and owner in values:
+                scale = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
+                step = max(1, len(scale) * len(forms) // 6)
+                values[owner].update(scale[::step].tolist())
+    for number, thresholds in values.items():
+        beside = {0.0, -0.0, 1e-36, -1e-36, 1e-35, 0.1, 1179.99, 1180.01}
+        # where weights are multiplied with it, the margin would be beyond all telling
+        beside |= set() if "linear" in name else {16777217.0}
+        for value in thresholds:
+            single = np.float32(value)
+            beside |= {value, float(single), round(value, 2)}
+            beside |= {float(np.nextafter(value, np.inf)), float(np.nextafter(value, -np.inf))}
+            beside |= {float(np.nextafter(single, np.float32(s * 3e38))) for s in (1, -1)}
+        beside = {value for value in beside if np.isfinite(value)}
+        beside |= {np.inf, -np.inf, 3.5e38} if infinities(name) else set()
+        rows += [{**first, number: value} for value in sorted(beside)]
+        rows += [{**first, number: None}]
+    for word in CHOICES.keys() & set(model.names):
+        given = [*CHOICES[word]]
+        given += ["coal"] if word == "heating" and not raises_unseen(name) else []
+        given += [None] if word == "heating" else []
+        rows += [{**first, word: value} for value in given]
+    missing = {n: None for n in model.names if n in ("income", "months", "rooms", "heating")}
+    return [*rows, first | missing]
+
+
+def infinities(name: str) -> bool:
+    """Whether the library itself takes an infinity: XGBoost and scikit-learn's checks do not."""
+    return made(name).declared in ("catboost-cbm", "lightgbm-txt") and "linear" not in name
+
+
+def raises_unseen(name: str) -> bool:
+    return made(name).declared.startswith("xgboost")
