@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -384,16 +385,25 @@ _SUGGESTING: Mapping[Task, Callable[[Table, Target], Suggesting]] = {
 def _each_output(table: Table, key: str, hint: str, target: Target) -> tuple[float, ...]:
     """A number, or a list of one for each class."""
     if target.outputs == 1:
-        given = [table.take(key, (float, int), hint)]
+        taken = table.take(key, (float, int), hint)
+        given = [taken]
     else:
-        given = table.take(key, list, f"{hint} List it for each class.") or [None]
-    if given == [None]:
+        taken = given = table.take(key, list, f"{hint} List it for each class.")
+    if taken is None:
         return (0.0,) * target.outputs  # that it is not there was said
-    numbers = [float(each) for each in given if isinstance(each, int | float)]
-    if len(numbers) != target.outputs or not all(map(math.isfinite, numbers)):
+    if len(given) != target.outputs or not all(map(_is_finite, given)):
         table.fault(f"These are not {target.outputs} finite numbers.", hint, key)
-        numbers = [0.0] * target.outputs
-    return tuple(numbers)
+        return (0.0,) * target.outputs
+    return tuple(map(float, given))
+
+
+def _is_finite(given: object) -> bool:
+    # TOML allows whole numbers that fit no float
+    return (
+        isinstance(given, int | float)
+        and not isinstance(given, bool)
+        and -sys.float_info.max <= given <= sys.float_info.max
+    )
 
 
 def _policy(table: Table) -> ReasonPolicy:
