@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from explainer.core.attribution import Task
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-reasons-are-chosen.md"
 
 # Pieces of information in the tables are called A, B, C … in the order of the catalogue. An
@@ -28,6 +30,7 @@ class Row:
     policy: dict[str, Any] = field(default_factory=dict)
     turns: bool = True
     """Whether the same holds with every sign turned."""
+    task: Task = Task.BINARY
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Rule:
 # the line far away and most of the comparison group on the other side, so that the opening rows
 # "close" and "usual" do not apply where another rule is shown
 FAR = {"base": 5.0}
+
+# an amount has the mean of the comparison group in the place of a line
+MEAN = {"base": 0.0}
+SEVERAL, AN_AMOUNT = Task.MULTICLASS, Task.AMOUNT
+_TASKS = {SEVERAL: "several outcomes", AN_AMOUNT: "an amount"}
 
 RULES = (
     Rule(
@@ -209,20 +217,33 @@ RULES = (
         "R8",
         "The first line",
         "The shape of the case is said first. The first row that fits is taken. Close: the score "
-        "is within a tenth of the spread of the line. Flat: all movements together are less than "
-        "that. Usual: the movements point away from the suggestion, which more than half of the "
-        "comparison group get too. Mixed: on both sides something has a share of 0.25. Spread: "
-        "nothing has a share of 0.15. Clear: everything else.",
+        "is within a tenth of the spread of the line; of several outcomes, of the score of the "
+        "runner-up; never of an amount, which has no line. Flat: all movements together are less "
+        "than that. Usual: the movements point away from the suggestion, which more than half of "
+        "the comparison group get too; never of an amount, which is higher or lower by just what "
+        "moved it. Mixed: on both sides something has a share of 0.25. Spread: nothing has a share "
+        "of 0.15. Clear: everything else.",
         "opening",
         (
             Row({"A": 1.0}, "close", facts={"base": -1.05}),
             Row({"A": 0.1}, "close", "Exactly a tenth of the spread.", facts={"base": 0.0}),
             Row({"A": 1.0}, "clear", "Just beyond.", facts={"base": -0.89}),
             Row({"A": 0.05}, "close", "Close comes before flat.", facts={"base": 0.0}),
+            Row({"A": 1.0}, "close", "To the runner-up.", facts={"base": -1.05}, task=SEVERAL),
+            Row({"A": 0.1}, "clear", "Nothing is near a line.", facts=MEAN, task=AN_AMOUNT),
+            Row({"A": 0.05}, "flat", facts=MEAN, task=AN_AMOUNT),
             Row({"A": 0.05, "B": 0.04}, "flat", facts=FAR),
             Row({"A": 0.1}, "clear", "Exactly a tenth is not flat.", facts=FAR),
             Row({"A": 0.0}, "flat", "Nothing moved.", facts=FAR),
             Row({"A": -3.0, "B": 1.0}, "usual", facts={"base": 5.0, "share_above": 0.51}),
+            Row(
+                {"A": -3.0, "B": 1.0},
+                "usual",
+                "More than half get this one of several.",
+                facts={"base": 5.0, "share_above": 0.51},
+                turns=False,
+                task=SEVERAL,
+            ),
             Row(
                 {"A": -3.0, "B": 1.0},
                 "mixed",
@@ -270,8 +291,10 @@ RULES = (
         "What decided",
         "Caseworkers are told where a single reason carries the case over the line: it points "
         "towards the suggestion, its direction is clear, and without its movement the case would "
-        "lie on the other side. A score exactly on the line belongs to the upper side. Applicants "
-        "are not told, because they would read it as a promise.",
+        "lie on the other side. A score exactly on the line belongs to the upper side. Of several "
+        "outcomes: without its movement the runner-up would be ahead. Of an amount nothing "
+        "decides: there is no line. Applicants are not told, because they would read it as a "
+        "promise.",
         "decided",
         (
             Row({"A": 2.0, "B": 1.0}, "A", facts={"base": -1.5}),
@@ -293,6 +316,10 @@ RULES = (
             Row({"A": 2.0, "B": 2.0}, "A B", "Each of two.", facts={"base": -3.0}),
             Row({"A": 2.0, "B": -1.0}, "A", "Never one that points away.", facts={"base": -0.5}),
             Row({"A": 2.0, "B": 1.0}, "", "No clear direction.", ("A",), {"base": -1.5}),
+            Row({"A": 2.0, "B": 1.0}, "A", facts={"base": -1.5}, task=SEVERAL),
+            Row(
+                {"A": 2.0, "B": 1.0}, "", "No line to be carried over.", facts=MEAN, task=AN_AMOUNT
+            ),
         ),
     ),
 )
@@ -317,6 +344,41 @@ column `A+` is a reason that points towards the suggestion, `A-` one that points
 `A?` one without a clear direction. Shares stand in thousandths. Unless a row says otherwise, the
 spread of the comparison group (the margin scale) is 1, the line is at 0, and the comparison group
 has its mean at 0.
+
+Most packages suggest one of two outcomes. Where there are more, the score is how far the
+suggested outcome is ahead of the one that comes second, and both are named: what points away from
+the suggestion points towards the second. Where the suggestion is an amount, there is no line: it
+is said to be higher or lower than the mean of the comparison group, and reasons point to a higher
+or a lower amount. The rules are the same; where one of them speaks of the line, it says what
+holds instead.
+"""
+
+LIMITS = """\
+## When the program knows too little
+
+Three limits are told beside a suggestion (`explainer/families/limits.py`; a package may state
+other numbers in `[limits]`). *Few*: a value with a share of 0.05 lies outside what the model was
+trained on, or few applications of the comparison group are comparable with this one. *Many
+missing*: values that were missing have a share of 0.30 together. *Stale*: the day until which the
+package is meant to be used has passed. Where three values lie outside what the model was trained
+on, there is no suggestion.
+
+An application of the comparison group is comparable if it agrees with the case in information
+that has at least half of the total movement: a similarity weighted by what moved this very case
+(Gower 1971). Two values agree if they are the same choice, both missing, or numbers no further
+apart than a quarter of the distance from the 10th to the 90th percentile of the group. Few are
+fewer than 30 and fewer than one in 50: the comparison group is a sample, and one in 50 of 300
+rows stands for more applications than six. A package that states `comparable_rows` means rows, as
+they are.
+
+| Package | Recorded cases | Told | Rows of its own comparison group | Told |
+|---|---|---|---|---|
+| `unemployment_benefit` | 60 | 0 | 300 | 3 |
+| `mortgage_guarantee` | 72 | 6 | 300 | 7 |
+
+The recorded cases of both packages hold unusual ones on purpose. A stricter measure would say it
+of ordinary applications: for more than half of the recorded cases of either package, fewer than
+30 rows agree in both of the two strongest reasons.
 """
 
 CODE = """\
@@ -332,6 +394,7 @@ def page() -> str:
     parts += [
         f"## {rule.id}. {rule.title}\n\n{_wrapped(rule.words)}\n\n{_table(rule)}" for rule in RULES
     ]
+    parts.append(LIMITS)
     parts.append("## Where this stands in the code\n\n" + CODE)
     return "\n".join(parts)
 
@@ -351,7 +414,8 @@ def _table(rule: Rule) -> str:
     lines = [f"| Moved | Besides | {rule.expected} | |", "|---|---|---|---|"]
     for row in rule.rows:
         moved = " · ".join(f"{name} {amount:g}" for name, amount in row.moved.items())
-        besides = [f"{name} not stable" for name in row.unstable]
+        besides = [_TASKS[row.task]] if row.task in _TASKS else []
+        besides += [f"{name} not stable" for name in row.unstable]
         besides += [f"{_FACTS[name]} {value:g}" for name, value in row.facts.items()]
         besides += [f"{_POLICY[name]} {value:g}" for name, value in row.policy.items()]
         expect = f"`{row.expect}`" if row.expect != "" else "–"

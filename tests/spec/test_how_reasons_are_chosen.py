@@ -6,9 +6,10 @@ import pytest
 from factories import attribution, plain
 from hypothesis import given
 from hypothesis import strategies as st
-from reasons_page import PAGE, RULES, Row, page
+from reasons_page import LIMITS, PAGE, RULES, Row, page
 
 from explainer.core.attribution import Side
+from explainer.core.case import Case, Missing, Value, read_case
 from explainer.core.explanation import (
     Choice,
     Opening,
@@ -17,6 +18,8 @@ from explainer.core.explanation import (
     Strength,
     choose_reasons,
 )
+from explainer.packages.bundled import find_package
+from explainer.packages.rows import read_background
 
 ROWS = [(rule, row) for rule in RULES for row in rule.rows]
 
@@ -24,7 +27,7 @@ ROWS = [(rule, row) for rule in RULES for row in rule.rows]
 def chosen(row: Row) -> tuple[Choice, Side]:
     """The row through the real code. Rows speak of moves towards the upper side."""
     facts = {"base": 0.0, **row.facts}
-    found = attribution(row.moved, unstable=row.unstable, **facts)
+    found = attribution(row.moved, unstable=row.unstable, task=row.task, **facts)
     catalogue, case = plain(list(row.moved))
     return choose_reasons(found, case, catalogue, ReasonPolicy(**row.policy)), found.side
 
@@ -36,7 +39,7 @@ def mirrored(row: Row) -> tuple[Choice, Side]:
     if "share_above" in facts:
         facts["share_above"] = 1 - facts["share_above"]
     moved = {name: -amount for name, amount in row.moved.items()}
-    found = attribution(moved, unstable=row.unstable, **facts)
+    found = attribution(moved, unstable=row.unstable, task=row.task, **facts)
     catalogue, case = plain(list(moved))
     return choose_reasons(found, case, catalogue, ReasonPolicy(**row.policy)), found.side
 
@@ -102,6 +105,32 @@ def test_the_rules_are_the_same_below_the_line(rule, row):
     choice, side = mirrored(row)
     assert side is chosen(row)[1].other
     assert READ[rule.expected](choice, side) == row.expect
+
+
+def test_the_figures_of_the_page_are_those_of_the_packages(demo, mortgage):
+    """Of how many cases it is told that few applications are comparable with them."""
+    for package in (demo, mortgage):
+        recorded = [read_case(golden.case, package.catalogue) for golden in package.golden]
+        folder = find_package(package.manifest.id)
+        rows = read_background((folder / "background.csv").read_bytes(), package.catalogue)
+        figures = " | ".join(
+            f"{len(cases)} | {sum(is_rare(case, package) for case in cases)}"
+            for cases in (recorded, [of_row(row) for row in rows])
+        )
+        assert f"| `{package.manifest.id}` | {figures} |" in LIMITS
+
+
+def of_row(row) -> Case:
+    values = {
+        name: Value(None, Missing.NOT_GIVEN) if value is None else Value(value)
+        for name, value in row.items()
+    }
+    return Case("A-1", None, values)
+
+
+def is_rare(case: Case, package) -> bool:
+    alike = package.comparable.like(case, package.explained.attribute(case))
+    return package.comparable.too_few(alike, package.manifest.limits.comparable_rows)
 
 
 def test_the_page_is_current():
