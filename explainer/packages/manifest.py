@@ -28,6 +28,8 @@ from explainer.core.explanation import PackageIdentity, ReasonPolicy
 from explainer.errors import ManifestInvalid, PackageError, PackageFaulty
 from explainer.families.limits import LimitRules
 from explainer.families.model import Target
+from explainer.text.values import UNITS, is_currency
+from explainer.text.wording import named_outcomes
 
 PROTOCOL = 1
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -241,7 +243,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
     suggesting = _SUGGESTING[target.task](suggestion, target)
     decision_type = suggestion.choice("decision_type", ("bound", "judgement"))
     interim = suggestion.take("interim", list, "List outcomes that decide nothing yet.", default=[])
-    if not set(map(str, interim)) <= set(suggesting.outcomes):
+    if not set(map(str, interim)) <= set(named_outcomes(suggesting)):
         suggestion.fault(
             "It names an outcome that is none.", "Name one of the outcomes.", "interim"
         )
@@ -355,7 +357,10 @@ def _several(table: Table, target: Target) -> SeveralOutcomes:
 
 
 def _amount(table: Table, target: Target) -> AmountOutcome:
-    unit = table.text("unit", 'Give a currency such as "EUR", or a unit as features have it.')
+    hint = f'Give a currency such as "EUR", or one of: {", ".join(UNITS)}.'
+    unit = table.text("unit", hint)
+    if unit and unit not in UNITS and not is_currency(unit):
+        table.fault("There are no words for this unit.", hint, "unit")
     decimals = table.take("decimals", int, "Give how many decimals are told.", default=2)
     if not 0 <= decimals <= 6:
         table.fault("It is not between 0 and 6.", "Give, say, 2.", "decimals")
