@@ -8,14 +8,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from trained_formats import made
 
-from explainer.core.attribution import Space
+from explainer.core.attribution import Space, Task
 from explainer.errors import ArtefactRefused
 from explainer.families import FORMATS
 from explainer.families.inspect import InputColumn, inspected
+from explainer.packages.rows import read_golden
 from explainer.packages.scaffold import ENDINGS, new_package
+from explainer.packages.survey import survey
 
 LINEAR = {
     "schema": "warum.linear-model/1",
@@ -44,19 +48,22 @@ REMOTE = {
 }
 
 
-def onnx_file() -> bytes:
+def onnx_file(
+    classes: tuple[str, ...] = ("no", "yes"), gives: str = "log-odds", columns: int = 1
+) -> bytes:
     from onnx import TensorProto, helper
 
     inputs = [
         helper.make_tensor_value_info("income", TensorProto.FLOAT, [None, 1]),
         helper.make_tensor_value_info("tenancy", TensorProto.STRING, [None, 1]),
     ]
-    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])
+    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, columns])
     node = helper.make_node("Identity", ["income"], ["score"])
     model = helper.make_model(helper.make_graph([node], "g", inputs, [output]))
     entry = model.metadata_props.add()
     entry.key = "warum"
-    entry.value = json.dumps({"classes": ["no", "yes"], "gives": "log-odds"})
+    said = {"classes": list(classes), "gives": gives}
+    entry.value = json.dumps({key: value for key, value in said.items() if value})
     return bytes(model.SerializeToString())
 
 
@@ -168,3 +175,118 @@ loaded = libraries & set(sys.modules)
 sys.exit(" ".join(loaded) or 0)
 """
     subprocess.run([sys.executable, "-c", code, tmp_path, one.declared], check=True, cwd=Path.cwd())
+
+
+# -- several classes, and amounts ---------------------------------------------------------------
+
+THREE = ("no", "part", "yes")
+
+
+def each(number: float, count: int) -> object:
+    return number if count == 1 else [number + at for at in range(count)]
+
+
+def linear(count: int, **changes: object) -> dict:
+    features = {
+        "income": {"coefficient": each(-1.1, count)},
+        "tenancy": {"coefficients": {"rent": each(0.9, count), "own": each(-0.4, count)}},
+    }
+    return LINEAR | {"intercept": each(0.5, count), "features": features} | changes
+
+
+OUTPUT = REMOTE["output"]
+OF_EVERY_KIND = {
+    "linear-json, several": ("linear-json", linear(3, classes=THREE), THREE, Space.LOG_ODDS),
+    "linear-json, amount": (
+        "linear-json",
+        {k: v for k, v in linear(1, link="amount").items() if k != "classes"},
+        (),
+        Space.AMOUNT,
+    ),
+    "remote, several": ("remote-oip-v2", REMOTE | {"classes": THREE}, THREE, Space.PROBABILITY),
+    "remote, amount": (
+        "remote-oip-v2",
+        {k: v for k, v in REMOTE.items() if k != "classes"}
+        | {"output": OUTPUT | {"gives": "amount"}},
+        (),
+        Space.AMOUNT,
+    ),
+    "onnx, several": ("onnx", (THREE, "", 3), THREE, Space.PROBABILITY),
+    "onnx, several log-odds": ("onnx", (THREE, "log-odds", 3), THREE, Space.LOG_ODDS),
+    "onnx, amount": ("onnx", ((), "amount", 1), (), Space.AMOUNT),
+    "onnx, classes by number": ("onnx", (("0", "1", "2"), "", 3), ("0", "1", "2"), "probability"),
+}
+
+
+def bytes_of(name: str) -> bytes:
+    declared, given, _, _ = OF_EVERY_KIND[name]
+    return onnx_file(*given) if declared == "onnx" else json.dumps(given).encode()
+
+
+@pytest.mark.parametrize("name", OF_EVERY_KIND)
+def test_a_skeleton_asks_for_what_its_kind_of_model_needs(name, tmp_path):
+    declared, _, classes, space = OF_EVERY_KIND[name]
+    found = inspected(declared, bytes_of(name))
+    kind = Task.MULTICLASS if classes else Task.AMOUNT
+    assert (found.task, found.classes, found.space) == (kind, classes, space)
+    (tmp_path / "mine").write_bytes(bytes_of(name))
+    folder = tmp_path / "my_benefit"
+    new_package(folder, tmp_path / "mine", declared)
+    manifest = tomllib.loads((folder / "manifest.toml").read_text("utf-8"))
+    assert (manifest["model"]["kind"], manifest["model"]["space"]) == (kind, space)
+    assert manifest["model"].get("classes", []) == list(classes)
+    assert "positive_class" not in manifest["model"]
+    outcomes = classes if classes == THREE else tuple(f"class_{at}" for at in range(3))
+    outcomes = outcomes if classes else ("higher", "lower")
+    for feature in tomllib.loads((folder / "features.toml").read_text("utf-8"))["feature"]:
+        assert feature["reason"] == dict.fromkeys(outcomes, "")
+    wording = tomllib.loads((folder / "wording.toml").read_text("utf-8"))
+    assert tuple(wording.get("outcome", {})) == (outcomes if classes else ())
+    assert ("amount" in wording) is (kind is Task.AMOUNT)
+    # what is left is named, and nothing of it is a key that nobody knows or that is missing
+    faults = survey(folder)
+    said = "\n".join(map(str, faults))
+    wanted = ["suggestion.favourable"] if classes else ["suggestion.unit", "favours_applicant"]
+    assert all(place in said for place in [*wanted, "background.base", "background.margin_scale"])
+    assert "The key is" not in said
+    assert "texts are missing" not in said
+
+
+class Bare:
+    """A model where it was trained, of as many classes as there are; or of an amount."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+
+    def predict(self, rows: list) -> np.ndarray:
+        return np.arange(len(rows)) * 10.0
+
+    def decision_function(self, rows: list) -> np.ndarray:
+        scores = np.arange(len(rows) * self._classes).reshape(len(rows), -1) / 7.0
+        return scores if self._classes > 2 else scores[:, 0]
+
+    def predict_proba(self, rows: list) -> np.ndarray:
+        return np.full((len(rows), self._classes), 1 / self._classes)
+
+
+@pytest.mark.parametrize("name", ["two", *OF_EVERY_KIND])
+def test_the_page_on_recorded_cases_records_cases_that_are_read(name, tmp_path, monkeypatch):
+    """Its program is run as it stands there."""
+    declared, data = ("onnx", onnx_file()) if name == "two" else (None, None)
+    if data is None:
+        declared, data = OF_EVERY_KIND[name][0], bytes_of(name)
+    classes = 2 if name == "two" else len(OF_EVERY_KIND[name][2])
+    (tmp_path / "mine").write_bytes(data)
+    folder = tmp_path / "my_benefit"
+    new_package(folder, tmp_path / "mine", declared)
+    page = (folder / "golden" / "README.md").read_text("utf-8")
+    program = "\n".join(line[4:] for line in page.splitlines() if line.startswith("    "))
+    program = program[program.index("import json") :]
+    monkeypatch.chdir(tmp_path)
+    known = {"frame": pd.DataFrame({"income": [1.0, 2.0, 3.0]})}
+    exec(program, known | {"pipeline": Bare(classes), "model": Bare(classes)})
+    recorded = read_golden((tmp_path / "cases.jsonl").read_bytes())
+    outputs = classes if classes > 2 else 1
+    assert [len(one.margins) for one in recorded] == [outputs] * 3
+    assert [len(one.probabilities) for one in recorded] == [outputs if classes else 0] * 3
+    assert all(sum(one.probabilities) == pytest.approx(1) for one in recorded if outputs > 1)
