@@ -43,6 +43,8 @@ from explainer.families import apart, from_remote
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained
+from explainer.families.engine.estimate import Stage
+from explainer.families.engine.function import MOST_ANSWERS
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "remote-model-1.schema.json"
 
@@ -229,6 +231,13 @@ def test_in_a_process_of_its_own_it_answers_the_same(secure, opened):
         there.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
         here.row_values(columns[0], columns[1:9], Contrast(0)).by_row,
     )
+    few = Stage(0, 4)
+    assert np.array_equal(
+        there.row_values(columns[0], columns[1:9], Contrast(0), few).covariance,
+        here.row_values(columns[0], columns[1:9], Contrast(0), few).covariance,
+    )
+    # mixtures cost more over a network than beside the model
+    assert there.forms[0].budget == here.forms[0].budget < MOST_ANSWERS / 8
     secure.answer = lambda handler, asked: send(handler, {}, 400)
     with pytest.raises(ModelFailed) as caught:
         there.answer(rows)
