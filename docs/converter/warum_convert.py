@@ -333,15 +333,16 @@ class _Sklearn:
         last = model
         if type(model).__name__ == "Pipeline":
             steps = [step for _, step in model.steps]
-            if len(steps) != 2 or type(steps[0]).__name__ != "ColumnTransformer":
+            if len(steps) < 2 or type(steps[0]).__name__ != "ColumnTransformer":
                 raise Refused(
                     f"The pipeline is made of {', '.join(type(s).__name__ for s in steps)}. "
-                    "Converted is a Pipeline of a ColumnTransformer, which names its columns, and "
-                    "a model; or a model alone, fitted on a DataFrame of numbers."
+                    "Converted is a Pipeline of a ColumnTransformer, which names its columns, "
+                    "perhaps more steps, and a model; or a model alone, fitted on a DataFrame of "
+                    "numbers."
                 )
-            last = steps[1]
-            self.choices = _encoded(steps[0])
+            last = steps[-1]
             names = getattr(steps[0], "feature_names_in_", None)
+            self.choices = _encoded(steps[0], names)
             _check_all_used(steps[0], names)
         else:
             self.choices = {}
@@ -458,7 +459,7 @@ def _check_all_used(transformer, names):
     used = set()
     for _, step, columns in transformer.transformers_:
         if not (isinstance(step, str) and step == "drop"):
-            used |= {columns} if isinstance(columns, str) else {str(each) for each in columns}
+            used |= set(_taken(columns, names))
     left = [str(name) for name in (() if names is None else names) if str(name) not in used]
     if left:
         raise Refused(
@@ -467,16 +468,33 @@ def _check_all_used(transformer, names):
         )
 
 
-def _encoded(transformer):
+def _taken(columns, names):
+    """The columns a step takes, by name: as scikit-learn is told them, also by position."""
+    if names is None:
+        return []
+    names = [str(name) for name in names]
+    if isinstance(columns, (str, int)):
+        columns = [columns]
+    if isinstance(columns, slice):
+        start, stop = columns.start, columns.stop
+        start = names.index(start) if isinstance(start, str) else start
+        stop = names.index(stop) + 1 if isinstance(stop, str) else stop  # that one is among them
+        return names[start : stop : columns.step]
+    columns = list(columns)
+    if columns and all(type(each).__name__ in ("bool", "bool_") for each in columns):
+        return [name for name, taken in zip(names, columns) if taken]
+    return [str(each) if isinstance(each, str) else names[each] for each in columns]
+
+
+def _encoded(transformer, all_names):
     """The categories of columns of text, as the encoders learned them."""
     found = {}
     for _, step, columns in transformer.transformers_:
         inner = [s for _, s in step.steps] if type(step).__name__ == "Pipeline" else [step]
         for part in inner:
-            if type(part).__name__ not in ("OneHotEncoder", "OrdinalEncoder"):
+            if type(part).__name__ not in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"):
                 continue
-            names = [columns] if isinstance(columns, str) else list(columns)
-            for name, categories in zip(names, part.categories_):
+            for name, categories in zip(_taken(columns, all_names), part.categories_):
                 texts = [c for c in categories if isinstance(c, str)]
                 if texts:
                     found.setdefault(str(name), texts)
