@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from trained import NAMES, labels, small_pipeline
 
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import ArtefactChanged, ArtefactRefused, ModelFailed
@@ -40,7 +41,6 @@ from explainer.families.artefacts import (
 from explainer.families.inspect import inspect
 from explainer.families.sklearn_trees import trees_of
 from explainer.families.skops_file import ALLOWED
-from trained import NAMES, labels, small_pipeline
 
 
 class TouchesAFile:
