@@ -471,6 +471,9 @@ CRAFTED |= {
                 lambda learner: learner["learner_model_param"].update(num_class="4")
             ),
             "a base score too few": classes_with(lambda learner: begins_at(learner, "[1E0,2E0]")),
+            "a base score too many": classes_with(
+                lambda learner: begins_at(learner, "[1E0,2E0,3E0,4E0]")
+            ),
             "a base score that is no number": classes_with(
                 lambda learner: begins_at(learner, "[1E0,NaN,0E0]")
             ),
@@ -568,6 +571,8 @@ def test_a_crafted_file_is_refused_before_the_library_reads_it(case):
     with pytest.raises(ArtefactRefused) as refused:
         parse(model.declared, data, model.inputs, model.target)
     assert refused.value.mend
+    for library in ("XGBoostError", "LightGBMError", "CatBoostError"):
+        assert library not in refused.value.what
 
 
 # -- renamed ------------------------------------------------------------------------------------
