@@ -220,11 +220,13 @@ def _asked_for(core: Buffer, trees: Buffer) -> tuple[Task, int, list[str] | None
             )
     classes = json.loads(notes.get("class_params", "{}"))
     named = [str(name) for name in classes.get("class_names") or ()]
+    labels = list(classes["class_to_label"]) if task is Task.MULTICLASS else []
     # the n-th number must be for the n-th class
     if task is Task.MULTICLASS and (
         len(named) not in (0, outputs)
         or classes.get("classes_count", 0) not in (0, outputs)
-        or classes["class_to_label"] != list(range(outputs))
+        or labels != list(range(len(labels)))
+        or len(labels) != outputs
     ):
         raise ArtefactRefused(
             "The numbers the model gives are not for the classes it names, one by one.",

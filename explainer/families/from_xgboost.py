@@ -171,6 +171,8 @@ class Saved:
             booster = booster["gbtree"]
         if kind != "gblinear":
             _check_rounds(booster["model"], outputs, attributes)
+        elif len(booster["model"]["weights"]) != (len(types) + 1) * outputs:
+            raise damaged("The weights of the model do not fit its columns.")
         return cls(
             names,
             types,
@@ -263,7 +265,8 @@ def _check_rounds(booster: Mapping[str, Any], outputs: int, attributes: Mapping[
         )
     at_once = int(parameters.get("num_parallel_tree") or 1)
     a_round = at_once * outputs
-    if int(parameters["num_trees"]) != len(trees) or at_once < 1 or len(trees) % a_round:
+    counted = int(parameters["num_trees"]) == len(trees) > 0
+    if not counted or at_once < 1 or len(trees) % a_round:
         raise damaged("The file holds another number of trees than it says.")
     starts = [int(n) for n in booster.get("iteration_indptr", range(0, len(trees) + 1, a_round))]
     if starts[0] != 0 or starts[-1] != len(trees) or starts != sorted(starts):
@@ -334,8 +337,6 @@ def _linear(model: Saved, output: int, player: Ints, inputs: Sequence[Input]) ->
             "Train it with one for all, such as base_score=0.5.",
         )
     weights = np.asarray(numbers(model.booster["weights"]), dtype=np.float32).astype(np.float64)
-    if weights.shape != ((len(player) + 1) * model.outputs,):
-        raise damaged("The weights of the model do not fit its columns.")
     *own, bias = weights[output :: model.outputs]
     return Linear(player, np.array(own), float(bias) + model.bases[output], len(inputs))
 

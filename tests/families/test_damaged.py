@@ -52,10 +52,20 @@ SMALL: dict[str, Callable[[], Made]] = {
     # tables of counts that only the library reads: here the process of their own is all there is
     "catboost-cbm, counted categories": lambda: by_catboost(rounds=3, one_hot_max_size=1),
 }
+
+
+def begins_at_one_number(whole: dict[str, Any]) -> None:
+    """As files before XGBoost 3.1 have it."""
+    whole["learner"]["learner_model_param"]["base_score"] = "5E-1"
+
+
 SEVERAL, AMOUNT = Task.MULTICLASS, Task.AMOUNT
 SMALL |= {
     "xgboost-json, classes": lambda: by_xgboost(rounds=3, task=SEVERAL),
     "xgboost-ubj, classes": lambda: by_xgboost(rounds=3, task=SEVERAL, kind="ubj", booster="dart"),
+    "xgboost-json, linear": lambda: by_xgboost(
+        rounds=3, task=SEVERAL, numbers=True, booster="gblinear", change=begins_at_one_number
+    ),
     "xgboost-json, amount": lambda: by_xgboost(rounds=3, task=AMOUNT),
     "xgboost-ubj, amount": lambda: by_xgboost(rounds=3, task=AMOUNT, kind="ubj"),
     "lightgbm-txt, classes": lambda: by_lightgbm(rounds=3, task=SEVERAL),
@@ -169,6 +179,16 @@ def of_classes(learner: dict[str, Any], number: int) -> None:
     learner["objective"]["softmax_multiclass_param"]["num_class"] = str(number)
 
 
+def without_trees(learner: dict[str, Any]) -> None:
+    model = learner["gradient_booster"]["model"]
+    for name in ("trees", "tree_info"):
+        model[name].clear()
+    model["iteration_indptr"] = [0, 0]
+    model["gbtree_model_param"]["num_trees"] = "0"
+    of_classes(learner, 2**31 - 1)
+    begins_at(learner, "5E-1")
+
+
 def begins_at(learner: dict[str, Any], written: str) -> None:
     learner["learner_model_param"]["base_score"] = written
 
@@ -263,9 +283,9 @@ def cbm_with(
     return bytes(data)
 
 
-def cbm_for(dimension: int, of: str) -> bytes:
+def cbm_for(dimension: int, of: str, saved: bytes | None = None) -> bytes:
     """Another number of outputs."""
-    data = bytearray(small(of).data)
+    data = bytearray(small(of).data if saved is None else saved)
     at = Table.root(bytes(data[8:])).table(1)._place(0)
     assert at is not None
     struct.pack_into("<i", data, 8 + at, dimension)
@@ -467,6 +487,7 @@ CRAFTED |= {
             "a class less": classes_with(lambda learner: of_classes(learner, 2)),
             "a single class": classes_with(lambda learner: of_classes(learner, 1)),
             "classes without end": classes_with(lambda learner: of_classes(learner, 2**31 - 1)),
+            "classes without end or trees": classes_with(without_trees),
             "two numbers of classes": classes_with(
                 lambda learner: learner["learner_model_param"].update(num_class="4")
             ),
@@ -487,6 +508,15 @@ CRAFTED |= {
         "xgboost-ubj, classes": {
             "a tree of a class that is not there": lambda: first_owners(b"i\x00i\x01i\x03"),
             "classes in another order": lambda: first_owners(b"i\x01i\x00i\x02"),
+        },
+        "xgboost-json, linear": {
+            "classes without end": lambda: json_with(
+                lambda learner: of_classes(learner, 2**31 - 1), "xgboost-json, linear"
+            ),
+            "a weight too few": lambda: json_with(
+                lambda learner: learner["gradient_booster"]["model"]["weights"].pop(),
+                "xgboost-json, linear",
+            ),
         },
         "xgboost-json, amount": {
             "an amount of classes": lambda: json_with(
@@ -535,6 +565,11 @@ CRAFTED |= {
             "no class": lambda: cbm_for(0, "catboost-cbm, classes"),
             "classes below nought": lambda: cbm_for(-3, "catboost-cbm, classes"),
             "classes without end": lambda: cbm_for(2**31 - 1, "catboost-cbm, classes"),
+            "classes without end or names": lambda: cbm_for(
+                2**31 - 1,
+                "catboost-cbm, classes",
+                cbm_saying(b'"class_names":[0,1,2]', b'"class_names":[     ]')(),
+            ),
             "a bias too few": lambda: cbm_with(16, -1, 2, of="catboost-cbm, classes"),
             "a bias that is no number": lambda: cbm_with(
                 16, 0, 0x7FF8 << 48, "<Q", "catboost-cbm, classes"
