@@ -337,10 +337,10 @@ def test_a_pipeline_that_was_never_fitted_is_refused_with_advice(small):
         inspect("skops", skops.io.dumps(small_pipeline()))
 
 
-def test_three_classes_are_refused(small, small_model):
+def test_three_classes_are_refused_where_two_are_declared(small, small_model):
     three = np.array(["a", "b", "c"] * 100)
     pipeline = small_pipeline().fit(small_model.rows, three)
-    assert "classes" in refused(skops.io.dumps(pipeline), small.catalogue).what
+    assert "multiclass" in refused(skops.io.dumps(pipeline), small.catalogue).mend
 
 
 @pytest.mark.parametrize("positive", ["no", "", "YES", "maybe"])
