@@ -47,7 +47,8 @@ setup: .make/dev .make/project $(KERN) ## set up everything for working on Warum
 	echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
 	exit 1
 
-# What Warum needs to run, LightGBM for the second package of the demonstration included.
+# What Warum needs to run, LightGBM for the second package of the demonstration and the driver of
+# the other database included.
 .make/run: requirements.lock .venv/pyvenv.cfg
 	@echo "Installing what Warum needs to run (a few hundred megabytes, once) …"
 	@$(PIP) install --require-hashes --requirement requirements.lock
@@ -183,7 +184,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock: ## write the lock files again from pyproject.toml (needs uv; `make setup` brings it)
 	@command -v $(UV) >/dev/null || { echo "uv is missing: run make setup first." >&2; exit 1; }
 	printf '%s\n' $(foreach tool,$(BUILD_TOOLS),'$(tool)') | \
-	  $(COMPILE) pyproject.toml - --extra lightgbm --output-file requirements.lock $(ARGS)
+	  $(COMPILE) pyproject.toml - --extra lightgbm --extra postgres --output-file requirements.lock $(ARGS)
 	printf '%s\n' $(foreach tool,$(BUILD_TOOLS),'$(tool)') | \
 	  $(COMPILE) pyproject.toml - --extra dev --constraints requirements.lock \
 	  --output-file requirements-dev.lock $(ARGS)

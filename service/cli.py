@@ -16,8 +16,8 @@ from explainer import cli as explainer_cli
 from explainer.cli import DONE, EXIT_CODES, REFUSED, say
 from explainer.errors import SettingsInvalid
 from explainer.packages.bundled import bundled_packages
-from service import cli_ledger
-from service.settings import SETTINGS, Settings, check_may_serve, read_settings
+from service import cli_database, cli_ledger
+from service.settings import SETTINGS, Settings, check_may_serve, check_owner_is_away, read_settings
 
 if TYPE_CHECKING:
     from service.wiring import Tools
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_serve(commands)
     _add_demo(commands)
     cli_ledger.add_commands(commands)
+    cli_database.add_commands(commands)
     _add_doctor(commands)
     options = parser.parse_args(arguments)
     return explainer_cli.run(lambda: options.action(options))
@@ -82,6 +83,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings()
     check_may_serve(settings)
+    check_owner_is_away(os.environ)
     return serve(settings)
 
 

@@ -19,6 +19,7 @@ from service.settings import read_settings
 
 if TYPE_CHECKING:
     from explainer.ledger.log import Record
+    from explainer.ledger.verify import Checkpoint, Key, Result
 
 UNUSABLE = 2
 """Exit code for keys, checkpoints or files that cannot be used."""
@@ -104,7 +105,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _verify(options: argparse.Namespace) -> int:
     from explainer.ledger import verify
-    from explainer.ledger.verify import Unusable, read_key, read_outside, report, verify_database
+    from explainer.ledger.verify import Unusable, read_key, read_outside, report
 
     if options.data is not None and _is_for_anybody(options.data):
         # an export or a receipt: what the one file does alone
@@ -133,7 +134,7 @@ def _verify(options: argparse.Namespace) -> int:
         own = read_outside([witness] if any(witness.rglob("*.note")) else [], keys)
         # they must agree, but whoever wrote the folder could have written them too
         known = [*outside, *(replace(one, outside=False) for one in own)]
-        results = verify_database(folder / "warum.sqlite", keys, known)
+        results = _results(folder, keys, known)
     except Unusable as fault:
         say(f"Cannot verify: {fault}")
         return UNUSABLE
@@ -151,7 +152,7 @@ def _tables_agree(folder: Path) -> bool:
     from service.verification import rows_that_disagree
 
     try:
-        store = Store.examine(folder)
+        store = Store.examine(folder, _database(folder))
     except StorageFailed as fault:
         print(f"tables: NOT COMPARED with what was sealed. {fault}")
         return True
@@ -170,13 +171,34 @@ def _data_folder(given: Path | None) -> Path:
     settings = read_settings(dict(os.environ), bundled_packages())
     candidates = [given] if given else [settings.data, Path("var/demo")]
     for folder in candidates:
-        if (folder / "warum.sqlite").is_file():
+        if (folder / "warum.sqlite").is_file() or (
+            settings.database and (folder / "keys.sqlite").is_file()
+        ):
             return folder
     raise SettingsInvalid(
         "There is no ledger here.",
         ", ".join(map(str, candidates)),
         "Name the data folder of an installation; `warum demo --no-serve` makes one.",
     )
+
+
+def _database(folder: Path) -> str:
+    """The address of the folder's database; empty where it lies in the folder itself."""
+    if (folder / "warum.sqlite").is_file():
+        return ""
+    return read_settings(dict(os.environ), bundled_packages()).database
+
+
+def _results(folder: Path, keys: list[Key], known: list[Checkpoint]) -> list[Result]:
+    from explainer.ledger.verify import verify_database
+    from service.store.database import Store
+    from service.store.stored import verify_store
+
+    database = _database(folder)
+    if not database:
+        return verify_database(folder / "warum.sqlite", keys, known)  # without the key store, too
+    with closing(Store.examine(folder, database)) as store:
+        return verify_store(store, keys, known)
 
 
 def _is_for_anybody(path: Path) -> bool:
@@ -199,7 +221,7 @@ def _export(options: argparse.Namespace) -> int:
         raise ExportFailed("It is there already.", str(out), "Name a folder that is not.")
     draft = out.with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
     try:
-        with closing(Store.examine(folder)) as store, store.reading() as tx:
+        with closing(Store.examine(folder, _database(folder))) as store, store.reading() as tx:
             ours: frozenset[int] = frozenset()
             if options.case is not None:
                 file = find_case_by_ref(tx, options.case)
@@ -252,7 +274,7 @@ def _receipt(options: argparse.Namespace) -> int:
 
     folder = _data_folder(options.data)
     key = VerifierKey.parse(_verifier_key(folder, LogName.LEDGER))
-    with closing(Store.examine(folder)) as store, store.reading() as tx:
+    with closing(Store.examine(folder, _database(folder))) as store, store.reading() as tx:
         written = receipt_of(tx, options.seq, key)
     if options.out.suffix != ".tlog-proof":
         raise ExportFailed("A receipt ends in .tlog-proof.", str(options.out), "Name the file so.")

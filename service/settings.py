@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from explainer.errors import SettingsInvalid
@@ -23,6 +23,17 @@ class Setting:
 
 SETTINGS = (
     Setting("WARUM_DATA", "var", "Folder of database, keys and witness; made if it is missing."),
+    Setting(
+        "WARUM_DATABASE",
+        "(a file in WARUM_DATA)",
+        "postgresql://ROLE@HOST/DATABASE puts the records on PostgreSQL; keys and witness stay in "
+        "WARUM_DATA. Keep the password out of it: libpq reads ~/.pgpass.",
+    ),
+    Setting(
+        "WARUM_DATABASE_OWNER",
+        "(none)",
+        "Address with the role that owns the tables; read by `warum database prepare` only.",
+    ),
     Setting(
         "WARUM_MODELS",
         "(the packages that come with Warum)",
@@ -58,6 +69,7 @@ class Settings:
     tenant: str
     deadline: float
     demo: bool
+    database: str = field(default="", repr=False)  # it may hold a password
 
 
 def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
@@ -100,7 +112,21 @@ def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
         tenant=tenant,
         deadline=float(_number("WARUM_DEADLINE", value("WARUM_DEADLINE"), 0, 60)),
         demo=demo == "1",
+        database=environment.get("WARUM_DATABASE", "").strip(),
     )
+
+
+def check_owner_is_away(environment: Mapping[str, str]) -> None:
+    """Refuse to serve where the owner's role is at hand. Raises SettingsInvalid.
+
+    Whoever broke into the service could change with it what was recorded.
+    """
+    if environment.get("WARUM_DATABASE_OWNER", "").strip():
+        raise SettingsInvalid(
+            "The owner of the database is known to the service.",
+            "WARUM_DATABASE_OWNER",
+            "Set it for `warum database prepare` only.",
+        )
 
 
 def _number(name: str, text: str, low: int, high: int) -> int:

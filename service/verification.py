@@ -5,12 +5,13 @@ from __future__ import annotations
 from explainer.core.decision import Actor
 from explainer.errors import LedgerError
 from explainer.ledger.log import LogName
-from explainer.ledger.verify import Fault, Result, read_key, read_outside, verify_database
+from explainer.ledger.verify import Fault, Result, read_key, read_outside
 from service.open_case import agreed_payload, sealed_decision
 from service.permissions import Action, check_may
 from service.store.cases import ListedRecord, RecordFilter, get_case, list_records
 from service.store.database import Reading, Store
 from service.store.records import open_entry, sealed_decisions
+from service.store.stored import verify_store
 from service.wiring import Tools
 
 
@@ -31,7 +32,7 @@ def verify_files(tools: Tools) -> list[Result]:
     keys = [read_key(str(sealer.key)) for sealer in tools.seals.sealers.values()]
     folders = [data / "witness" / name.value for name in LogName]
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
-    results = verify_database(data / "warum.sqlite", keys, outside, tools.store.keys.all())
+    results = verify_store(tools.store, keys, outside, tools.store.keys.all())
     ledger = next(result for result in results if result.log == LogName.LEDGER.value)
     for seq in rows_that_disagree(tools.store):
         fault = Fault(ledger.log, seq, "The tables say something else than what was sealed.")

@@ -105,7 +105,7 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
     """
     data = settings.data
     check_languages()
-    store = Store.open(data, tenant=settings.tenant)
+    store = Store.open(data, tenant=settings.tenant, database=settings.database)
     try:
         sealers, witnesses = {}, {}
         for name in LogName:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine
 
 from explainer.errors import StorageFailed
 from explainer.ledger.log import LogName
-from service.store.engine import BUSY_SECONDS, READING, open_engine, storage_errors
+from service.store import engine as sqlite
+from service.store import postgres
+from service.store.engine import BUSY_SECONDS, READING, storage_errors
 from service.store.keys import KeyStore
 from service.store.log import SqlLog
 from service.store.migrations import upgrade
@@ -48,14 +50,25 @@ class Transaction(Reading):
 
 
 class Store:
-    """Holds the engine and the key store of one installation."""
+    """Holds the engine and the key store of one installation.
+
+    `file` is the database's file on SQLite, None on PostgreSQL. The key store is a file of its own
+    with either.
+    """
 
     def __init__(
-        self, engine: Engine, keys: KeyStore, *, tenant: str, ts_source: str = "system"
+        self,
+        engine: Engine,
+        keys: KeyStore,
+        *,
+        tenant: str,
+        ts_source: str = "system",
+        file: Path | None = None,
     ) -> None:
         self.engine = engine
         self.keys = keys
         self.tenant = tenant
+        self.file = file
         self._ts_source = ts_source
         self._one_writer = threading.Lock()  # fair between threads, where SQLite only polls
 
@@ -65,34 +78,44 @@ class Store:
         folder: Path,
         *,
         tenant: str,
+        database: str = "",
         ts_source: str = "system",
         busy_seconds: float = BUSY_SECONDS,
     ) -> Store:
-        """Open the store in `folder`, creating and migrating what is not there yet."""
+        """Open the store of `folder`: on SQLite there, or on PostgreSQL at the address `database`.
+
+        SQLite is created and migrated here, PostgreSQL by `warum database prepare`.
+        """
         with storage_errors(WHERE):
             folder.mkdir(parents=True, exist_ok=True)
-        engine = open_engine(folder / "warum.sqlite", busy_seconds=busy_seconds)
+        file = _file(folder, database)
+        engine = _engine(file, database, busy_seconds, writes=True)
         try:
-            with storage_errors(WHERE):
-                upgrade(engine)
+            if file is None:
+                postgres.check_prepared(engine)
+            else:
+                with storage_errors(WHERE):
+                    upgrade(engine)
             keys = KeyStore.open(folder / "keys.sqlite", folder / "wrap.key")
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, keys, tenant=tenant, ts_source=ts_source)
+        return cls(engine, keys, tenant=tenant, ts_source=ts_source, file=file)
 
     @classmethod
-    def examine(cls, folder: Path) -> Store:
-        """Open the store in `folder` as it is, only to be read: nothing is made or migrated."""
-        for name in ("warum.sqlite", "keys.sqlite", "wrap.key"):
-            if not (folder / name).is_file():
+    def examine(cls, folder: Path, database: str = "") -> Store:
+        """Open the store as it is, only to be read: nothing is made or migrated."""
+        file = _file(folder, database)
+        needed = [folder / "keys.sqlite", folder / "wrap.key"]
+        for path in needed if file is None else [file, *needed]:
+            if not path.is_file():
                 raise StorageFailed(
                     what="There is no such file.",
-                    where=str(folder / name),
+                    where=str(path),
                     mend="Put it back from its backup.",
                 )
         keys = KeyStore.open(folder / "keys.sqlite", folder / "wrap.key")
-        return cls(open_engine(folder / "warum.sqlite"), keys, tenant="")
+        return cls(_engine(file, database, BUSY_SECONDS, writes=False), keys, tenant="", file=file)
 
     def close(self) -> None:
         """Close all connections."""
@@ -119,6 +142,27 @@ class Store:
     def reading(self) -> Iterator[Reading]:
         """Run a transaction that sees one moment of the database and cannot write."""
         with storage_errors(WHERE), self.engine.connect() as plain:
-            connection = plain.execution_options(**{READING: True})
+            options = {READING: True} if self.file else postgres.READING_OPTIONS
+            connection = plain.execution_options(**options)
             with connection.begin():
                 yield Reading(connection, self.keys)
+
+
+def _file(folder: Path, database: str) -> Path | None:
+    """The file of the database; None where it is on PostgreSQL."""
+    file = folder / "warum.sqlite"
+    if not database:
+        return file
+    if file.exists():
+        raise StorageFailed(
+            what="The data folder has a database of its own, and a server is named as well.",
+            where=str(file),
+            mend="Name another WARUM_DATA, or leave WARUM_DATABASE out.",
+        )
+    return None
+
+
+def _engine(file: Path | None, database: str, busy_seconds: float, *, writes: bool) -> Engine:
+    if file is not None:
+        return sqlite.open_engine(file, busy_seconds=busy_seconds)
+    return postgres.open_engine(database, busy_seconds=busy_seconds, writes=writes)

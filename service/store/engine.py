@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from explainer.errors import StorageFailed
@@ -80,12 +80,23 @@ def storage_errors(where: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as fault:
-        name = getattr(fault.orig, "sqlite_errorname", type(fault.orig).__name__)
-        raise _failed(name, where) from None
+        raise _failed(_name_of(fault), where) from None
     except SQLAlchemyError as fault:
         raise _failed(type(fault).__name__, where) from None
     except (OSError, sqlite3.Error) as fault:
         raise _failed(type(fault).__name__, where) from None
+
+
+def _name_of(fault: DBAPIError) -> str:
+    """What the driver calls this error: SQLite's name for it, or PostgreSQL's five letters."""
+    state = getattr(fault.orig, "sqlstate", None)
+    if state is not None:
+        return f"SQLSTATE {state}"
+    if fault.connection_invalidated:
+        return "connection lost"
+    if hasattr(fault.orig, "pgconn") and isinstance(fault, OperationalError):
+        return "no connection"
+    return str(getattr(fault.orig, "sqlite_errorname", type(fault.orig).__name__))
 
 
 def _failed(name: str, where: str) -> StorageFailed:
@@ -99,6 +110,10 @@ def _failed(name: str, where: str) -> StorageFailed:
     )
 
 
+_NOTHING = "nothing was recorded."
+_AGAIN = "Send the form again: if it was recorded, it is not recorded twice."
+_REACH = "Start the server, and check address, role and password."
+
 _KNOWN = (
     ("SQLITE_FULL", "The disk is full", "Make room; nothing was recorded."),
     ("SQLITE_BUSY", "Another program holds the database", "Try again; nothing was recorded."),
@@ -107,4 +122,21 @@ _KNOWN = (
     ("SQLITE_CANTOPEN", "The database could not be opened", "Check path and rights."),
     ("SQLITE_CORRUPT", "The database file is damaged", "Restore a backup and verify it."),
     ("SQLITE_NOTADB", "The file is not a database", "Check the configured path."),
+    ("no connection", "The database server is not reached, or turns the role away", _REACH),
+    ("connection lost", "The connection to the database broke", _AGAIN),
+    ("SQLSTATE 08", "The connection to the database broke", _AGAIN),
+    ("SQLSTATE 57P", "The database server is stopping or starting", _AGAIN),
+    ("SQLSTATE 25P03", "The action took too long, and the server gave it up", _AGAIN),
+    ("SQLSTATE 53100", "The disk of the database server is full", "Make room there; " + _NOTHING),
+    ("SQLSTATE 53", "The database server has too little of something", "Look there; " + _NOTHING),
+    ("SQLSTATE 55P03", "Another program holds the database", "Try again; " + _NOTHING),
+    ("SQLSTATE 40", "Two changes met", "Try again; " + _NOTHING),
+    ("SQLSTATE 25006", "The database may not be written", "Name the primary, and no standby."),
+    ("SQLSTATE 42501", "The role may not do this", "Run `warum database prepare` anew."),
+    ("SQLSTATE 28", "The database server turns the role away", "Check role and password."),
+    ("SQLSTATE 3D", "The server has no such database", "Check the address."),
+    ("SQLSTATE 58", "The disk of the database server fails", "Look there; " + _NOTHING),
+    ("SQLSTATE XX", "The database is damaged", "Restore a backup and verify it."),
+    ("SQLSTATE WR001", "This does not belong at the end of the log", "This is a fault of Warum."),
+    ("SQLSTATE WR002", "No recorded erasure covers this", "This is a fault of Warum."),
 )

@@ -7,6 +7,7 @@ that no query can group, sort or filter by them.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -49,7 +50,8 @@ head = Table(
     Column("log", String(16), primary_key=True),
     Column("size", Integer, nullable=False),
     Column("range", LargeBinary, nullable=False),  # right edge of the tree, 32 bytes each
-    Column("last_clock", Integer),  # seconds since 1970; overwritten, so no history
+    # seconds since 1970, beyond 2038; overwritten, so no history
+    Column("last_clock", BigInteger().with_variant(Integer, "sqlite")),
 )
 
 

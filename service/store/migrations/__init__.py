@@ -13,7 +13,7 @@ NEWEST = "0001"
 def upgrade(engine: Engine) -> None:
     """Bring the database to the newest form, in one transaction."""
     with engine.connect() as connection, connection.begin():
-        if _revision(connection) == NEWEST:
+        if revision(connection) == NEWEST:
             return
         # imported here: a start that has nothing to migrate should not wait for it
         from alembic import command
@@ -25,7 +25,8 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """Return the revision the database is at; None where nothing was made yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("log", sa.String(16), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("range", sa.LargeBinary(), nullable=False),
-        sa.Column("last_clock", sa.Integer()),
+        sa.Column("last_clock", sa.BigInteger().with_variant(sa.Integer(), "sqlite")),
         sa.PrimaryKeyConstraint("log", name="pk_head"),
     )
     op.bulk_insert(head, [{"log": log, "size": 0, "range": b""} for log in LOGS])

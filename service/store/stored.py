@@ -1,0 +1,95 @@
+"""What the tables hold of the logs, handed to the verifier as it lies there; nothing is trusted.
+
+On SQLite the verifier reads the file itself, as it does for anybody outside. A server has no file
+to give away: there the rows are read for it, within one moment of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection, func, select
+
+from explainer.ledger.log import LogName
+from explainer.ledger.verify import (
+    Checkpoint,
+    Key,
+    Result,
+    StoredEntry,
+    StoredLog,
+    verify_database,
+    verify_log,
+)
+from service.store import tables
+from service.store.database import Store
+from service.store.log import join_entries
+
+
+def verify_store(
+    store: Store,
+    keys: Sequence[Key],
+    outside: Sequence[Checkpoint] = (),
+    case_keys: Mapping[str, bytes | None] | None = None,
+) -> list[Result]:
+    """Check every log that one of `keys` is for, on either database."""
+    if store.file is not None:
+        return verify_database(store.file, keys, outside, case_keys)
+    with store.reading() as tx:
+        return [
+            verify_log(
+                _stored_log(tx.connection, key.log),
+                key,
+                [one for one in outside if one.origin == key.name],
+                case_keys,
+            )
+            for key in keys
+        ]
+
+
+def _stored_log(connection: Connection, name: str) -> StoredLog:
+    head, notes = tables.head, tables.checkpoint
+    row = connection.execute(select(head).where(head.c.log == name)).one_or_none()
+    checkpoints = connection.execute(
+        select(notes.c.size, notes.c.range, notes.c.note)
+        .where(notes.c.log == name)
+        .order_by(notes.c.size)
+    ).all()
+    return StoredLog(
+        name,
+        _entries(connection, name),
+        None if row is None else row.size,
+        None if row is None else row.range,
+        [(one.size, one.range, one.note) for one in checkpoints],
+        list(_strays(connection, name)),
+    )
+
+
+def _entries(connection: Connection, name: str) -> Iterator[StoredEntry]:
+    query = join_entries().where(tables.entry.c.log == name).order_by(tables.entry.c.seq)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        sealed, opened = row.key_id is not None, row.salt is not None
+        yield StoredEntry(
+            seq=row.seq,
+            leaf=row.leaf,
+            leaf_hash=row.leaf_hash,
+            payload=(row.key_id, row.nonce, row.ciphertext) if sealed else None,
+            opening=(row.salt, row.opened) if opened else None,
+        )
+
+
+def _strays(connection: Connection, name: str) -> Iterator[str]:
+    """Say what belongs to no entry of this log, or to no log at all."""
+    entry = tables.entry
+    for table in (entry, tables.head, tables.payload, tables.opening, tables.checkpoint):
+        others = select(func.count()).where(table.c.log.not_in(list(LogName)))
+        if connection.execute(others).scalar_one():
+            yield f"The table {table.name} has rows of no known log."
+    for table in (tables.payload, tables.opening):
+        alone = select(func.count()).where(
+            table.c.log == name,
+            ~select(entry.c.seq)
+            .where(entry.c.log == table.c.log, entry.c.seq == table.c.seq)
+            .exists(),
+        )
+        if connection.execute(alone).scalar_one():
+            yield f"The table {table.name} has rows of no entry."
