@@ -318,7 +318,7 @@ RULES = (
             Row({"A": 2.0, "B": 1.0}, "", "No clear direction.", ("A",), {"base": -1.5}),
             Row({"A": 2.0, "B": 1.0}, "A", facts={"base": -1.5}, task=SEVERAL),
             Row(
-                {"A": 2.0, "B": 1.0}, "", "No line to be carried over.", facts=MEAN, task=AN_AMOUNT
+                {"A": 2.0, "B": -1.0}, "", "No line to be carried over.", facts=MEAN, task=AN_AMOUNT
             ),
         ),
     ),

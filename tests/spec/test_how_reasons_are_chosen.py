@@ -107,17 +107,22 @@ def test_the_rules_are_the_same_below_the_line(rule, row):
     assert READ[rule.expected](choice, side) == row.expect
 
 
-def test_the_figures_of_the_page_are_those_of_the_packages(demo, mortgage):
+def test_the_figures_of_the_page_are_those_of_the_recorded_cases(demo, mortgage):
     """Of how many cases it is told that few applications are comparable with them."""
     for package in (demo, mortgage):
-        recorded = [read_case(golden.case, package.catalogue) for golden in package.golden]
+        cases = [read_case(golden.case, package.catalogue) for golden in package.golden]
+        told = sum(is_rare(case, package) for case in cases)
+        assert f"| `{package.manifest.id}` | {len(cases)} | {told} | " in LIMITS
+
+
+@pytest.mark.long
+def test_the_figures_of_the_page_are_those_of_the_comparison_groups(demo, mortgage):
+    for package in (demo, mortgage):
         folder = find_package(package.manifest.id)
         rows = read_background((folder / "background.csv").read_bytes(), package.catalogue)
-        figures = " | ".join(
-            f"{len(cases)} | {sum(is_rare(case, package) for case in cases)}"
-            for cases in (recorded, [of_row(row) for row in rows])
-        )
-        assert f"| `{package.manifest.id}` | {figures} |" in LIMITS
+        told = sum(is_rare(of_row(row), package) for row in rows)
+        (line,) = [one for one in LIMITS.splitlines() if f"`{package.manifest.id}`" in one]
+        assert line.endswith(f" | {len(rows)} | {told} |")
 
 
 def of_row(row) -> Case:
