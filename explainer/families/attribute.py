@@ -18,7 +18,7 @@ from explainer.core.attribution import (
     Suggesting,
 )
 from explainer.core.case import Case, FeatureCatalogue
-from explainer.errors import BackgroundInvalid, ModelFailed, NotPrecise
+from explainer.errors import BackgroundInvalid, ModelFailed, NotPrecise, OutsideExperience
 from explainer.families.engine.estimate import Estimate, check_feasible, stages
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
@@ -143,7 +143,8 @@ def against(model: Model, comparison: Floats) -> Against:
 class Explained:
     """A model, its comparison group and what it suggests: answers with checked attributions.
 
-    `comparisons` holds the comparison group as each contrast sees it.
+    `comparisons` holds the comparison group as each contrast sees it; of several outcomes, only
+    those in which its rows differ.
     """
 
     model: Model
@@ -190,12 +191,18 @@ class Explained:
         would stay the same whatever the errors, or until the budget of answers is used; without
         `said`, until the values may be told at all.
 
-        Raises DoesNotAddUp, ScoreDiffers, ModelFailed or NotPrecise: there is no second-best
-        number.
+        Raises DoesNotAddUp, ScoreDiffers, ModelFailed, NotPrecise or OutsideExperience: there is
+        no second-best number.
         """
         answer = self.model.answer([raw_row(case)])
         margins = tuple(float(margin) for margin in answer.margins[0])
         contrast = self.suggesting.contrast(margins)
+        if contrast not in self.comparisons:
+            raise OutsideExperience(
+                "The rows of the comparison group do not differ between these two outcomes.",
+                "comparison group",
+                "Decide without the program; or draw a group in which each outcome occurs.",
+            )
         found: Attribution | None = None
         for measured in self._against.measured(answer.columns[0], contrast, self._sample):
             found = self._attribution(case, answer, contrast, margins, measured)
@@ -290,9 +297,16 @@ def explained(
             fault.mend,
         ) from None
     groups = {
-        contrast: _group(answer, contrast, suggesting, digest)
+        contrast: group
         for contrast in suggesting.contrasts()
+        if (group := _group(answer, contrast, suggesting, digest)) is not None
     }
+    if not groups:
+        raise BackgroundInvalid(
+            "All rows of the comparison group have the same score.",
+            "background.csv",
+            "Choose rows that differ.",
+        )
     found = Explained(model, catalogue, suggesting, groups, answer.columns, answer.margins)
     found.prepare()
     return found
@@ -300,15 +314,13 @@ def explained(
 
 def _group(
     answer: Answer, contrast: Contrast, suggesting: Suggesting, digest: str
-) -> ComparisonGroup:
+) -> ComparisonGroup | None:
+    """The group as a contrast sees it; None where its rows do not differ in it, so that nothing
+    can be called large or small."""
     margins = answer.of(contrast)
     low, high = np.quantile(margins, [0.1, 0.9])
     if not high > low:
-        raise BackgroundInvalid(
-            "All rows of the comparison group have the same score.",
-            "background.csv",
-            "Choose rows that differ.",
-        )
+        return None
     base = float(margins.mean())
     if contrast.away is None:
         alike = margins >= suggesting.between(contrast, base).threshold

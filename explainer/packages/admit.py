@@ -152,11 +152,12 @@ def _golden_cases(package: ModelPackage, faults: list[PackageError]) -> list[tup
 def _group(package: ModelPackage) -> Iterable[PackageError]:
     """The comparison group has the scores it had in training: group and model belong together."""
     manifest = package.manifest
+    # of several outputs one may hardly vary: what is small is measured by the widest
+    allowed = TOLERANCE * max(scale for _, scale in package.explained.outputs)
     for at, ((base, scale), declared_base, declared_scale) in enumerate(
         zip(package.explained.outputs, manifest.base, manifest.margin_scale, strict=True)
     ):
-        allowed = TOLERANCE * scale
-        # "not <=" so that a NaN is caught as well
+        # false of a NaN as well
         if abs(base - declared_base) <= allowed and abs(scale - declared_scale) <= allowed:
             continue
         output = f" (class {manifest.target.classes[at]})" if len(manifest.base) > 1 else ""
@@ -181,7 +182,8 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
     except NotExplainable as fault:
         yield GoldenCaseDiffers(fault.what, "golden/cases.jsonl", fault.mend)
         return
-    allowed = [TOLERANCE * scale for _, scale in package.explained.outputs]
+    outputs = package.explained.outputs
+    allowed = [TOLERANCE * max(scale for _, scale in outputs)] * len(outputs)
     for (number, _), margin in zip(cases, margins, strict=True):
         recorded = package.golden[number - 1]
         meant = [space.probability(margin.tolist(), at) for at in range(len(margin))]

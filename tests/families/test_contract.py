@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,19 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from explainer.core.attribution import DecisionLine, Side, Space
+from explainer.core.attribution import Contrast, DecisionLine, SeveralOutcomes, Side, Space
 from explainer.core.case import Case, FeatureCatalogue, Missing, Value, read_case
-from explainer.errors import BackgroundInvalid, DoesNotAddUp, ModelFailed, ScoreDiffers
+from explainer.errors import (
+    BackgroundInvalid,
+    DoesNotAddUp,
+    ModelFailed,
+    OutsideExperience,
+    ScoreDiffers,
+)
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import explained, raw_row
 from explainer.families.engine.forest import Column, Trees
+from explainer.families.engine.linear import Linear
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import Answer
 from explainer.families.second_opinion import by_brute_force, by_shap, ours
@@ -498,3 +506,29 @@ def test_a_comparison_group_too_small_or_all_alike_is_refused(rows, says):
     catalogue = FeatureCatalogue([feature("a", hard=(0, 50))])
     with pytest.raises(BackgroundInvalid, match=says):
         explained(slope(), catalogue, LINE, rows, "0" * 64)
+
+
+def test_two_outcomes_between_which_the_group_never_differs_are_not_explained():
+    """Nothing could be called large or small; other outcomes of the same package are explained."""
+
+    class Three:
+        forms = tuple(Linear(np.zeros(1, dtype=int), np.array([w]), c, 1) for w, c in SUMS)
+        space = Space.LOG_ODDS
+        stand_ins: ClassVar[dict] = {}
+
+        def answer(self, rows):
+            columns = np.array([[row["x"]] for row in rows], dtype=float)
+            return Answer(np.stack([f.sums(columns) for f in self.forms], axis=1), columns)
+
+    rows = [{"x": float(at % 5)} for at in range(40)]
+    catalogue = FeatureCatalogue([feature("x", hard=(-9, 9))])
+    several = SeveralOutcomes(("a", "b", "c"), ("a", "b", "c"))
+    answer = explained(Three(), catalogue, several, rows, "0" * 64)
+    assert set(answer.comparisons) == {Contrast(*pair) for pair in [(0, 1), (1, 0), (0, 2), (2, 0)]}
+    told = answer.attribute(Case("A", None, {"x": Value(5.0)}))
+    assert (told.line.above, told.line.below, told.margin) == ("a", "b", 5.0)
+    with pytest.raises(OutsideExperience, match="do not differ"):
+        answer.attribute(Case("A", None, {"x": Value(-5.0)}))
+
+
+SUMS = ((1.0, 0.0), (0.0, 0.0), (0.0, -1.0))
