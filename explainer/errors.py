@@ -333,6 +333,12 @@ class LogBehindWitness(LedgerError):
     code = "ledger.behind_witness"
 
 
+class WitnessFailed(LedgerError):
+    """A witness or time-stamping authority gives no answer that can be used; it is asked again."""
+
+    code = "ledger.witness_failed"
+
+
 class RecordsDisagree(LedgerError):
     """What stands in the tables is not what was sealed in the ledger."""
 

@@ -18,6 +18,7 @@ from explainer.packages.bundled import bundled_packages
 from service.settings import read_settings
 
 if TYPE_CHECKING:
+    from explainer.ledger.checkpoint import WitnessDirectory
     from explainer.ledger.log import Record
     from explainer.ledger.verify import Checkpoint, Key, Result
 
@@ -60,6 +61,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="verifier key you hold yourself; repeatable (default: the keys in DIR)",
     )
     verify.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="VKEY",
+        help="of an export: key of a witness whose cosignatures count; repeatable",
+    )
+    verify.add_argument(
         "--checkpoint",
         action="append",
         type=Path,
@@ -72,7 +80,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "export",
         help="write the records as a folder that anybody can check without us",
         description="Write both logs into the new folder OUT, in the layout of C2SP tlog-tiles,\n"
-        "with the verifier beside them: OUT/verify.py. Payloads stay sealed, unless you say\n"
+        "with two verifiers beside them: OUT/verify.py, and OUT/verify.html to open in a\n"
+        "browser. Payloads stay sealed, unless you say\n"
         "whose may be opened; that hands over personal data. Give the verifier keys to the\n"
         "recipient yourself: a key that comes with what it checks proves nothing.",
         epilog=EXIT_CODES,
@@ -114,6 +123,7 @@ def _verify(options: argparse.Namespace) -> int:
             raise SettingsInvalid(
                 "There is no key to verify with.", str(options.data), "Give yours with --key."
             )
+        asked += [f"--witness={one}" for one in options.witness]
         return verify.main([*asked, *(f"--checkpoint={one}" for one in options.checkpoint)])
     folder = _data_folder(options.data)
     given = options.key or [
@@ -209,7 +219,7 @@ def _is_for_anybody(path: Path) -> bool:
 
 def _export(options: argparse.Namespace) -> int:
     from explainer.ledger import verify
-    from explainer.ledger.checkpoint import VerifierKey
+    from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory
     from explainer.ledger.export import export_log
     from explainer.ledger.log import LogName
     from service.store.cases import find_case_by_ref
@@ -234,20 +244,24 @@ def _export(options: argparse.Namespace) -> int:
                 if not log.head().size:
                     print(f"{name}: no entries")
                     continue
+                witness = WitnessDirectory(folder / "witness" / name)
                 handed = ours if name is LogName.LEDGER else frozenset[int]()
                 with progress_bar(f"Writing {name}", log.head().size) as step:
                     done = export_log(
                         log.records(),
-                        log.notes(),
+                        witness.with_cosignatures(log.notes()),
                         VerifierKey.parse(_verifier_key(folder, name)),
                         draft / name,
                         keys=keys,
                         gives=_gives(None if options.case is None else handed),
                         progress=lambda written, _whole, step=step: step(written),  # type: ignore[misc]
                     )
+                _copy_stamps(witness, draft / "stamps" / name)
                 how = "opened" if keys else "sealed"
                 print(f"{name}: {done.size} entries, {done.given} payloads {how}")
-        (draft / "verify.py").write_bytes(Path(verify.__file__).read_bytes())
+        for kind in (".py", ".html"):
+            beside = Path(verify.__file__).with_suffix(kind)
+            (draft / beside.name).write_bytes(beside.read_bytes())
         draft.rename(out)
     except OSError as fault:
         raise ExportFailed(
@@ -260,13 +274,21 @@ def _export(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _copy_stamps(witness: WitnessDirectory, out: Path) -> None:
+    """The time stamps, each beside the very note it is of: what `openssl ts -verify` asks for."""
+    for stamp in sorted(witness.path.glob("*.tsr")):
+        out.mkdir(parents=True, exist_ok=True)
+        for path in (stamp, stamp.with_suffix(".note")):
+            (out / path.name).write_bytes(path.read_bytes())
+
+
 def _gives(handed: frozenset[int] | None) -> Callable[[Record], bool]:
     """Whose payloads this recipient gets: of these entries, or of all."""
     return lambda record: handed is None or record.seq in handed
 
 
 def _receipt(options: argparse.Namespace) -> int:
-    from explainer.ledger.checkpoint import VerifierKey
+    from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory
     from explainer.ledger.durable import write_new
     from explainer.ledger.log import LogName
     from service.store.database import Store
@@ -275,7 +297,9 @@ def _receipt(options: argparse.Namespace) -> int:
     folder = _data_folder(options.data)
     key = VerifierKey.parse(_verifier_key(folder, LogName.LEDGER))
     with closing(Store.examine(folder, _database(folder))) as store, store.reading() as tx:
-        written = receipt_of(tx, options.seq, key)
+        body, gap, note = receipt_of(tx, options.seq, key).partition(b"\n\n")
+    witness = WitnessDirectory(folder / "witness" / LogName.LEDGER)
+    written = body + gap + witness.with_cosignatures([note])[0]
     if options.out.suffix != ".tlog-proof":
         raise ExportFailed("A receipt ends in .tlog-proof.", str(options.out), "Name the file so.")
     try:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -26,7 +26,8 @@ ED25519 = b"\x01"  # signature type byte of C2SP signed-note
 NOTE_LIMIT = 2**20
 MOST_SIGNATURES = 100
 
-_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
+NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
+"""Names of keys and logs: no space and no plus sign."""
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -39,14 +40,14 @@ class Checkpoint:
     root: bytes
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.origin):
+        if not NAME.fullmatch(self.origin):
             _refuse("An origin is a name without spaces and without a plus sign.")
         if not 0 <= self.size < 2**63 or len(self.root) != 32:
             _refuse("A checkpoint has a size and a root of 32 bytes.")
 
     def text(self) -> bytes:
         """Return the note text, which is what gets signed."""
-        return f"{self.origin}\n{self.size}\n{_to_base64(self.root)}\n".encode()
+        return f"{self.origin}\n{self.size}\n{to_base64(self.root)}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or len(self.public) != 32:
+        if not NAME.fullmatch(self.name) or len(self.public) != 32:
             _refuse("A verifier key has a name without spaces or plus, and 32 bytes.")
 
     @property
@@ -67,14 +68,14 @@ class VerifierKey:
         return hashlib.sha256(data).digest()[:4]
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_to_base64(ED25519 + self.public)}"
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(ED25519 + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
         """Read `name+hex(key id)+base64(type ‖ public key)`."""
         name, _, rest = text.partition("+")
         key_id, _, encoded = rest.partition("+")
-        data = _from_base64(encoded)
+        data = from_base64(encoded)
         if data[:1] != ED25519:
             _refuse("The verifier key is not an Ed25519 key.")
         key = cls(name, data[1:])
@@ -120,7 +121,7 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
         _refuse("The text is not origin, size and root, each on its line.")
     if not _SIZE.fullmatch(lines[1]):
         _refuse("The size is not a plain decimal number.")
-    return Checkpoint(lines[0], int(lines[1]), _from_base64(lines[2]))
+    return Checkpoint(lines[0], int(lines[1]), from_base64(lines[2]))
 
 
 def verify(note: bytes, key: VerifierKey) -> Checkpoint:
@@ -157,7 +158,7 @@ class Signer:
         if checkpoint.origin != self.key.name:
             _refuse("A signer signs only the log it is named for.")
         text = checkpoint.text()
-        blob = _to_base64(self.key.key_id + self._private.sign(text))
+        blob = to_base64(self.key.key_id + self._private.sign(text))
         return text + f"\n— {self.key.name} {blob}\n".encode()
 
 
@@ -232,21 +233,21 @@ class WitnessDirectory:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.path = folder
 
     def keep(self, note: bytes, key: VerifierKey) -> Path:
         """Write `note` durably under its own name; harmless if it is there already."""
         checkpoint = verify(note, key)
         digest = hashlib.sha256(note).hexdigest()[:16]
-        path = self._folder / f"{checkpoint.size:019d}-{digest}.note"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self.path / f"{checkpoint.size:019d}-{digest}.note"
+        self.path.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_new(path, note)
         return path
 
     def newest_note(self, key: VerifierKey) -> bytes | None:
         """Return the newest note kept; one that cannot be trusted is an error."""
-        paths = sorted(self._folder.glob("*.note"))
+        paths = sorted(self.path.glob("*.note"))
         if not paths:
             return None
         note = paths[-1].read_bytes()
@@ -254,33 +255,55 @@ class WitnessDirectory:
             _refuse("A kept checkpoint has the name of another size.")
         return note
 
+    def newest_first(self) -> Iterator[tuple[int, bytes]]:
+        """Yield size and bytes of every note kept, by its name; nothing is verified."""
+        for path in sorted(self.path.glob("*.note"), reverse=True):
+            size = path.name.partition("-")[0]
+            if size.isdigit():
+                yield int(size), path.read_bytes()
+
+    def with_cosignatures(self, notes: Sequence[bytes]) -> list[bytes]:
+        """Return `notes` with the lines of witnesses, where one kept here of the same text has
+        more lines."""
+        fullest = {_text_of(note): note for note in notes}
+        for _, note in self.newest_first():
+            known = fullest.get(_text_of(note))
+            if known is not None and note.startswith(known):
+                fullest[_text_of(note)] = note
+        return [fullest[_text_of(note)] for note in notes]
+
     def newest(self, key: VerifierKey) -> Checkpoint | None:
         """Return the newest checkpoint kept, or None before the first."""
         note = self.newest_note(key)
         return None if note is None else verify(note, key)
 
 
+def _text_of(note: bytes) -> bytes:
+    return note.rpartition(b"\n\n")[0]
+
+
 def _signature(line: str) -> Signature:
     mark, name, blob = [*line.split(" "), "", ""][:3]
-    if mark != "—" or not _NAME.fullmatch(name) or line.count(" ") != 2:
+    if mark != "—" or not NAME.fullmatch(name) or line.count(" ") != 2:
         _refuse("A signature line is not dash, key name and base64.")
-    data = _from_base64(blob)
+    data = from_base64(blob)
     if len(data) < 5:
         _refuse("A signature is too short.")
     return Signature(name, data[:4], data[4:])
 
 
-def _to_base64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Return standard base64, as notes hold it."""
     return base64.b64encode(data).decode()
 
 
-def _from_base64(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
     """Decode base64 that has exactly one spelling; others would let a note be altered unseen."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, ValueError):
         _refuse("A value is not base64.")
-    if _to_base64(data) != text:
+    if to_base64(data) != text:
         _refuse("A value is not base64 in its one spelling.")
     return data
 

@@ -1,6 +1,6 @@
 """The offline verifier. Copy this one file anywhere; it imports nothing of ours.
 
-    python verify.py EXPORT --key VKEY [--checkpoint FILE|FOLDER]...
+    python verify.py EXPORT --key VKEY [--checkpoint FILE|FOLDER]... [--witness VKEY]...
     python verify.py RECEIPT.tlog-proof --key VKEY [--told FILE]
     python verify.py DATABASE.sqlite --key VKEY [--checkpoint FILE|FOLDER]... [--keys FILE]
 
@@ -9,9 +9,10 @@ database, run it on a copy: while it reads, the service could not write. The pub
 you and are never read from what is being checked. Each key is of one log, `NAME/ledger` or
 `NAME/access`, and only logs with a key are checked.
 
-What it can say: entries covered by a checkpoint that was kept outside the system were not
-altered or removed. Without such a checkpoint whoever may write the database could have written
-all of it anew. It cannot say what was never recorded, nor whether a record was true.
+What it can say: entries covered by a checkpoint that was kept outside the system, or that a
+witness whose key you bring has cosigned, were not altered or removed. Without such a checkpoint
+whoever may write the database could have written all of it anew. It cannot say what was never
+recorded, nor whether a record was true.
 
 Entries are hashed as they are stored (RFC 6962), never written out again. The tree, note and
 envelope code below repeats that of the product on purpose: two implementations have to agree.
@@ -104,7 +105,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The text of a signed note, once its signature has held."""
+    """The text of a signed note, once its signature has held.
+
+    `outside` says that it was kept outside the system, or that a known witness cosigned it.
+    """
 
     origin: str
     size: int
@@ -190,26 +194,35 @@ class Key:
 
 def read_key(text: str) -> Key:
     """Read `name+hex(key id)+base64(0x01 ‖ public key)`."""
-    name, _, rest = text.strip().partition("+")
-    try:
-        data = _unbase64(rest[9:])
-        public = data[1:]
-        key_id = hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
-        fits = data[:1] == b"\x01" and len(public) == 32 and rest[:9] == f"{key_id.hex()}+"
-    except (Wrong, UnicodeEncodeError):
-        fits = False
-    if not fits:
-        raise Unusable("The key is not a verifier key of an Ed25519 signer.")
-    key = Key(name, key_id, public)
+    key = _read_key(text, b"\x01", "The key is not a verifier key of an Ed25519 signer.")
     if key.log not in LOGS:
         raise Unusable("The key's name does not end in /ledger or /access.")
     return key
 
 
-def read_note(note: bytes, key: Key, *, outside: bool) -> Checkpoint:
+def _read_key(text: str, kind: bytes, otherwise: str) -> Key:
+    name, _, rest = text.strip().partition("+")
+    try:
+        data = _unbase64(rest[9:])
+        key_id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
+        fits = data[:1] == kind and len(data) == 33 and rest[:9] == f"{key_id.hex()}+"
+    except (Wrong, UnicodeEncodeError):
+        fits = False
+    if not fits or not name:
+        raise Unusable(otherwise)
+    return Key(name, key_id, data[1:])
+
+
+def read_witness(text: str) -> Key:
+    """Read the key of a witness, `name+hex(key id)+base64(0x04 ‖ public key)`."""
+    return _read_key(text, b"\x04", "The key is not that of a witness that cosigns by Ed25519.")
+
+
+def read_note(note: bytes, key: Key, *, outside: bool, witnesses: Sequence[Key] = ()) -> Checkpoint:
     """Return what `note` says if `key` signed it; signatures of other keys are passed over."""
     text, signatures = _split_note(note)
-    checkpoint = _checkpoint(text, outside)
+    cosigned = [_cosigned(text, signatures, witness) for witness in witnesses]
+    checkpoint = _checkpoint(text, outside or any(cosigned))
     if checkpoint.origin != key.name:
         _wrong("It is of another log than the key.")
     blobs = [blob for name, blob in signatures if name == key.name and blob[:4] == key.key_id]
@@ -221,6 +234,24 @@ def read_note(note: bytes, key: Key, *, outside: bool) -> Checkpoint:
         except InvalidSignature:
             _wrong("Its signature is not valid.")
     return checkpoint
+
+
+def _cosigned(text: str, signatures: Iterable[tuple[str, bytes]], witness: Key) -> bool:
+    """Say whether a witness cosigned this head; one line of its that does not hold is wrong."""
+    found = False
+    for name, blob in signatures:
+        if name != witness.name or blob[:4] != witness.key_id:
+            continue
+        seconds = int.from_bytes(blob[4:12], "big")
+        signed = f"cosignature/v1\ntime {seconds}\n{text}".encode()
+        try:
+            Ed25519PublicKey.from_public_bytes(witness.public).verify(blob[12:], signed)
+        except InvalidSignature:
+            _wrong("The cosignature of a witness is not valid.")
+        if seconds >= 2**63:
+            _wrong("The cosignature of a witness is not valid.")
+        found = True
+    return found
 
 
 def _split_note(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
@@ -398,14 +429,16 @@ def verify_log(
     key: Key,
     outside: Sequence[Checkpoint] = (),
     keys: Mapping[str, bytes | None] | None = None,
+    witnesses: Sequence[Key] = (),
 ) -> Result:
     """Check everything about one log, from whatever storage its rows come.
 
     `keys` maps key ids to keys, None for a key this recipient does not get. With it given, a
-    payload under a key that is not listed counts as altered.
+    payload under a key that is not listed counts as altered. A stored checkpoint that one of
+    `witnesses` cosigned counts as one from outside.
     """
     result = Result(stored.name)
-    known = [*_stored_checkpoints(stored, key, result), *outside]
+    known = [*_stored_checkpoints(stored, key, witnesses, result), *outside]
     tree, whole = _walk(stored, sorted(known, key=lambda one: one.size), result, keys)
     if whole:
         _check_end(stored, tree, known, result)
@@ -414,10 +447,12 @@ def verify_log(
     return result
 
 
-def _stored_checkpoints(stored: StoredLog, key: Key, result: Result) -> Iterator[Checkpoint]:
+def _stored_checkpoints(
+    stored: StoredLog, key: Key, witnesses: Sequence[Key], result: Result
+) -> Iterator[Checkpoint]:
     for size, edge, note in stored.checkpoints:
         try:
-            checkpoint = read_note(_bytes(note), key, outside=False)
+            checkpoint = read_note(_bytes(note), key, outside=False, witnesses=witnesses)
             if size != checkpoint.size:
                 _wrong("It is filed under another size.")
             if edge is not NO_EDGE and (
@@ -650,7 +685,10 @@ _PAYLOAD = {"nonce", "ciphertext"}
 
 
 def verify_export(
-    folder: Path, keys: Sequence[Key], outside: Sequence[Checkpoint] = ()
+    folder: Path,
+    keys: Sequence[Key],
+    outside: Sequence[Checkpoint] = (),
+    witnesses: Sequence[Key] = (),
 ) -> list[Result]:
     """Check every exported log that one of `keys` is for; raises Unusable if there is none."""
     found = [key for key in keys if (folder / key.log).is_dir()]
@@ -658,10 +696,11 @@ def verify_export(
         raise Unusable(f"{folder} holds no exported log whose key was given.")
     return [
         verify_log(
-            _exported_log(folder / key.log, key),
+            _exported_log(folder / key.log, key, witnesses),
             key,
             [one for one in outside if one.origin == key.name],
             _KeysBeside(),
+            witnesses,
         )
         for key in found
     ]
@@ -679,10 +718,10 @@ class _KeysBeside(dict[str, bytes | None]):
         return bytes.fromhex(key) if key else None
 
 
-def _exported_log(folder: Path, key: Key) -> StoredLog:
+def _exported_log(folder: Path, key: Key, witnesses: Sequence[Key]) -> StoredLog:
     newest = _read_file(folder / "checkpoint", NOTE_LIMIT)
     try:
-        head = read_note(newest, key, outside=False)
+        head = read_note(newest, key, outside=False, witnesses=witnesses)
     except Wrong as wrong:
         # without a head nothing says how much there should be; what is there is still looked at
         return StoredLog(
@@ -756,7 +795,7 @@ class _ExportedTiles:
                 plain = _SEALED.fullmatch(line)
                 value = {"seq": int(plain[3])} if plain else read_canonical(line)
                 seq = value.get("seq") if isinstance(value, dict) else None
-                if not isinstance(seq, int) or seq in found or not first <= seq < first + width:
+                if type(seq) is not int or seq in found or not first <= seq < first + width:
                     _wrong("It is of another entry.")
                 found[seq] = (
                     {
@@ -1080,6 +1119,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--key", action="append", required=True, help="verifier key of a log; repeatable"
     )
     parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="VKEY",
+        help="with an export: key of a witness whose cosignatures count; repeatable",
+    )
+    parser.add_argument(
         "--checkpoint",
         action="append",
         type=Path,
@@ -1098,7 +1144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0 if holds else 1
         outside = read_outside(given.checkpoint, keys)
         if given.database.is_dir():
-            results = verify_export(given.database, keys, outside)
+            witnesses = [read_witness(text) for text in given.witness]
+            results = verify_export(given.database, keys, outside, witnesses)
         else:
             case_keys = None if given.keys is None else read_case_keys(given.keys)
             results = verify_database(given.database, keys, outside, case_keys)
