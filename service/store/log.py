@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, func, literal, select
+from sqlalchemy import BigInteger, Connection, Row, Select, func, literal, select
 
 from explainer.errors import EntryMalformed
 from explainer.ledger.entries import Envelope
 from explainer.ledger.log import Head, LogName, Opening, Record
 from explainer.ledger.tree import Range
 from service.store import tables
+
+PART = 1000
+"""Entries that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,8 @@ class SqlLog:
 
     def records(self) -> Iterator[Record]:
         """Yield all entries with what is stored beside them, in order."""
-        query = (
-            join_entries().where(tables.entry.c.log == self.name.value).order_by(tables.entry.c.seq)
-        )
-        found = self.connection.execute(query.execution_options(yield_per=1000))
-        yield from map(_record, found)
+        query = join_entries().where(tables.entry.c.log == self.name.value)
+        yield from map(_record, in_order(self.connection, query))
 
     def notes(self) -> list[bytes]:
         """Return every signed note that is stored, in order of size."""
@@ -112,23 +112,16 @@ class SqlLog:
     def leaf_hashes(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield the stored leaf hashes of the entries [begin, end)."""
         table = tables.entry
-        found = self.connection.execute(
-            select(table.c.leaf_hash)
-            .where(table.c.log == self.name.value, table.c.seq >= begin, table.c.seq < end)
-            .order_by(table.c.seq)
-        ).scalars()
-        yield from map(_bytes, found)
+        query = select(table.c.seq, table.c.leaf_hash).where(
+            table.c.log == self.name.value, table.c.seq >= begin, table.c.seq < end
+        )
+        yield from (_bytes(row.leaf_hash) for row in in_order(self.connection, query))
 
     def leaves(self) -> Iterator[bytes]:
         """Yield the stored leaf bytes of all entries, in order."""
         table = tables.entry
-        found = self.connection.execute(
-            select(table.c.leaf)
-            .where(table.c.log == self.name.value)
-            .order_by(table.c.seq)
-            .execution_options(yield_per=1000)
-        ).scalars()
-        yield from map(_bytes, found)
+        query = select(table.c.seq, table.c.leaf).where(table.c.log == self.name.value)
+        yield from (_bytes(row.leaf) for row in in_order(self.connection, query))
 
     def last_checkpoint(self, at_most: int | None = None) -> tuple[Range, bytes] | None:
         """Return the right edge and note of the newest stored checkpoint up to that size."""
@@ -165,6 +158,21 @@ def join_entries() -> Select[Any]:
         .outerjoin(payload, (payload.c.log == entry.c.log) & (payload.c.seq == entry.c.seq))
         .outerjoin(opening, (opening.c.log == entry.c.log) & (opening.c.seq == entry.c.seq))
     )
+
+
+def in_order(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """Yield the rows of a query on `entry` by their position, a thousand at a time.
+
+    Not by a cursor: who stops half-way would leave one open on a connection others use next.
+    """
+    seq = tables.entry.c.seq
+    part = query
+    while True:
+        rows = connection.execute(part.order_by(seq).limit(PART)).all()
+        yield from rows
+        if len(rows) < PART:
+            return
+        part = query.where(seq > rows[-1].seq)
 
 
 def _record(row: Any) -> Record:

@@ -22,7 +22,7 @@ from explainer.ledger.verify import (
 )
 from service.store import tables
 from service.store.database import Store
-from service.store.log import join_entries
+from service.store.log import in_order, join_entries
 
 
 def verify_store(
@@ -65,8 +65,7 @@ def _stored_log(connection: Connection, name: str) -> StoredLog:
 
 
 def _entries(connection: Connection, name: str) -> Iterator[StoredEntry]:
-    query = join_entries().where(tables.entry.c.log == name).order_by(tables.entry.c.seq)
-    for row in connection.execute(query.execution_options(yield_per=1000)):
+    for row in in_order(connection, join_entries().where(tables.entry.c.log == name)):
         sealed, opened = row.key_id is not None, row.salt is not None
         yield StoredEntry(
             seq=row.seq,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from explainer.ledger import verify
 from explainer.ledger.checkpoint import Sealer, Signer, WitnessDirectory
@@ -18,6 +20,8 @@ from explainer.ledger.sealing import generate_resolver, seal_actor
 from explainer.ledger.tree import Range, leaf_hash
 from service.store import cases, erasure, records, seals
 from service.store.database import Store
+from service.store.stored import verify_store
+from service.store.tables import metadata
 
 NOON = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 TENANT = "jc-musterstadt"
@@ -69,9 +73,15 @@ class MemoryKeys:
 
 @dataclass(frozen=True)
 class Installation:
-    """A data folder as an installation has it, with both logs sealed and witnessed."""
+    """A data folder as an installation has it, with both logs sealed and witnessed.
+
+    With `address` its records are on PostgreSQL; `admin` is the address of who may do anything
+    there. Tests that read the file itself are for SQLite.
+    """
 
     folder: Path
+    address: str = ""
+    admin: str = ""
 
     @property
     def database(self) -> Path:
@@ -82,7 +92,7 @@ class Installation:
         return self.folder / "witness"
 
     def open(self, **options: float) -> Store:
-        return Store.open(self.folder, tenant=TENANT, **options)
+        return Store.open(self.folder, tenant=TENANT, database=self.address, **options)
 
     def sealer(self, log: LogName) -> Sealer:
         path = self.folder / "sealer" / "key"
@@ -107,25 +117,29 @@ class Installation:
         return verify.read_outside([self.witness], self.keys)
 
     def case_keys(self) -> dict[str, bytes | None]:
-        with closing(sqlite3.connect(self.database)) as database:
-            ids = [row[0] for row in database.execute("SELECT DISTINCT key_id FROM payload")]
+        ids = [row[0] for row in self.attacker.find("SELECT DISTINCT key_id FROM payload")]
         store = self.open()
         try:
             return {key_id: store.keys.get(key_id) for key_id in ids}
         finally:
             store.close()
 
+    @property
+    def attacker(self) -> Attacker:
+        return Attacker(self.admin or self.database)
+
     def copy(self, folder: Path) -> Installation:
         shutil.copytree(self.folder, folder)
         return Installation(folder)
 
     def verify(self, *, outside: bool = True, opened: bool = False) -> dict[str, verify.Result]:
-        results = verify.verify_database(
-            self.database,
-            self.keys,
-            self.outside() if outside else (),
-            self.case_keys() if opened else None,
-        )
+        known = self.outside() if outside else ()
+        case_keys = self.case_keys() if opened else None
+        if self.address:
+            with closing(self.open()) as store:
+                results = verify_store(store, self.keys, known, case_keys)
+        else:
+            results = verify.verify_database(self.database, self.keys, known, case_keys)
         return {result.log: result for result in results}
 
 
@@ -203,44 +217,73 @@ def build(folder: Path, cases: int = 3, *, erase: bool = True) -> Installation:
 
 
 class Attacker:
-    """Whoever may write the database, but has no sealing key and reaches no witness."""
+    """Whoever may write the database, but has no sealing key and reaches no witness.
 
-    def __init__(self, database: Path) -> None:
+    `database` is a file of SQLite, or the address of PostgreSQL for its administrator.
+    """
+
+    def __init__(self, database: Path | str) -> None:
         self.database = database
 
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        if isinstance(self.database, Path):
+            with closing(sqlite3.connect(self.database)) as connection:
+                yield connection
+        else:
+            import psycopg
+
+            with psycopg.connect(self.database, options="-c search_path=warum") as connection:
+                # no trigger, no rule about what belongs together
+                connection.execute("SET session_replication_role = replica")
+                yield connection
+
+    def _said(self, statement: str) -> str:
+        return statement if isinstance(self.database, Path) else statement.replace("?", "%s")
+
     def run(self, *statements: tuple[str, tuple[object, ...]] | str) -> None:
-        with closing(sqlite3.connect(self.database)) as connection:
-            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-            for (name,) in names.fetchall():
-                connection.execute(f"DROP TRIGGER {name}")
+        with self._connected() as connection:
+            if isinstance(self.database, Path):
+                names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                for (name,) in names.fetchall():
+                    connection.execute(f"DROP TRIGGER {name}")
             for statement in statements:
                 sql, values = (statement, ()) if isinstance(statement, str) else statement
-                connection.execute(sql, values)
+                if isinstance(self.database, Path) or not sql.startswith("PRAGMA"):
+                    connection.execute(self._said(sql), values)
             connection.commit()
 
+    def find(self, query: str) -> list[tuple[Any, ...]]:
+        with self._connected() as connection:
+            return connection.execute(query).fetchall()
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table."""
+        return {table: self.find(f"SELECT * FROM {table}") for table in metadata.tables}
+
+    def put_back(self, contents: dict[str, list[tuple[Any, ...]]]) -> None:
+        """Make the database hold what it held once, as a restored backup does."""
+        statements: list[tuple[str, tuple[object, ...]] | str] = ["PRAGMA foreign_keys = OFF"]
+        for table, rows in contents.items():
+            statements.append(f"DELETE FROM {table}")
+            statements += [
+                (f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row) for row in rows
+            ]
+        self.run(*statements)
+
     def leaves(self) -> list[bytes]:
-        with closing(sqlite3.connect(self.database)) as connection:
-            query = "SELECT leaf FROM entry WHERE log = 'ledger' ORDER BY seq"
-            return [leaf for (leaf,) in connection.execute(query)]
+        query = "SELECT leaf FROM entry WHERE log = 'ledger' ORDER BY seq"
+        return [leaf for (leaf,) in self.find(query)]
 
     def rewrite(self, leaves: list[bytes], order: list[int | None]) -> None:
         """Write the ledger anew as `leaves`, and make everything inside the database fit.
 
         `order` says from which old entry each new one takes its payload.
         """
-        with closing(sqlite3.connect(self.database)) as connection:
-            old = {
-                row[0]: row[1:]
-                for row in connection.execute(
-                    "SELECT seq, key_id, nonce, ciphertext FROM payload WHERE log = 'ledger'"
-                )
-            }
-            opened = {
-                row[0]: row[1:]
-                for row in connection.execute(
-                    "SELECT seq, salt, payload FROM opening WHERE log = 'ledger'"
-                )
-            }
+        sealed = "SELECT seq, key_id, nonce, ciphertext FROM payload WHERE log = 'ledger'"
+        old = {row[0]: row[1:] for row in self.find(sealed)}
+        opening = "SELECT seq, salt, payload FROM opening WHERE log = 'ledger'"
+        opened = {row[0]: row[1:] for row in self.find(opening)}
         statements: list[tuple[str, tuple[object, ...]] | str] = [
             "PRAGMA foreign_keys = OFF",
             *(

@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 import structlog
 from offices import CASES, MakeOffice, Office, demo_settings, elsewhere, open_office
+from servers import Server
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
 from service.wiring import Tools
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL of its own; started when the first test asks for it."""
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Run by tests as a program: processes that write to one store, ended politely or killed.
 
-    python writers.py FOLDER CASE_ID CASE_REF ROUNDS WRITERS ENTRIES
+    python writers.py FOLDER CASE_ID CASE_REF ROUNDS WRITERS ENTRIES [ADDRESS]
 
 With ENTRIES, each of the WRITERS writes that many and ends. Without (0), all write until they
 are killed with SIGKILL after a moment, ROUNDS times. What was acknowledged goes to FOLDER/acks.
+With ADDRESS the records are on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from service.store.cases import new_id
 from service.store.database import Store
 
 
-def write(folder: Path, case_id: str, case_ref: str, entries: int) -> None:
+def write(folder: Path, case_id: str, case_ref: str, entries: int, address: str) -> None:
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    store = Store.open(folder, tenant=TENANT, busy_seconds=60)
+    store = Store.open(folder, tenant=TENANT, database=address, busy_seconds=60)
     for _ in range(entries) if entries else count():
         key = new_id()
         with store.transaction(NOON) as tx:
@@ -50,7 +51,8 @@ def lines(path: Path) -> int:
 
 def main() -> None:
     folder, case_id, case_ref = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    rounds, writers, entries = map(int, sys.argv[4:])
+    rounds, writers, entries = map(int, sys.argv[4:7])
+    address = sys.argv[7] if len(sys.argv) > 7 else ""
     chance = random.Random(20)
     for _ in range(rounds):
         children = []
@@ -58,7 +60,7 @@ def main() -> None:
             child = os.fork()
             if child == 0:
                 try:
-                    write(folder, case_id, case_ref, entries)
+                    write(folder, case_id, case_ref, entries, address)
                     os._exit(0)
                 except BaseException as fault:
                     print(repr(fault), file=sys.stderr, flush=True)
