@@ -46,7 +46,7 @@ _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
 _BETWEEN = re.compile(r"[\s\-–:().·|]*")
-_MARKS = str.maketrans("", "", FIRST_STRONG_ISOLATE + LEFT_TO_RIGHT_ISOLATE + POP_ISOLATE)
+_MARKS = (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,9 @@ def _plain(told: Told) -> str:
 
 
 def _squeeze(text: str) -> str:
-    return re.sub(r"\s+", " ", text.translate(_MARKS)).strip()
+    for mark in _MARKS:
+        text = text.replace(mark, "")
+    return " ".join(text.split())
 
 
 @lru_cache(maxsize=8192)
