@@ -395,8 +395,8 @@ LIES = {
     "more players than asked": lambda head: head["forms"][0].update(n_players=9),
     "a number of 400 digits": lambda head: head["forms"][0].update(constant=10**399),
     "an unknown space": lambda head: head.update(space="percent"),
-    "a column that belongs to nobody": lambda head: (
-        head["forms"][0]["columns"][0].__setitem__(1, 99)
+    "a column that belongs to nobody": lambda head: head["forms"][0]["columns"][0].__setitem__(
+        1, 99
     ),
 }
 
