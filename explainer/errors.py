@@ -357,6 +357,12 @@ class IdempotencyConflict(LedgerError):
     code = "ledger.idempotency_conflict"
 
 
+class ErasureRefused(LedgerError):
+    """A case may not be erased: it is on legal hold, or the approval is not whole."""
+
+    code = "ledger.erasure_refused"
+
+
 class StorageFailed(LedgerError):
     """The database could not be read or written (full disk, locked, not reachable)."""
 

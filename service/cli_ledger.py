@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say
 from explainer.errors import ExportFailed, SettingsInvalid, StorageFailed
 from explainer.packages.bundled import bundled_packages
-from service.settings import read_settings
+from service import cli_erasing
+from service.settings import Settings, installation
 
 if TYPE_CHECKING:
     from explainer.ledger.checkpoint import WitnessDirectory
@@ -110,6 +111,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     receipt.add_argument("out", metavar="FILE", type=Path, help="file to write, .tlog-proof")
     receipt.add_argument("--data", metavar="DIR", type=Path, help="data folder of an installation")
     receipt.set_defaults(action=_receipt)
+    cli_erasing.add_commands(inner)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -125,7 +127,8 @@ def _verify(options: argparse.Namespace) -> int:
             )
         asked += [f"--witness={one}" for one in options.witness]
         return verify.main([*asked, *(f"--checkpoint={one}" for one in options.checkpoint)])
-    folder = _data_folder(options.data)
+    where = installation(options.data, dict(os.environ), bundled_packages())
+    folder = where.data
     given = options.key or [
         path.read_text("ascii").strip() for path in sorted(folder.glob("seals/*/verifier.key"))
     ]
@@ -144,25 +147,25 @@ def _verify(options: argparse.Namespace) -> int:
         own = read_outside([witness] if any(witness.rglob("*.note")) else [], keys)
         # they must agree, but whoever wrote the folder could have written them too
         known = [*outside, *(replace(one, outside=False) for one in own)]
-        results = _results(folder, keys, known)
+        results = _results(where, keys, known)
     except Unusable as fault:
         say(f"Cannot verify: {fault}")
         return UNUSABLE
     for result in results:
         print(report(result))
-    agree = _tables_agree(folder)
+    agree = _tables_agree(where)
     clean = agree and all(result.clean for result in results)
     print("clean" if clean else "NOT CLEAN")
     return DONE if clean else REFUSED
 
 
-def _tables_agree(folder: Path) -> bool:
+def _tables_agree(where: Settings) -> bool:
     """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
     from service.store.database import Store
     from service.verification import rows_that_disagree
 
     try:
-        store = Store.examine(folder, _database(folder))
+        store = Store.examine(where.data, where.database)
     except StorageFailed as fault:
         print(f"tables: NOT COMPARED with what was sealed. {fault}")
         return True
@@ -177,37 +180,15 @@ def _tables_agree(folder: Path) -> bool:
     return not wrong
 
 
-def _data_folder(given: Path | None) -> Path:
-    settings = read_settings(dict(os.environ), bundled_packages())
-    candidates = [given] if given else [settings.data, Path("var/demo")]
-    for folder in candidates:
-        if (folder / "warum.sqlite").is_file() or (
-            settings.database and (folder / "keys.sqlite").is_file()
-        ):
-            return folder
-    raise SettingsInvalid(
-        "There is no ledger here.",
-        ", ".join(map(str, candidates)),
-        "Name the data folder of an installation; `warum demo --no-serve` makes one.",
-    )
-
-
-def _database(folder: Path) -> str:
-    """The address of the folder's database; empty where it lies in the folder itself."""
-    if (folder / "warum.sqlite").is_file():
-        return ""
-    return read_settings(dict(os.environ), bundled_packages()).database
-
-
-def _results(folder: Path, keys: list[Key], known: list[Checkpoint]) -> list[Result]:
+def _results(where: Settings, keys: list[Key], known: list[Checkpoint]) -> list[Result]:
     from explainer.ledger.verify import verify_database
     from service.store.database import Store
     from service.store.stored import verify_store
 
-    database = _database(folder)
-    if not database:
-        return verify_database(folder / "warum.sqlite", keys, known)  # without the key store, too
-    with closing(Store.examine(folder, database)) as store:
+    if not where.database:
+        path = where.data / "warum.sqlite"
+        return verify_database(path, keys, known)  # without the key store, too
+    with closing(Store.examine(where.data, where.database)) as store:
         return verify_store(store, keys, known)
 
 
@@ -226,12 +207,13 @@ def _export(options: argparse.Namespace) -> int:
     from service.store.database import Store
     from service.store.records import entries_of_case
 
-    folder, out = _data_folder(options.data), options.out
+    where, out = installation(options.data, dict(os.environ), bundled_packages()), options.out
+    folder = where.data
     if out.exists():
         raise ExportFailed("It is there already.", str(out), "Name a folder that is not.")
     draft = out.with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
     try:
-        with closing(Store.examine(folder, _database(folder))) as store, store.reading() as tx:
+        with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
             ours: frozenset[int] = frozenset()
             if options.case is not None:
                 file = find_case_by_ref(tx, options.case)
@@ -294,9 +276,10 @@ def _receipt(options: argparse.Namespace) -> int:
     from service.store.database import Store
     from service.store.records import receipt_of
 
-    folder = _data_folder(options.data)
+    where = installation(options.data, dict(os.environ), bundled_packages())
+    folder = where.data
     key = VerifierKey.parse(_verifier_key(folder, LogName.LEDGER))
-    with closing(Store.examine(folder, _database(folder))) as store, store.reading() as tx:
+    with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
         body, gap, note = receipt_of(tx, options.seq, key).partition(b"\n\n")
     witness = WitnessDirectory(folder / "witness" / LogName.LEDGER)
     written = body + gap + witness.with_cosignatures([note])[0]

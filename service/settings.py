@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from explainer.errors import SettingsInvalid
@@ -42,6 +42,29 @@ SETTINGS = (
     Setting("WARUM_HOST", "127.0.0.1", "Address to listen on; only the loopback for now."),
     Setting("WARUM_PORT", "8000", "Port to listen on."),
     Setting("WARUM_TENANT", "demo", "Short name of the agency; stands in every record."),
+    Setting(
+        "WARUM_KEY_BACKUP_DAYS",
+        "30",
+        "Days after which every backup of the key store is destroyed; until then an erased case "
+        "could be read with one.",
+    ),
+    Setting(
+        "WARUM_WITNESS_URL",
+        "(none)",
+        "Address of a witness at a second authority (C2SP tlog-witness); https, or http on this "
+        "machine.",
+    ),
+    Setting("WARUM_WITNESS_KEY", "(none)", "Key of that witness: name+id+base64."),
+    Setting(
+        "WARUM_WITNESS_PIN",
+        "(none)",
+        "What its certificate is held against: sha256: and the digest of the certificate, or a "
+        "PEM file of the authority.",
+    ),
+    Setting("WARUM_TSA_URL", "(none)", "Address of an authority that stamps times (RFC 3161)."),
+    Setting("WARUM_TSA_PIN", "(none)", "As WARUM_WITNESS_PIN, for that address."),
+    Setting("WARUM_TSA_ROOT", "(none)", "PEM file of whom its stamps must come from."),
+    Setting("WARUM_TSA_EVERY", "60", "Seconds between two stamps of a log."),
     Setting("WARUM_DEADLINE", "2", "Seconds a case page waits for an explanation."),
     Setting(
         "WARUM_KERNEL",
@@ -69,7 +92,11 @@ class Settings:
     tenant: str
     deadline: float
     demo: bool
+    key_backup_days: int = 30
     database: str = field(default="", repr=False)  # it may hold a password
+    outside: Mapping[str, str] = field(default_factory=dict)
+    """The settings of witnesses outside that were given, by name; service/witnesses.py reads them.
+    """
 
 
 def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
@@ -112,7 +139,33 @@ def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
         tenant=tenant,
         deadline=float(_number("WARUM_DEADLINE", value("WARUM_DEADLINE"), 0, 60)),
         demo=demo == "1",
+        key_backup_days=_number("WARUM_KEY_BACKUP_DAYS", value("WARUM_KEY_BACKUP_DAYS"), 1, 365),
         database=environment.get("WARUM_DATABASE", "").strip(),
+        outside={
+            name: text.strip()
+            for name, text in environment.items()
+            if name.startswith(("WARUM_WITNESS_", "WARUM_TSA_")) and text.strip()
+        },
+    )
+
+
+def installation(given: Path | None, environment: Mapping[str, str], bundled: Path) -> Settings:
+    """The settings of the installation whose records a command is about.
+
+    `given` is its data folder; without it WARUM_DATA counts, then that of the demonstration.
+    Raises SettingsInvalid where there are no records.
+    """
+    settings = read_settings(environment, bundled)
+    candidates = [given] if given else [settings.data, Path("var/demo")]
+    for folder in candidates:
+        if (folder / "warum.sqlite").is_file():
+            return replace(settings, data=folder, database="")
+        if settings.database and (folder / "keys.sqlite").is_file():
+            return replace(settings, data=folder)
+    raise SettingsInvalid(
+        "There is no ledger here.",
+        ", ".join(map(str, candidates)),
+        "Name the data folder of an installation; `warum demo --no-serve` makes one.",
     )
 
 

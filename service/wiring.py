@@ -33,7 +33,8 @@ from service.shelf import Shelf
 from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, last_admitted, record_system
-from service.store.seals import guard
+from service.store.seals import guard, seal
+from service.witnesses import Witnesses, witnesses_outside
 
 DEMO_UNIT = "demo_office"
 
@@ -49,6 +50,7 @@ class Tools:
     shelf: Shelf
     findings: Findings
     seals: Seals
+    outside: Witnesses
     resolver: bytes
     """Public key under which the person who acted is sealed; the private half is not loaded."""
     secret: bytes
@@ -89,6 +91,7 @@ class Tools:
     def close(self) -> None:
         self.findings.close()
         self.seals.close()
+        self.outside.close()
         self.store.close()
 
 
@@ -97,14 +100,36 @@ def the_clock() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - this is that place
 
 
-def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:
-    """Make everything, admit the packages, and refuse to go on with a log that was changed.
+@dataclass(frozen=True)
+class Ledger:
+    """The records without anything that explains: what commands about the records work with.
 
-    A package with faults is left out and named; the service runs on without it. Raises
-    SettingsInvalid where no package is left, LogForked or LogBehindWitness for a changed log.
+    Attributes
+    ----------
+    resolver : public key under which people who acted are sealed
+    """
+
+    store: Store
+    sealers: Mapping[LogName, Sealer]
+    witnesses: Mapping[LogName, WitnessDirectory]
+    resolver: bytes
+
+    def seal(self) -> None:
+        """Seal both heads and hand them to the witnesses."""
+        for name in LogName:
+            seal(self.store, name, self.sealers[name], self.witnesses[name])
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the records, and refuse to go on with a log that was changed.
+
+    Erasures that were recorded and not finished, or that a restored backup undid, are done before
+    this returns. Raises LogForked or LogBehindWitness for a changed log, KeyMissing for lost keys.
     """
     data = settings.data
-    check_languages()
     store = Store.open(data, tenant=settings.tenant, database=settings.database)
     try:
         sealers, witnesses = {}, {}
@@ -113,8 +138,32 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
         check_keys(store)
+        return Ledger(store, sealers, witnesses, _resolver(data))
+    except BaseException:
+        store.close()
+        raise
+
+
+def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:
+    """Make everything, admit the packages, and refuse to go on with a log that was changed.
+
+    A package with faults is left out and named; the service runs on without it. Raises
+    SettingsInvalid where no package is left, and what `open_ledger` raises.
+    """
+    data = settings.data
+    check_languages()
+    ledger = open_ledger(settings)
+    store = ledger.store
+    try:
         shelf = Shelf(data / "packages")
         packages, refused = _admitted(settings, shelf)
+        outside = Witnesses(
+            store,
+            {name: sealer.key for name, sealer in ledger.sealers.items()},
+            ledger.witnesses,
+            witnesses_outside(settings),
+            now,
+        )
         tools = Tools(
             settings=settings,
             store=store,
@@ -122,13 +171,15 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
             refused=refused,
             shelf=shelf,
             findings=Findings(settings.deadline),
-            seals=Seals(store, sealers, witnesses),
-            resolver=_resolver(data),
+            seals=Seals(store, ledger.sealers, ledger.witnesses, outside.sealed),
+            outside=outside,
+            resolver=ledger.resolver,
             secret=_kept(data / "session.key", lambda: secrets.token_bytes(32)),
             api_tokens=_api_tokens(data) if settings.demo else {},
             explainer_digest=hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest(),
             now=now,
         )
+        outside.start()
         _record_admissions(tools)
     except BaseException:
         store.close()

@@ -74,6 +74,23 @@ def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def empty_write_ahead_log(engine: Engine) -> None:
+    """Carry over and empty the write-ahead log, where there is one: erased rows lie in it, too.
+
+    Raises TimeoutError where somebody reads it all the while.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy, *_ = cursor.fetchone() or (0,)
+        cursor.close()
+    finally:
+        connection.close()
+    if busy:
+        raise TimeoutError("the write-ahead log is being read")
+
+
 @contextmanager
 def storage_errors(where: str) -> Iterator[None]:
     """Turn the database's errors into StorageFailed, without any value in the text."""

@@ -17,34 +17,47 @@ from explainer.ledger.entries import Entry, EntryKind, Receipt, parse_canonical
 from explainer.ledger.log import LogName, append
 from service.store import tables
 from service.store.database import Reading, Store, Transaction
-from service.store.engine import storage_errors
+from service.store.engine import empty_write_ahead_log, storage_errors
 
 ERASED = "erased"
 LEDGER = LogName.LEDGER.value
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class Covered:
+    """What an erasure covers: positions in the ledger, and the keys that are to go."""
+
     seqs: frozenset[int]
     key_ids: frozenset[str]
+
+
+def covered_by_case(tx: Reading, case_id: str) -> Covered:
+    """Everything the ledger holds about a case."""
+    link = tables.case_entry
+    found = tx.connection.execute(
+        select(link.c.seq).where(link.c.case_id == case_id, link.c.log == LEDGER)
+    ).scalars()
+    seqs = frozenset(found.all())
+    return Covered(seqs, _keys_of(tx, seqs))
 
 
 def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
     """Record that a case is to be erased; `finish_erasures` does it after the commit.
 
     `entry` names legal basis, approvers (sealed) and in `seqs` every entry of the case: one key
-    seals them all, so a part of a case cannot be erased alone. Its payload stays readable for
-    everyone, so that a verifier can tell an erased payload from a stolen one.
+    seals them all, so a part of a case cannot be erased alone. In `key_ids` it may name the keys
+    that go, so that they go again where an older key store is put back. Its payload stays readable
+    for everyone, so that a verifier can tell an erased payload from a stolen one.
     """
-    case, link = tables.case_file, tables.case_entry
+    case = tables.case_file
     if entry.kind is not EntryKind.ERASURE:
         _malformed(f"An entry of kind {entry.kind} does not record an erasure.")
-    ours = tx.connection.execute(
-        select(link.c.seq).where(link.c.case_id == case_id, link.c.log == LEDGER)
-    ).scalars()
-    listed = entry.payload.get("seqs")
-    if not isinstance(listed, list | tuple) or set(listed) != set(ours.all()):
+    ours = covered_by_case(tx, case_id)
+    listed, named = entry.payload.get("seqs"), entry.payload.get("key_ids", ())
+    if not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
         _malformed("The erasure does not list exactly the entries of the case.")
+    if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
+        _malformed("The erasure names a key that is not the case's.")
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
     return append(
         tx.log(LogName.LEDGER),
@@ -68,27 +81,38 @@ def finish_erasures(store: Store) -> int:
             store.keys.destroy(key_id)
         with storage_errors("an erasure"), store.exclusive() as tx:
             _delete_rows(tx, erasure.seqs)
+    if store.file is not None:
+        empty_write_ahead_log(store.engine)
+    store.keys.empty_write_ahead_log()
     return len(pending)
 
 
-def _pending(tx: Reading) -> Iterator[_Pending]:
-    opening, payload, link = tables.opening, tables.payload, tables.case_entry
+def _pending(tx: Reading) -> Iterator[Covered]:
+    opening, link = tables.opening, tables.case_entry
     rows = tx.connection.execute(select(opening.c.payload).where(opening.c.log == LEDGER))
+    there = tx.keys.names()
     for opened in rows.scalars().all():
         value = parse_canonical(opened)
         listed = value.get("seqs") if isinstance(value, Mapping) else None
-        if not isinstance(listed, list):
+        if not isinstance(value, Mapping) or not isinstance(listed, list):
             _malformed("An erasure does not say what it covers.")
         seqs = frozenset(listed)
-        keys = tx.connection.execute(
-            select(payload.c.key_id).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs))
-        ).scalars()
+        named = value.get("key_ids")
+        come_back = there.intersection(named if isinstance(named, list) else ())
+        key_ids = _keys_of(tx, seqs) | come_back
         links = tx.connection.execute(
             select(link.c.seq).where(link.c.log == LEDGER, link.c.seq.in_(seqs))
         ).first()
-        key_ids = frozenset(keys.all())
         if key_ids or links is not None:
-            yield _Pending(seqs, key_ids)
+            yield Covered(seqs, key_ids)
+
+
+def _keys_of(tx: Reading, seqs: frozenset[int]) -> frozenset[str]:
+    payload = tables.payload
+    found = tx.connection.execute(
+        select(payload.c.key_id).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs))
+    ).scalars()
+    return frozenset(found.all())
 
 
 def _delete_rows(tx: Reading, seqs: frozenset[int]) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from explainer.errors import StorageFailed
 from explainer.ledger.durable import write_new
 from explainer.ledger.sealing import KEY_BYTES, NONCE_BYTES
-from service.store.engine import READING, open_engine, storage_errors
+from service.store.engine import READING, empty_write_ahead_log, open_engine, storage_errors
 
 WHERE = "the key store"
 
@@ -114,6 +114,18 @@ class KeyStore:
             with reading.begin():
                 rows = reading.execute(query).all()
         return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
+
+    def names(self) -> frozenset[str]:
+        """Return the name of every key that is there."""
+        with storage_errors(WHERE), self._engine.connect() as plain:
+            reading = plain.execution_options(**{READING: True})
+            with reading.begin():
+                return frozenset(reading.execute(select(_case_key.c.key_id)).scalars())
+
+    def empty_write_ahead_log(self) -> None:
+        """Leave no destroyed key behind in it."""
+        with storage_errors(WHERE):
+            empty_write_ahead_log(self._engine)
 
     def destroy(self, key_id: str) -> None:
         """Forget the key for good; harmless when it is already gone."""

@@ -1,0 +1,224 @@
+"""Erasing a case on purpose: two approvers, a legal basis, no legal hold; then a certificate.
+
+A hold, its release, and the day from which the time to keep a case runs are follow-up entries of
+the case, sealed under its key. So nobody can lift a hold by changing a table, and all of it goes
+when the case goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from explainer.errors import CaseNotFound, ErasureRefused
+from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
+from explainer.ledger.sealing import seal_actor
+from service.store.cases import CaseFile, find_case_by_ref, new_id
+from service.store.database import Reading, Transaction
+from service.store.erasure import covered_by_case, finish_erasures, record_erasure
+from service.store.records import OpenedEntry, entries_of_case, record_follow_up
+from service.wiring import Ledger
+
+BASIS_LIMIT = 200
+REASON_LIMIT = 300
+
+
+class Event(StrEnum):
+    """What a follow-up entry of a case says."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    NOTIFIED = "notified"
+    FINAL = "final"
+    CLOSED = "closed"
+
+
+STARTS = (Event.NOTIFIED, Event.FINAL, Event.CLOSED)
+"""From the day of these the time to keep a case runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An erasure that was done. It names no case: the paper it is filed with does."""
+
+    receipt: Receipt
+    seqs: tuple[int, ...]
+    basis: str
+    approvers: tuple[str, ...]
+    on: str
+    tenant: str
+
+
+def record_event(
+    ledger: Ledger,
+    case_ref: str,
+    event: Event,
+    by: str,
+    now: datetime,
+    *,
+    reason: str = "",
+    on: date | None = None,
+) -> Receipt:
+    """Record a hold, its release, or the day (`on`) something happened that time runs from.
+
+    Raises CaseNotFound, and ErasureRefused where a hold has no reason or nobody is named.
+    """
+    if not by.strip():
+        raise _refused("Nobody is named.", case_ref, "Say who with --by.")
+    if event in (Event.HOLD, Event.RELEASE) and not 0 < len(reason.strip()) <= REASON_LIMIT:
+        raise _refused(
+            "A hold and its release need a reason.",
+            case_ref,
+            f"Give one of at most {REASON_LIMIT} characters with --reason.",
+        )
+    if on is not None and on > now.date():
+        raise _refused("The day has not come yet.", case_ref, "Give the day it happened.")
+    with ledger.store.transaction(now) as tx:
+        file = _file(tx, case_ref)
+        receipt = _follow_up(tx, ledger, file, event, by, reason=reason, on=on)
+    ledger.seal()
+    return receipt
+
+
+def held(entries: Iterable[OpenedEntry]) -> bool:
+    """Whether the newest word on it is that the case must be kept."""
+    newest = None
+    for entry in entries:
+        event = (entry.payload or {}).get("event")
+        if entry.leaf.type == EntryKind.FOLLOW_UP and event in (Event.HOLD, Event.RELEASE):
+            newest = event
+    return newest == Event.HOLD
+
+
+def erase_case(
+    ledger: Ledger, case_ref: str, basis: str, approvers: Sequence[str], now: datetime
+) -> Erased:
+    """Erase a case for good; it is done when this returns.
+
+    Raises CaseNotFound, and ErasureRefused where the case is on hold or the approval not whole.
+    """
+    check_approval(basis, approvers)
+    with ledger.store.transaction(now) as tx:
+        file = _file(tx, case_ref)
+        entries = entries_of_case(tx, file.id)
+        if held(entries):
+            raise _refused(
+                "The case is on legal hold.", case_ref, "Release it first, if it may be released."
+            )
+        if case_ref.casefold() in basis.casefold():
+            raise _refused(
+                "The legal basis names the case, and everybody can read it for ever.",
+                case_ref,
+                "Name the provision only.",
+            )
+        if not entries:
+            # an erasure covers entries: a case that was never shown gets the one it can have
+            _follow_up(tx, ledger, file, Event.CLOSED, approvers[0], on=now.date())
+        ours = covered_by_case(tx, file.id)
+        seqs = tuple(sorted(ours.seqs))
+        entry = Entry(
+            EntryKind.ERASURE,
+            {
+                "legal_basis": basis,
+                "approvers": [seal_actor(ledger.resolver, one) for one in approvers],
+                "seqs": list(seqs),
+                "key_ids": sorted(ours.key_ids),
+            },
+        )
+        receipt = record_erasure(tx, file.id, entry)
+    finish_erasures(ledger.store)
+    ledger.seal()
+    return Erased(receipt, seqs, basis, tuple(approvers), minute(now)[:10], ledger.store.tenant)
+
+
+def check_approval(basis: str, approvers: Sequence[str]) -> None:
+    """Raise ErasureRefused unless there is a legal basis and two people approve."""
+    if not 0 < len(basis.strip()) <= BASIS_LIMIT:
+        raise _refused(
+            "There is no legal basis, or it is too long.",
+            "--basis",
+            f"Name the provision in at most {BASIS_LIMIT} characters.",
+        )
+    check_two(approvers)
+
+
+def check_two(approvers: Sequence[str]) -> None:
+    """Raise ErasureRefused unless they are two different people."""
+    if len({one.strip().casefold() for one in approvers} - {""}) != 2 or len(approvers) != 2:
+        raise _refused("Two different people have to approve.", "--by", "Name both: --by A --by B.")
+
+
+def certificate(erased: Erased, key_backup_days: int) -> str:
+    """The text of the deletion certificate. It names no case and nobody the case is about."""
+    last = date.fromisoformat(erased.on) + timedelta(days=key_backup_days)
+    return "\n".join(
+        [
+            "CERTIFICATE OF DELETION",
+            "",
+            f"Agency:            {erased.tenant}",
+            f"Day of deletion:   {erased.on}",
+            f"Legal basis:       {erased.basis}",
+            f"Approved by:       {', '.join(erased.approvers)}",
+            f"Recorded as:       entry {erased.receipt.seq} of the ledger",
+            f"Leaf hash:         {erased.receipt.leaf_hash.hex()}",
+            f"Entries covered:   {len(erased.seqs)} ({_ranges(erased.seqs)})",
+            "",
+            "The key all payloads of the case were sealed under was destroyed, then the sealed",
+            "payloads and all rows about the case. What stays are leaves without any personal",
+            "data. No copy of the database can be read for this case without that key.",
+            "",
+            f"The last backup of the key store that can hold the key expires on {last}.",
+            "Until then it is to be kept apart from backups of the database, and destroyed by",
+            f"that day (WARUM_KEY_BACKUP_DAYS={key_backup_days}).",
+            "",
+        ]
+    )
+
+
+def _follow_up(
+    tx: Transaction,
+    ledger: Ledger,
+    file: CaseFile,
+    event: Event,
+    by: str,
+    *,
+    reason: str = "",
+    on: date | None = None,
+) -> Receipt:
+    payload: dict[str, Json] = {
+        "record_id": new_id(),
+        "created_at": minute(tx.now),
+        "case_ref": file.case_ref,
+        "unit_id": file.unit,
+        "event": event.value,
+        "reason": reason,
+        "on": None if on is None else on.isoformat(),
+        "actor_pseudonym": seal_actor(ledger.resolver, by),
+    }
+    return record_follow_up(
+        tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.case_ref)
+    )
+
+
+def _file(tx: Reading, case_ref: str) -> CaseFile:
+    file = find_case_by_ref(tx, case_ref)
+    if file is None:
+        raise CaseNotFound("There is no such case.", case_ref, "Check the number.")
+    return file
+
+
+def _ranges(seqs: Sequence[int]) -> str:
+    """7, 9 to 12: positions as people read them."""
+    runs: list[list[int]] = []
+    for seq in seqs:
+        if runs and seq == runs[-1][-1] + 1:
+            runs[-1][1:] = [seq]
+        else:
+            runs.append([seq])
+    return ", ".join(" to ".join(map(str, run)) for run in runs)
+
+
+def _refused(what: str, where: str, mend: str) -> ErasureRefused:
+    return ErasureRefused(what, where, mend)
