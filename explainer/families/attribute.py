@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from explainer.core.attribution import (
+    TOLERANCE,
     Attribution,
     ComparisonGroup,
     Contrast,
@@ -249,11 +250,33 @@ class Explained:
             self.model.space.probability(margins, contrast.towards),
             self.suggesting.between(contrast, comparison.base),
             self.method,
-            _reported(case, contrast, len(margins)),
+            self._reported(case, contrast, margins),
             self.suggesting.task,
             margins,
             measured.answers,
         )
+
+    def _reported(self, case: Case, contrast: Contrast, margins: tuple[float, ...]) -> float | None:
+        """What the running system said of the contrast, if anything; NaN, which differs from
+        everything, where it said something else of the other outcomes."""
+        given = case.reported_margin
+        if given is None:
+            return None
+        said = given if isinstance(given, tuple) else (given,)
+        if len(said) != len(margins):
+            return math.nan  # of another model
+        if contrast.away is None:
+            return said[contrast.towards]
+        widest = max(group.scale for group in self.comparisons.values())
+        ahead = contrast.towards
+        for at in range(len(margins)):
+            # of several outcomes only differences count, and each on its own scale
+            group = self.comparisons.get(Contrast(ahead, at))
+            scale = widest if group is None else group.scale
+            off = (said[ahead] - said[at]) - (margins[ahead] - margins[at])
+            if not abs(off) <= TOLERANCE * scale:
+                return math.nan
+        return said[ahead] - said[contrast.away]
 
     @property
     def method(self) -> str:
@@ -332,17 +355,6 @@ def _group(
             ]
         )
     return ComparisonGroup(digest, len(margins), base, float(high - low), float(alike.mean()))
-
-
-def _reported(case: Case, contrast: Contrast, outputs: int) -> float | None:
-    """What the running system said of the contrast, if anything."""
-    if case.reported_margin is None:
-        return None
-    given = case.reported_margin
-    said = given if isinstance(given, tuple) else (given,)
-    if len(said) != outputs:
-        return math.nan  # of another model: it differs, whatever it says
-    return said[contrast.towards] - (0.0 if contrast.away is None else said[contrast.away])
 
 
 def raw_row(case: Case) -> RawRow:

@@ -252,8 +252,20 @@ def test_what_a_running_system_reported_of_each_class_is_compared():
     assert attributed(margins).reported_margin == pytest.approx(attributed(margins).margin)
     # log-odds are known but for a number that all of them share
     assert attributed([each + 7 for each in margins]).margins == pytest.approx(margins)
-    off = [each + 0.5 * (at == int(np.argmax(margins))) for at, each in enumerate(margins)]
-    for said in (off, margins[::-1], [*margins, 0.0], margins[0]):
+    first, _, third = np.argsort(margins)[::-1].tolist()
+
+    def off(which, far):
+        return [each + far * (at == which) for at, each in enumerate(margins)]
+
+    # also where only the third differs: there the running system may have suggested it
+    for said in (
+        off(first, 0.5),
+        off(third, 0.01),
+        off(third, 20.0),
+        margins[::-1],
+        [*margins, 0.0],
+        margins[0],
+    ):
         with pytest.raises(ScoreDiffers):
             attributed(said)
 
