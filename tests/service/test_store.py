@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,9 @@ def test_the_stored_digest_of_a_request_cannot_be_guessed(
 # -- who writes at once ---------------------------------------------------------------------------
 
 
-def run_writers(installation: Installation, rounds: int, writers: int, entries: int) -> list[str]:
+def run_writers(
+    installation: Installation, rounds: int, writers: int, entries: int, timeout: float = 120
+) -> list[str]:
     store = installation.open()
     try:
         case_id = case(store, "BG-1")
@@ -289,7 +292,7 @@ def run_writers(installation: Installation, rounds: int, writers: int, entries: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=timeout,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return (installation.folder / "acks").read_text().splitlines()
@@ -329,6 +332,23 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(installation: Install
     acks = run_writers(installation, rounds=10, writers=2, entries=0)  # 20 kills
     assert len(acks) > 20
     assert check_acks(installation, acks) >= len(acks)
+
+
+@pytest.mark.long
+def test_sixteen_processes_with_a_thousand_entries_each_make_no_fork_and_no_gap(
+    installation: Installation,
+) -> None:
+    acks = run_writers(installation, rounds=1, writers=16, entries=1000, timeout=3600)
+    assert sorted(int(ack.split()[0]) for ack in acks) == list(range(16_000))
+    assert check_acks(installation, acks) == 16_000
+
+
+@pytest.mark.long
+def test_writers_killed_a_thousand_times_lose_nothing_that_was_acknowledged(
+    installation: Installation,
+) -> None:
+    acks = run_writers(installation, rounds=500, writers=2, entries=0, timeout=3600)
+    assert check_acks(installation, acks) >= len(acks) >= 1000
 
 
 def test_threads_that_write_at_once_make_no_fork_and_no_gap(
@@ -549,6 +569,19 @@ def test_no_acting_person_and_no_free_text_lies_in_clear_in_any_file(
         assert canary not in repr(contents)
     assert "CANARY-REF" in repr(contents.pop("case_file"))
     assert "CANARY" not in repr(contents)
+
+
+@pytest.mark.parametrize("year", [2026, 2038, 2039, 2107])
+def test_a_clock_of_any_year_and_one_that_steps_back_are_kept(store: Store, year: int) -> None:
+    late = NOON.replace(year=year)
+    for now in (late, late - timedelta(minutes=1)):
+        with store.transaction(now) as tx:
+            records.record_system(tx, Entry(EntryKind.POLICY, {"rule": "x"}))
+    with store.reading() as tx:
+        head = tx.log(LEDGER).head()
+        kinds = [records.open_entry(tx, LEDGER, seq).leaf.type for seq in range(head.size)]
+    assert kinds == ["policy", "clock", "policy"]
+    assert head.last_clock == late - timedelta(minutes=1)
 
 
 def test_nothing_in_the_database_is_finer_than_a_minute(store: Store) -> None:
