@@ -233,10 +233,13 @@ def _check_amount(text: str, view: View, voice: Voice) -> None:
     if at < 0 or text.count(head) != 1 or text[at + len(sentence) :][:1].isalnum():
         raise _disagrees("another amount")
     written = sentence[len(head) : len(sentence) - len(tail)]
-    digits = re.search(r"[-\u2212]?[0-9](?:[0-9.,\u00a0\u202f ]*[0-9])?", written)
+    digits = re.search(r"[0-9](?:[0-9.,\u00a0\u202f ]*[0-9])?", written)
     # the Arabic dual says two without a digit
-    if digits and read_amount(digits[0], voice.language.locale) != view.amount.text:
-        raise _disagrees("an amount that cannot be read back")
+    if digits:
+        # the sign stands before the digits, or as in -€5 before the currency
+        sign = "-" if re.search(r"[-\u2212]", written[: digits.start()]) else ""
+        if read_amount(sign + digits[0], voice.language.locale) != view.amount.text:
+            raise _disagrees("an amount that cannot be read back")
     sides = {each: f"told.compared.{each}" for each in Compared}
     _check_only_one_of(sides, view.amount.compared, text, voice)
 

@@ -118,6 +118,22 @@ def test_an_amount_is_written_as_its_reader_writes_it(packages, found, tag, expe
         assert expect in text
 
 
+@pytest.mark.parametrize("amount", ["-0.05", "-1234.50", "0.00", "-1000000.00"])
+@pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
+def test_what_is_to_be_paid_back_can_be_told(packages, found, amount, tag, audience, form):
+    (first, *_) = found[AMOUNT.name]
+    assert first.amount is not None
+    owed = replace(first, amount=replace(first.amount, text=amount))
+    package = packages[AMOUNT.name]
+    voice = voice_of(package, tag, audience)
+    (view,) = views(package, [owed], audience)
+    assert tell(owed, audience, language(tag), package, form=form).body
+    # its sign is read as well
+    other = amount.removeprefix("-") if amount.startswith("-") else "-1.00"
+    turned = replace(view, amount=replace(view.amount, text=other))
+    assert not agrees(said(turned, voice, form), view, voice)
+
+
 def test_an_amount_is_that_of_the_model_and_told_beside_the_mean_of_the_group(packages, found):
     package = packages[AMOUNT.name]
     for golden, explanation in zip(package.golden, found[AMOUNT.name], strict=True):
