@@ -67,6 +67,8 @@ def _on_thresholds(
         feature = features[column.player]
         scale = form.scale[form.scale_start[k] : form.scale_start[k + 1]]
         scale = scale[np.isfinite(scale)]
+        if not len(scale):  # only gaps are told from numbers
+            continue
         chosen = scale[np.unique(np.linspace(0, len(scale) - 1, each).round().astype(int))]
         given = rows[:, column.source]
         if not _is_raw(feature, cases, given):

@@ -88,7 +88,7 @@ def tree_of(block: str, n_columns: int) -> dict[str, Any]:
     numbers(lines["shrinkage"])
     tests = leaves - 1
     for name in _PER_TEST:
-        found[name] = (numbers if name == "threshold" else whole)(lines.get(name, ""))
+        found[name] = (borders if name == "threshold" else whole)(lines.get(name, ""))
     sizes = dict.fromkeys(_PER_TEST, tests) | {"leaf_value": leaves}
     if any(len(found[name]) != size for name, size in sizes.items()):
         raise damaged("The parts of a tree of the model differ in length.")
@@ -167,6 +167,20 @@ def whole(text: str) -> Ints:
     if not _WHOLE.fullmatch(text):
         raise ValueError("not a list of whole numbers")
     return np.array(text.split(), dtype=np.int64)
+
+
+def borders(text: str) -> Floats:
+    """The borders of a tree's tests: finite numbers, and `inf`.
+
+    The library writes `inf` where every number goes left and only a gap goes right, and reads it
+    as the infinity it is.
+    """
+    if "inf" not in text:
+        return numbers(text)
+    words = np.array(text.split())
+    found = numbers(" ".join(np.where(words == "inf", "0", words)))
+    found[words == "inf"] = np.inf
+    return found
 
 
 def numbers(text: str) -> Floats:

@@ -267,6 +267,12 @@ def last_tree_cut_off() -> bytes:
     return (text[:start] + text[end:]).replace(sizes, fewer).encode()
 
 
+def first_by_category() -> int:
+    """Place of the first test in the first tree that asks for categories."""
+    line = small("lightgbm-txt").data.decode().partition("\ndecision_type=")[2].partition("\n")[0]
+    return next(at for at, kind in enumerate(line.split()) if int(kind) & 1)
+
+
 def put(at: int, value: object) -> Callable[[list[str]], list[str]]:
     return lambda numbers: [*numbers[:at], str(value), *numbers[at + 1 :]]
 
@@ -401,6 +407,21 @@ CRAFTED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "lightgbm: a leaf too large": (
         "lightgbm-txt",
         lambda: text_with("right_child", put(0, -99)),
+    ),
+    **{
+        f"lightgbm: a border of {border}": (
+            "lightgbm-txt",
+            lambda border=border: text_with("threshold", put(0, border)),
+        )
+        for border in ("-inf", "nan", "infinity", "0inf", "1e999")
+    },
+    "lightgbm: a category of inf": (
+        "lightgbm-txt",
+        lambda: text_with("threshold", put(first_by_category(), "inf")),
+    ),
+    "lightgbm: a leaf of inf": (
+        "lightgbm-txt",
+        lambda: text_with("leaf_value", put(0, "inf")),
     ),
     "lightgbm: a ring": ("lightgbm-txt", lambda: text_with("left_child", put(0, 0))),
     "lightgbm: a column too large": (

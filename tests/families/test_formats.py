@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +283,24 @@ def test_trap_7_nought_is_missing_where_training_said_so():
     adds_up(name, rows)
     margins = apart(name).answer(rows).margin
     assert len(set(margins[:4])) == 1
+
+
+@pytest.mark.parametrize("name", ["lightgbm, told by gaps", "lightgbm, forest told by gaps"])
+def test_a_test_that_every_number_passes_tells_gaps_from_numbers(name):
+    """LightGBM writes the border of such a test as inf: a gap alone lies beyond it."""
+    text, form = made(name).data.decode(), apart(name).forms[0]
+    assert re.search(r"\nthreshold=(\S+ )*inf\b", text)
+    inner = form.left >= 0
+    assert np.isposinf(form.threshold[inner]).any()
+    rows = [
+        {**comparison(name)[0], "months": months}
+        for months in (None, 0.0, 39.0, 1e30, 1e308, np.inf, -np.inf)
+    ]
+    adds_up(name, rows)
+    margins = apart(name).answer(rows).margin
+    own = made(name).margins(made(name).table(rows))
+    assert np.abs(margins - own).max() <= 1e-12
+    assert abs(margins[0] - margins[2]) > 0.1
 
 
 def test_trap_8_and_14_categories_of_boosters_are_sets():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -239,3 +240,17 @@ def test_a_threshold_on_the_wrong_side_is_noticed():
     cases = cases_of(found, table.head(30))
     assert any(each.fault for each in borders(wrong, cases))
     assert not any(each.fault for each in borders(found, cases))
+
+
+def test_a_column_of_which_only_gaps_are_told_has_no_threshold_to_be_tried():
+    """LightGBM's border of such a test is infinite: no number lies beyond it."""
+    table = pd.DataFrame({"x": np.where(np.arange(60) % 3, np.arange(60.0) - 30, np.nan)})
+    settings = {"objective": "binary", "num_leaves": 2, "verbosity": -1, "num_threads": 1}
+    data = lightgbm.Dataset(table, table["x"].isna().astype(int))
+    text = lightgbm.train(settings | {"min_data_in_leaf": 5}, data, 3).model_to_string()
+    assert "\nthreshold=inf\n" in text
+    features = [feature("x", hard=(-99, 99), optional=True)]
+    found = opened("lightgbm-txt", text.encode(), features, table)
+    tried = list(borders(found, cases_of(found, table)))
+    assert [each.sort for each in tried] == [Sort.MISSING]
+    assert tried[0].adds_up

@@ -100,6 +100,15 @@ def labels() -> np.ndarray:
 
 
 @cache
+def told_by_gaps() -> np.ndarray:
+    """Labels that hang on whether a number of months was given: trees ask for nothing else of it,
+    and send every number there is to one side."""
+    rows = households()
+    noise = np.random.default_rng(15).random(len(rows)) < 0.1
+    return (rows["months"].isna().to_numpy() ^ noise).astype(int)
+
+
+@cache
 def three() -> np.ndarray:
     """Labels of three classes, in no order of size."""
     rows = households()
@@ -435,6 +444,10 @@ VARIANTS: dict[str, Callable[[], Made]] = {
     "lightgbm, linear trees": lambda: by_lightgbm(linear_tree=True, linear_lambda=0.1),
     "lightgbm, forest": lambda: by_lightgbm(
         boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8
+    ),
+    "lightgbm, told by gaps": lambda: by_lightgbm(label=told_by_gaps()),
+    "lightgbm, forest told by gaps": lambda: by_lightgbm(
+        boosting="rf", bagging_freq=1, bagging_fraction=0.6, rounds=8, label=told_by_gaps()
     ),
     "lightgbm, dart": lambda: by_lightgbm(boosting="dart", drop_rate=0.5),
     "lightgbm, steep": lambda: by_lightgbm(sigmoid=2.5),
