@@ -115,7 +115,7 @@ class Endpoint:
         self._where = where
         self._answer = answer
         self._retries = retries
-        self._connection = _Connection(address, trust, connect)
+        self._connection = Connection(address, trust, connect)
 
     def post(self, path: str, body: bytes, largest: int, deadline: float) -> bytes:
         """The body of the answer, of at most `largest` bytes.
@@ -159,7 +159,7 @@ class Endpoint:
                     )
                 if response.length:
                     raise _NotNow("The endpoint broke off its answer.", _RUNS, broken=True)
-        except _NoWay as fault:
+        except NotThePinnedOne as fault:
             raise self._failed(fault.what, fault.mend) from None
         except TimeoutError:
             raise _NotNow("The endpoint did not answer in time.", _SLOW) from None
@@ -214,7 +214,7 @@ class _NotNow(Exception):
         self.what, self.mend, self.broken = what, mend, broken
 
 
-class _NoWay(Exception):
+class NotThePinnedOne(Exception):
     """Nothing was sent, and nothing will be."""
 
     def __init__(self, what: str, mend: str) -> None:
@@ -222,7 +222,7 @@ class _NoWay(Exception):
         self.what, self.mend = what, mend
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """To one address, with the pin checked before anything is sent, and one limit in time."""
 
     def __init__(self, address: Address, trust: Trust | None, seconds: float) -> None:
@@ -258,7 +258,7 @@ class _Connection(http.client.HTTPConnection):
         shown = hashlib.sha256(line.getpeercert(binary_form=True) or b"").hexdigest()
         if not hmac.compare_digest(shown, pinned):
             line.close()
-            raise _NoWay("The endpoint's certificate is not the pinned one.", _PIN)
+            raise NotThePinnedOne("The endpoint's certificate is not the pinned one.", _PIN)
 
 
 class _Timed:

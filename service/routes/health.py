@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from explainer.ledger.entries import minute
 from service.web.people import anybody, tools_of
 
 router = APIRouter()
@@ -18,14 +21,30 @@ def healthz() -> JSONResponse:
 
 @router.get("/readyz", dependencies=[anybody()], include_in_schema=False)
 def readyz(request: Request) -> JSONResponse:
-    """Packages are admitted, the log is the one that was sealed, cases can be decided."""
+    """Packages are admitted, the log is the one that was sealed, cases can be decided; and how far
+    each witness has vouched for each log. A witness out of reach stops nobody."""
     tools = tools_of(request)
     if tools.seals.broken is not None:
         return JSONResponse({"status": "broken", "code": tools.seals.broken.code}, 503)
+    witnesses = tools.outside.standing()
     return JSONResponse(
         {
             "status": "ready",
             "packages": sorted(tools.packages),
             "refused": sorted(tools.refused),
+            "witnesses": [
+                {
+                    "witness": one.witness,
+                    "log": one.log.value,
+                    "covered": one.covered,
+                    "unwitnessed_since": _minute(one.unwitnessed_since),
+                    "fault": None if one.fault is None else one.fault.code,
+                }
+                for one in witnesses
+            ],
         }
     )
+
+
+def _minute(since: datetime | None) -> str | None:
+    return None if since is None else minute(since)

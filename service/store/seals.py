@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NoReturn
 
 from explainer.errors import LogBehindWitness, LogForked
 from explainer.ledger.checkpoint import Checkpoint, Sealer, WitnessDirectory
+from explainer.ledger.entries import Leaf
 from explainer.ledger.log import LogName
 from explainer.ledger.tree import Range, consistency_proof, leaf_hash, subtrees
 from service.store.database import Store
@@ -98,6 +100,24 @@ def standing(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirect
             written = tx.log(name).head().size
         last, kept = sealer.last(), witness.newest(sealer.key)
     return Standing(written, last.size if last else 0, kept.size if kept else 0)
+
+
+def proof_since(store: Store, name: LogName, old: int, size: int) -> list[bytes]:
+    """Return the proof that the head of `size` continues that of `old`; empty for `old` 0."""
+    with storage_errors("the witness"), store.reading() as tx:
+        log = tx.log(name)
+        if not 0 < old < size:
+            return []
+        return _proof(_edge_at(log, old), list(log.leaf_hashes(old, size)))
+
+
+def written_at(store: Store, name: LogName, seq: int) -> datetime | None:
+    """Return when an entry was written, to the minute; None where there is none yet."""
+    with storage_errors("the witness"), store.reading() as tx:
+        log = tx.log(name)
+        if seq >= log.head().size:
+            return None
+        return datetime.fromisoformat(Leaf.from_bytes(log.read(seq).leaf).ts)
 
 
 def _edge_at(log: SqlLog, size: int) -> Range:

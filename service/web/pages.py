@@ -16,9 +16,11 @@ from explainer.text.catalogs import catalog
 from explainer.text.languages import Language, languages
 from explainer.text.render import environment
 from explainer.text.sentences import translation_banner
+from explainer.text.values import moment
 from service.web.language_choice import COOKIE, choose_language
 from service.web.people import form_token, keep_session, session_of, tools_of
 from service.web.problems import status_of, words_of
+from service.wiring import Tools
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -75,6 +77,7 @@ def page(
         status,
         staff=staff,
         person=session.person or None,
+        notices=_notices(tools, language) if staff and session.person == "supervisor" else (),
         demo=tools.settings.demo,
         form_token=form_token(request),
         errors=list(errors),
@@ -84,6 +87,18 @@ def page(
     if request.query_params.get("lang", "").lower() == language.tag:
         response.set_cookie(COOKIE, language.tag, max_age=31536000, samesite="lax", httponly=True)
     return response
+
+
+def _notices(tools: Tools, language: Language) -> list[str]:
+    """What supervision has to know of the witnesses, each sentence once."""
+    now, words = tools.now(), catalog(language, staff=True)
+    late = [one for one in tools.outside.standing() if one.late(now)]
+    found = [words.sentence("staff.witness.alarm")] if any(one.alarm for one in late) else []
+    open_since = [one.unwitnessed_since for one in late if one.unwitnessed_since is not None]
+    if open_since:
+        since = moment(min(open_since), language.locale)
+        found.append(words.sentence("staff.witness.late").replace("{value}", since))
+    return found
 
 
 def _framed(

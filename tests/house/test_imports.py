@@ -130,7 +130,7 @@ def imported_by(path: Path) -> set[str]:
     [
         ("explainer/core", {"explainer"}),
         ("explainer/errors.py", set()),
-        ("explainer/ledger", {"explainer", "cryptography"}),
+        ("explainer/ledger", {"explainer", "cryptography", "rfc3161_client"}),
         ("explainer/ledger/verify.py", {"cryptography"}),
         ("explainer/families/engine", {"explainer", "numpy"}),
         ("service/start.py", {"service", "explainer"}),

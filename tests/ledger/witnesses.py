@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,12 @@ class Witness:
 
 
 @contextmanager
-def serving(answer: object, path: str = "/add-checkpoint", **headers: str) -> Iterator[str]:
+def serving(
+    answer: object,
+    path: str = "/add-checkpoint",
+    tls: ssl.SSLContext | None = None,
+    **headers: str,
+) -> Iterator[str]:
     """Serve `answer(body) -> (status, body)` at a port of the loopback; yields the address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -104,6 +110,9 @@ def serving(answer: object, path: str = "/add-checkpoint", **headers: str) -> It
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
