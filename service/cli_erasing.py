@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, EXIT_CODES
+from explainer.cli import DONE, EXIT_CODES, write_file
 from explainer.errors import ExportFailed
 from explainer.packages.bundled import bundled_packages
 from service.settings import Settings, installation
@@ -116,21 +116,8 @@ def _erase(options: argparse.Namespace) -> int:
     text = certificate(erased, where.key_backup_days)
     print(text)  # whatever becomes of the file
     if options.certificate is not None:
-        write_text(options.certificate, text)
-        print(f"Written: {options.certificate}")
+        write_file(options.certificate, text.encode())
     return DONE
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is not there yet. Raises ExportFailed."""
-    from explainer.ledger.durable import write_new
-
-    try:
-        write_new(path, text.encode(), exclusive=True)
-    except OSError as fault:
-        raise ExportFailed(
-            f"It cannot be written ({fault.strerror}).", str(path), "Check disk and rights."
-        ) from None
 
 
 def _event(options: argparse.Namespace) -> int:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say
+from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say, write_file
 from explainer.errors import ExportFailed, SettingsInvalid, StorageFailed
 from explainer.packages.bundled import bundled_packages
-from service import cli_erasing
+from service import cli_erasing, cli_replay
 from service.settings import Settings, installation
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     receipt.add_argument("out", metavar="FILE", type=Path, help="file to write, .tlog-proof")
     receipt.add_argument("--data", metavar="DIR", type=Path, help="data folder of an installation")
     receipt.set_defaults(action=_receipt)
+    cli_replay.add_commands(inner)
     cli_erasing.add_commands(inner)
 
 
@@ -271,7 +272,6 @@ def _gives(handed: frozenset[int] | None) -> Callable[[Record], bool]:
 
 def _receipt(options: argparse.Namespace) -> int:
     from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory
-    from explainer.ledger.durable import write_new
     from explainer.ledger.log import LogName
     from service.store.database import Store
     from service.store.records import receipt_of
@@ -285,13 +285,7 @@ def _receipt(options: argparse.Namespace) -> int:
     written = body + gap + witness.with_cosignatures([note])[0]
     if options.out.suffix != ".tlog-proof":
         raise ExportFailed("A receipt ends in .tlog-proof.", str(options.out), "Name the file so.")
-    try:
-        write_new(options.out, written, exclusive=True)
-    except OSError as fault:
-        raise ExportFailed(
-            f"It cannot be written ({fault.strerror}).", str(options.out), "Name another file."
-        ) from None
-    print(f"Written: {options.out}")
+    write_file(options.out, written)
     return DONE
 
 

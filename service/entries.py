@@ -53,11 +53,11 @@ def shown_entry(
         "explainer_version": _version("warum"),
         "template_version": TEMPLATES,
         "values": opened.file.values_json,
-        "environment": _environment(),
+        "environment": environment(),
         "retention_class": opened.package.manifest.retention_class,
     }
     if isinstance(finding, Explanation):
-        payload |= _numbers(finding)
+        payload |= numbers_of(finding)
     else:
         payload |= {"recommendation_class": None, "withheld": finding.code}
     return Entry(
@@ -70,7 +70,7 @@ def shown_entry(
     )
 
 
-def _numbers(finding: Explanation) -> dict[str, Json]:
+def numbers_of(finding: Explanation) -> dict[str, Json]:
     """Numbers as the exact text of their bits: an entry holds no floats."""
     return {
         "recommendation_class": finding.recommended,
@@ -115,7 +115,7 @@ def _version(distribution: str) -> str:
 
 
 @cache
-def _environment() -> Mapping[str, Json]:
+def environment() -> Mapping[str, Json]:
     """What is needed to recompute; the packages that shape the numbers."""
     return {
         "python": platform.python_version(),

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from explainer.errors import ExplainerError
+from explainer.errors import ExplainerError, ExportFailed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress
 
 DONE, REFUSED, USAGE, WITHHELD = 0, 1, 2, 3
@@ -84,6 +86,21 @@ def report(fault: ExplainerError) -> None:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, and say so. Raises ExportFailed."""
+    from explainer.ledger.durable import write_new
+
+    try:
+        write_new(path, data, exclusive=True)
+    except FileExistsError:
+        raise ExportFailed("It is there already.", str(path), "Name another file.") from None
+    except OSError as fault:
+        raise ExportFailed(
+            f"It cannot be written ({fault.strerror}).", str(path), "Check disk and rights."
+        ) from None
+    print(f"Written: {path}")
 
 
 # -- progress ---------------------------------------------------------------------------------

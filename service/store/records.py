@@ -232,6 +232,14 @@ def entry_of_case(tx: Reading, case_id: str, place: str) -> OpenedEntry | None:
     return None if found is None else open_entry(tx, LogName.LEDGER, found.seq)
 
 
+def case_of_entry(tx: Reading, seq: int) -> str | None:
+    """Return the id of the case an entry of the ledger is about, if it is about one."""
+    table = tables.case_entry
+    return tx.connection.execute(
+        select(table.c.case_id).where(table.c.log == LogName.LEDGER.value, table.c.seq == seq)
+    ).scalar_one_or_none()
+
+
 def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     """Return one entry; the payload is checked against its leaf before anyone reads it."""
     record = tx.log(log).read(seq)

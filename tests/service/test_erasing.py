@@ -46,7 +46,7 @@ def mark(office: Office) -> Marked:
     (package,) = tools.packages.values()
     case = submit({**package.golden[0].case, "ref": CASE}, SYSTEM, tools)
     decide_by_form(office.visitor("caseworker"), case.id, note=NOTE, codes=["X1"])
-    office.visitor("applicant", case.id).get(f"/my/{case.id}")
+    assert office.visitor("applicant", case.id).get("/application").status == 200
     assert run("hold", CASE, "--reason", REASON, "--by", "Anna Berg", data=tools) == 0
     assert run("release", CASE, "--reason", REASON, "--by", "Jan Ott", data=tools) == 0
     with tools.store.reading() as tx:
