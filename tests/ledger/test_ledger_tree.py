@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from itertools import pairwise
 
@@ -70,33 +71,91 @@ def test_the_right_edge_gives_the_root_of_the_slow_reference() -> None:
             edge = edge.append(LEAVES[size])
 
 
-def test_every_inclusion_proof_to_64_holds_here_and_elsewhere() -> None:
-    other = InmemoryTree(algorithm="sha256")
-    for data in DATA:
-        other.append_entry(data)
-    for size in range(1, 65):
-        root = slow_root(LEAVES[:size])
-        assert other.get_root(size) == root
+LARGEST = 256
+PAIRS = LARGEST * (LARGEST + 1) // 2
+
+
+class Slow:
+    """Proofs as RFC 6962, 2.1.1 and 2.1.2 write them down, over a log of LARGEST entries."""
+
+    def __init__(self) -> None:
+        self.data = [number.to_bytes(2, "big") for number in range(LARGEST)]
+        self.leaves = [tree.leaf_hash(data) for data in self.data]
+        self.other = InmemoryTree(algorithm="sha256")
+        for data in self.data:
+            self.other.append_entry(data)
+
+    @functools.cache  # noqa: B019 - one for all tests
+    def root(self, begin: int, end: int) -> bytes:
+        return slow_root(self.leaves[begin:end])
+
+    def path(self, index: int, begin: int, end: int) -> list[bytes]:
+        if end - begin == 1:
+            return []
+        k = self.split(end - begin)
+        if index < k:
+            return [*self.path(index, begin, begin + k), self.root(begin + k, end)]
+        return [*self.path(index - k, begin + k, end), self.root(begin, begin + k)]
+
+    def subproof(self, old: int, begin: int, end: int, whole: bool) -> list[bytes]:
+        if old == end - begin:
+            return [] if whole else [self.root(begin, end)]
+        k = self.split(end - begin)
+        if old <= k:
+            return [*self.subproof(old, begin, begin + k, whole), self.root(begin + k, end)]
+        return [*self.subproof(old - k, begin + k, end, False), self.root(begin, begin + k)]
+
+    @staticmethod
+    def split(size: int) -> int:
+        return max(power for power in (1 << bit for bit in range(9)) if power < size)
+
+
+@pytest.fixture(scope="module")
+def slow() -> Slow:
+    return Slow()
+
+
+def test_every_inclusion_proof_to_256_holds_here_and_elsewhere(slow: Slow) -> None:
+    held = 0
+    for size in range(1, LARGEST + 1):
+        root = slow.root(0, size)
+        assert slow.other.get_root(size) == root
         for index in range(size):
-            proof = tree.inclusion_proof(index, size, SUBTREE)
-            tree.verify_inclusion(index, size, LEAVES[index], proof, root)
-            theirs = other.prove_inclusion(index + 1, size)
+            proof = tree.inclusion_proof(index, size, slow.root)
+            assert proof == slow.path(index, 0, size)
+            leaf = slow.leaves[index]
+            tree.verify_inclusion(index, size, leaf, proof, root)
+            # the verifier that is handed out has code of its own
+            assert verify._root_above(index, size, slow.data[index], proof) == root
+            theirs = slow.other.prove_inclusion(index + 1, size)
             assert theirs.path[1:] == proof
-            other_inclusion(LEAVES[index], root, theirs)
+            other_inclusion(leaf, root, theirs)
+            held += 1
+    assert held == PAIRS == 32_896
 
 
-def test_every_consistency_proof_to_64_holds_here_and_elsewhere() -> None:
-    other = InmemoryTree(algorithm="sha256")
-    for data in DATA:
-        other.append_entry(data)
-    roots = [slow_root(LEAVES[:size]) for size in range(65)]
-    for size in range(1, 65):
+def test_every_consistency_proof_to_256_holds_here_and_elsewhere(slow: Slow) -> None:
+    held = 0
+    for size in range(1, LARGEST + 1):
         for old in range(1, size + 1):
-            proof = tree.consistency_proof(old, size, SUBTREE)
-            tree.verify_consistency(old, roots[old], size, roots[size], proof)
-            other_consistency(roots[old], roots[size], other.prove_consistency(old, size))
-            edge = tree.Range().extend(LEAVES[:old])
-            assert tree.consistency_proof(old, size, tree.subtrees(LEAVES[old:], edge)) == proof
+            before, after = slow.root(0, old), slow.root(0, size)
+            proof = tree.consistency_proof(old, size, slow.root)
+            assert proof == slow.subproof(old, 0, size, True)
+            tree.verify_consistency(old, before, size, after, proof)
+            other_consistency(before, after, slow.other.prove_consistency(old, size))
+            held += 1
+    assert held == PAIRS
+
+
+def test_a_proof_from_the_right_edge_is_that_from_all_leaves(slow: Slow) -> None:
+    """Who appends remembers the right edge only; proofs come out the same."""
+    edge = tree.Range()
+    for old in range(1, LARGEST):
+        edge = edge.append(slow.leaves[old - 1])
+        for size in {old, old + 1, (old + LARGEST) // 2, LARGEST}:
+            subtree = tree.subtrees(slow.leaves[old:size], edge)
+            expected = slow.subproof(old, 0, size, True)
+            assert tree.consistency_proof(old, size, subtree) == expected
 
 
 def test_a_proof_does_not_bind_the_size_of_its_tree() -> None:
@@ -258,6 +317,26 @@ def test_any_log_proves_any_entry_and_any_older_head(
             tree.verify_consistency(
                 old, tree.root(leaves[:old]), size, tree.root(leaves[:size]), proof
             )
+
+
+_numbers = st.integers(-3, 300) | st.integers(2**62, 2**64)
+_proofs = st.lists(st.sampled_from(LEAVES) | st.binary(max_size=40), max_size=70)
+
+
+@given(_numbers, _numbers, _proofs)
+def test_whatever_is_handed_in_as_a_proof_ends_in_our_error(
+    one: int, other: int, proof: list[bytes]
+) -> None:
+    with pytest.raises(ProofInvalid):
+        tree.verify_inclusion(one, other, LEAVES[0], [*proof, bytes(32)], bytes(32))
+    with pytest.raises(ProofInvalid):
+        tree.verify_consistency(one, LEAVES[0], other, LEAVES[1], proof)
+    for ask in (tree.inclusion_proof, tree.consistency_proof):
+        try:
+            ask(one, min(other, 300), SUBTREE)
+        except ProofInvalid:
+            continue
+        assert 0 <= one <= other
 
 
 def _sizes(limit: int) -> st.SearchStrategy[list[int]]:
