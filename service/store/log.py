@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    LargeBinary,
+    Row,
+    Select,
+    String,
+    bindparam,
+    func,
+    select,
+)
 
 from explainer.errors import EntryMalformed
 from explainer.ledger.entries import Envelope
@@ -28,8 +39,7 @@ class SqlLog:
 
     def head(self) -> Head:
         """Return the head; who writes has held it since the transaction began."""
-        table = tables.head
-        row = self.connection.execute(select(table).where(table.c.log == self.name.value)).one()
+        row = self.connection.execute(_HEAD, {"name": self.name.value}).one()
         clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
         return Head(Range.from_bytes(row.size, row.range), clock)
 
@@ -41,55 +51,38 @@ class SqlLog:
             return
         place = {"log": self.name.value, "seq": record.seq}
         run = self.connection.execute
-        run(tables.entry.insert().values(**place, leaf=record.leaf, leaf_hash=record.leaf_hash))
-        if record.envelope is not None:
-            run(
-                tables.payload.insert().values(
-                    **place,
-                    key_id=record.envelope.key_id,
-                    nonce=record.envelope.nonce,
-                    ciphertext=record.envelope.ciphertext,
-                )
-            )
-        if record.opening is not None:
-            run(
-                tables.opening.insert().values(
-                    **place, salt=record.opening.salt, payload=record.opening.payload
-                )
-            )
-        run(
-            tables.head.update()
-            .where(tables.head.c.log == self.name.value)
-            .values(size=head.size, range=head.edge.to_bytes(), last_clock=clock)
-        )
+        run(_ENTRY, {**place, "leaf": record.leaf, "leaf_hash": record.leaf_hash})
+        sealed, opening = record.envelope, record.opening
+        if sealed is not None:
+            values = {"key_id": sealed.key_id, "nonce": sealed.nonce}
+            run(_PAYLOAD, {**place, **values, "ciphertext": sealed.ciphertext})
+        if opening is not None:
+            run(_OPENING, {**place, "salt": opening.salt, "payload": opening.payload})
+        edge = head.edge.to_bytes()
+        grown = {"name": self.name.value, "size": head.size, "range": edge, "last_clock": clock}
+        run(_NEW_HEAD, grown)
 
     def _append_as_owner(self, record: Record, edge: Range, clock: int | None) -> None:
         """The application has no right to write here; the owner's function looks before it does."""
         sealed, opening = record.envelope, record.opening
-        self.connection.execute(
-            select(
-                func.append_entry(
-                    self.name.value,
-                    record.seq,
-                    record.leaf,
-                    record.leaf_hash,
-                    sealed and sealed.key_id,
-                    sealed and sealed.nonce,
-                    sealed and sealed.ciphertext,
-                    opening and opening.salt,
-                    opening and opening.payload,
-                    edge.to_bytes(),
-                    literal(clock, BigInteger),
-                )
-            )
-        )
+        values = {
+            "log": self.name.value,
+            "seq": record.seq,
+            "leaf": record.leaf,
+            "leaf_hash": record.leaf_hash,
+            "key_id": sealed and sealed.key_id,
+            "nonce": sealed and sealed.nonce,
+            "ciphertext": sealed and sealed.ciphertext,
+            "salt": opening and opening.salt,
+            "opened": opening and opening.payload,
+            "range": edge.to_bytes(),
+            "clock": clock,
+        }
+        self.connection.execute(_APPEND, values)
 
     def read(self, seq: int) -> Record:
         """Return one entry with its payload and opening, where it has them."""
-        query = join_entries().where(
-            tables.entry.c.log == self.name.value, tables.entry.c.seq == seq
-        )
-        row = self.connection.execute(query).one_or_none()
+        row = self.connection.execute(_ONE, {"name": self.name.value, "at": seq}).one_or_none()
         if row is None:
             raise EntryMalformed(
                 what="There is no entry at this position.",
@@ -158,6 +151,33 @@ def join_entries() -> Select[Any]:
         .outerjoin(payload, (payload.c.log == entry.c.log) & (payload.c.seq == entry.c.seq))
         .outerjoin(opening, (opening.c.log == entry.c.log) & (opening.c.seq == entry.c.seq))
     )
+
+
+# made once: making a statement anew takes longer than the database does
+_HEAD = select(tables.head).where(tables.head.c.log == bindparam("name"))
+_NEW_HEAD = (
+    tables.head.update()
+    .where(tables.head.c.log == bindparam("name"))
+    .values({name: bindparam(name) for name in ("size", "range", "last_clock")})
+)
+_ENTRY, _PAYLOAD, _OPENING = (
+    table.insert() for table in (tables.entry, tables.payload, tables.opening)
+)
+_ONE = join_entries().where(
+    tables.entry.c.log == bindparam("name"), tables.entry.c.seq == bindparam("at")
+)
+_APPEND = select(
+    func.append_entry(
+        bindparam("log", type_=String),
+        bindparam("seq", type_=Integer),
+        bindparam("leaf", type_=LargeBinary),
+        bindparam("leaf_hash", type_=LargeBinary),
+        bindparam("key_id", type_=String),
+        *(bindparam(name, type_=LargeBinary) for name in ("nonce", "ciphertext", "salt", "opened")),
+        bindparam("range", type_=LargeBinary),
+        bindparam("clock", type_=BigInteger),
+    )
+)
 
 
 def in_order(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
