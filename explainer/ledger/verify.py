@@ -476,7 +476,7 @@ def _walk(
     tree, whole, expected, due, bare = Tree(), True, 0, list(reversed(known)), []
     for row in stored.entries:
         if result.size % 10_000 == 0 and sys.stderr.isatty():
-            print(f"\r{stored.name}: {result.size:,} entries checked", end="\r", file=sys.stderr)
+            _draw_bar(stored.name, result.size, stored.size)
         while due and whole and due[-1].size == tree.size:
             _compare(due.pop(), tree, result)
         result.size += 1
@@ -508,6 +508,15 @@ def _walk(
             result.counts["MISSING"] += 1
             _fault(result, seq, f"The payload of entry {seq} is gone, and no erasure covers it.")
     return tree, whole
+
+
+def _draw_bar(name: str, done: int, whole: object) -> None:
+    """Say on a terminal how far it is; the next line of output goes over it."""
+    bar = ""
+    if isinstance(whole, int) and 0 < done <= whole:
+        filled = 40 * done // whole
+        bar = f" [{'#' * filled}{'.' * (40 - filled)}] {100 * done // whole} %"
+    print(f"\r{name}: {done:,} entries checked{bar}", end="\r", file=sys.stderr)
 
 
 def _check_entry(
