@@ -19,6 +19,7 @@ from explainer.packages.bundled import packages_in
 from explainer.text.catalogs import catalog
 from explainer.text.languages import languages
 from service.settings import Settings, check_may_serve, read_settings
+from service.witnesses import witnesses_outside
 
 STATIC = Path(__file__).resolve().parent / "static"
 LIBRARIES = ("numpy", "scikit-learn", "skops", "shap", "fastapi", "sqlalchemy", "cryptography")
@@ -69,8 +70,10 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
         return
     yield Examined("settings", True, "understood")
     yield _serving(settings)
+    yield _witnesses(settings)
     yield from _packages(settings)
     yield _data(settings)
+    yield _database(settings)
 
 
 def _words() -> Iterator[Examined]:
@@ -92,6 +95,15 @@ def _serving(settings: Settings) -> Examined:
     return Examined("serving", True, "demo mode")
 
 
+def _witnesses(settings: Settings) -> Examined:
+    try:
+        named = ", ".join(one.name for one in witnesses_outside(settings))
+    except ExplainerError as fault:
+        return Examined("witnesses outside", False, str(fault), fault.mend)
+    # with a folder elsewhere, or receipts, an agency may do without; that is its own to judge
+    return Examined("witnesses outside", True, named or "none; heads are kept in the folder only")
+
+
 def _packages(settings: Settings) -> Iterator[Examined]:
     folders = packages_in(settings.models)
     if not folders:
@@ -109,6 +121,18 @@ def _packages(settings: Settings) -> Iterator[Examined]:
             yield Examined(
                 f"package {manifest.id}", True, f"{manifest.version}, {manifest.review_status}"
             )
+
+
+def _database(settings: Settings) -> Examined:
+    if not settings.database:
+        return Examined("database", True, "SQLite, a file in the data folder")
+    from service.store.postgres import check
+
+    try:
+        check(settings.database)
+    except ExplainerError as fault:
+        return Examined("database", False, fault.what, fault.mend)
+    return Examined("database", True, "PostgreSQL, made ready and safe")
 
 
 def _data(settings: Settings) -> Examined:

@@ -2,7 +2,7 @@
 
 Two roles: the owner makes the tables (`prepare`), the application reads them and calls the two
 functions `append_entry` and `erase_payloads`; it has no right to change or remove what a log holds
-(docs/decisions/0030). Writers lock the head rows first and run under READ COMMITTED, said
+(docs/decisions/0036). Writers lock the head rows first and run under READ COMMITTED, said
 explicitly: under REPEATABLE READ the snapshot is older than the lock, and two writers fork the log.
 """
 
@@ -216,6 +216,15 @@ def check_prepared(engine: Engine) -> None:
             f"The application's role {too_much}: it could change what was recorded.",
             f"Use a role of its own for the application, then: {mend}",
         )
+
+
+def check(address: str) -> None:
+    """Raise StorageFailed unless the service could start on this database."""
+    engine = open_engine(address)
+    try:
+        check_prepared(engine)
+    finally:
+        engine.dispose()
 
 
 def _too_much(connection: Connection) -> str | None:

@@ -28,6 +28,7 @@ from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
 from explainer.ledger.tree import leaf_hash
 from service import cli
+from service.doctor import _database
 from service.settings import check_owner_is_away, read_settings
 from service.store import cases, erasure, postgres, records, rights, tables
 from service.store.database import Store
@@ -624,6 +625,8 @@ def test_an_empty_database_is_refused_made_ready_and_then_used(
     address, owner = server.address(empty), server.address(empty, OWNER)
     with pytest.raises(StorageFailed, match="not those of this version"):
         Store.open(tmp_path, tenant=TENANT, database=address)
+    asked = demo_settings(tmp_path, tmp_path)
+    assert not _database(replace(asked, database=address)).well
     assert cli.main(["database", "prepare"]) == 1
     assert "WARUM_DATABASE" in capsys.readouterr().err
     monkeypatch.setenv("WARUM_DATABASE", address)
@@ -634,6 +637,7 @@ def test_an_empty_database_is_refused_made_ready_and_then_used(
         assert cli.main(["database", "prepare"]) == 0
         with closing(Store.open(tmp_path, tenant=TENANT, database=address)) as store:
             case(store, f"BG-{round_}")
+    assert _database(replace(asked, database=address)).well
     engine = create_engine(
         owner.replace("postgresql:", "postgresql+psycopg:"),
         connect_args={"options": "-c search_path=warum"},
@@ -719,3 +723,18 @@ def test_the_service_runs_is_verified_and_exported_on_postgresql(
     installation.attacker.run("DELETE FROM entry WHERE log = 'ledger' AND seq = 0")
     with pytest.raises((LogForked, LogBehindWitness)):
         open_office(settings, 0)
+
+
+@pytest.mark.long
+def test_an_older_server_does_the_same(tmp_path: Path) -> None:
+    with closing(Server("pginstall")) as server, server.database() as name:
+        assert server.sql("SHOW server_version")[0][0].startswith("16.")
+        older = Installation(tmp_path, server.address(name), server.address(name, ADMIN))
+        with closing(older.open()) as store:
+            filled(store)
+            assert erasure.finish_erasures(store) == 1
+            decide(store, case(store, "BG-2"), "BG-2")
+            older.seal(store)
+            (result,) = verify_store(store, older.keys[:1], older.outside(), store.keys.all())
+        assert result.clean
+        assert result.counts == {"OK": 2, "ERASED": 1, "MISSING": 0, "ALTERED": 0}
