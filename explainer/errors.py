@@ -357,6 +357,12 @@ class IdempotencyConflict(LedgerError):
     code = "ledger.idempotency_conflict"
 
 
+class BackupRefused(LedgerError):
+    """A backup cannot be made or put back: changed, incomplete, expired, or in the wrong place."""
+
+    code = "ledger.backup_refused"
+
+
 class ErasureRefused(LedgerError):
     """A case may not be erased: it is on legal hold, or the approval is not whole."""
 

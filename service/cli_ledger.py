@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say, write_file
 from explainer.errors import ExportFailed, SettingsInvalid, StorageFailed
 from explainer.packages.bundled import bundled_packages
-from service import cli_erasing, cli_replay
+from service import cli_backup, cli_erasing, cli_replay
 from service.settings import Settings, installation
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     receipt.set_defaults(action=_receipt)
     cli_replay.add_commands(inner)
     cli_erasing.add_commands(inner)
+    cli_backup.add_commands(inner)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -134,7 +134,7 @@ def open_ledger(settings: Settings) -> Ledger:
     try:
         sealers, witnesses = {}, {}
         for name in LogName:
-            sealers[name], witnesses[name] = _sealer(data, settings.tenant, name)
+            sealers[name], witnesses[name] = sealer_of(data, settings.tenant, name)
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
         check_keys(store)
@@ -242,7 +242,8 @@ def _record_admissions(tools: Tools) -> None:
         tools.seals.soon(LogName.LEDGER)
 
 
-def _sealer(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDirectory]:
+def sealer_of(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDirectory]:
+    """What signs the heads of a log, and the witness folder beside it; made where missing."""
     folder = data / "seals" / name.value
     folder.mkdir(parents=True, exist_ok=True)
     private = _kept(folder / "signing.key", Signer.generate)

@@ -1,0 +1,261 @@
+"""A backup is whole, is no older than what was witnessed, and brings back nobody who was erased."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from offices import NOON, MakeOffice, Office, decide_by_form, demo_settings
+from test_erasing import BASIS, BOTH, CASE, Marked, mark, run, traces_in
+
+from explainer.errors import LogBehindWitness
+from explainer.ledger.entries import EntryKind
+from service import erasing
+from service.backup import back_up, back_up_keys, restore
+from service.settings import Settings
+from service.verification import verify_files
+
+APPROVERS = ("Anna Berg", "Jan Ott")
+
+
+@pytest.fixture
+def package(make_package: Callable[[], Path]) -> Path:
+    return make_package()
+
+
+@pytest.fixture
+def office(make_office: MakeOffice, package: Path) -> Office:
+    office = make_office(package)
+    office.decided(0)
+    office.tools.seals.now()
+    return office
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands' clock stands where the office's does."""
+    monkeypatch.setattr("service.wiring.the_clock", lambda: NOON)
+
+
+def lose(settings: Settings, *names: str) -> Path:
+    """The disk with the database is gone; what is kept elsewhere is there."""
+    for path in settings.data.glob("warum.sqlite*"):
+        path.unlink()
+    for name in names:
+        path = settings.data / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return settings.data
+
+
+def test_what_was_backed_up_while_running_is_put_back_and_goes_on(
+    office: Office, make_office: MakeOffice, package: Path, tmp_path: Path
+) -> None:
+    settings = office.tools.settings
+    assert run("backup", tmp_path / "out", "--keys", tmp_path / "keys", data=office.tools) == 0
+    before = [entry.leaf for entry in office.entries()]
+    office.tools.close()
+    data = lose(settings, "keys.sqlite", "packages", "session.key", "resolver.pub")
+    (data / "resolver.private-take-me-away").unlink()
+    arguments = [tmp_path / "out", "--keys", tmp_path / "keys", *BOTH, "--data", data]
+    assert run("restore", *arguments) == 0
+    again = make_office(package)
+    entries = again.entries()
+    assert [entry.leaf for entry in entries[: len(before)]] == before
+    assert entries[len(before)].leaf.type == EntryKind.RESTORE
+    assert len(entries[len(before)].payload["approvers"]) == 2  # type: ignore[arg-type, index]
+    assert "Anna" not in str(entries[len(before)].payload)
+    assert again.visitor("caseworker").get(f"/cases/{office.cases[0].id}").status == 200
+    decide_by_form(again.visitor("caseworker"), office.cases[1].id)
+    assert all(result.clean for result in verify_files(again.tools))
+
+
+def test_every_backup_older_than_what_was_sealed_is_refused(office: Office, tmp_path: Path) -> None:
+    """N of N: one backup after each entry, all but the newest refused."""
+    settings = office.tools.settings
+    made = []
+    for number, case in enumerate(office.cases[1:5]):
+        made.append(tmp_path / f"backup-{2 * number}")
+        back_up(settings, made[-1], NOON)
+        office.visitor("caseworker").get(f"/cases/{case.id}")
+        office.tools.seals.now()
+        made.append(tmp_path / f"backup-{2 * number + 1}")
+        back_up(settings, made[-1], NOON)
+        decide_by_form(office.visitor("caseworker"), case.id)
+        office.tools.seals.now()
+    newest = tmp_path / "newest"
+    back_up(settings, newest, NOON)
+    office.tools.close()
+    data = lose(settings)
+    before = sorted(path.name for path in data.iterdir())
+    refused = 0
+    for one in made:
+        with pytest.raises(LogBehindWitness, match="sealed since"):
+            restore(settings, one, None, [], APPROVERS, NOON)
+        assert sorted(path.name for path in data.iterdir()) == before
+        refused += 1
+    assert refused == len(made) == 8
+    # either of the sealer's memory, the witness folder and a note kept elsewhere is enough
+    shutil.move(data / "witness", tmp_path / "elsewhere")
+    with pytest.raises(LogBehindWitness):
+        restore(settings, made[-1], None, [], APPROVERS, NOON)
+    for memory in data.glob("seals/*/last.note"):
+        memory.unlink()
+    with pytest.raises(LogBehindWitness):
+        restore(settings, made[-1], None, [tmp_path / "elsewhere"], APPROVERS, NOON)
+    assert run("restore", newest, *BOTH, "--data", data) == 1  # nothing kept outside, no restore
+    restore(settings, newest, None, [tmp_path / "elsewhere"], APPROVERS, NOON)
+
+
+def test_a_restored_backup_does_not_bring_an_erased_case_back(
+    make_office: MakeOffice, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup of the records has the case still, that of the keys its key."""
+    marked: Marked = mark(make_office(package))
+    tools = marked.office.tools
+    back_up_keys(tools.settings, tmp_path / "keys", NOON)
+    # the erasure is recorded and sealed; then the backup; only then it is carried out
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(erasing, "finish_erasures", lambda store: 0)
+        assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+        back_up(tools.settings, tmp_path / "out", NOON)
+    assert traces_in(tmp_path / "out", marked.traces) == ["warum.sqlite"]
+    assert traces_in(tmp_path, marked.traces[-20:])  # the keys' copy has the wrapped key
+    tools.close()
+    data = lose(tools.settings, "keys.sqlite")
+    restore(tools.settings, tmp_path / "out", tmp_path / "keys", [], APPROVERS, NOON)
+    assert traces_in(data, marked.traces) == []
+    again = make_office(package)
+    assert again.visitor("caseworker").get(f"/cases/{marked.case.id}").status == 404
+    assert all(result.clean for result in verify_files(again.tools))
+
+
+def test_a_backup_from_before_an_erasure_is_refused(
+    make_office: MakeOffice, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = mark(make_office(package))
+    tools = marked.office.tools
+    tools.seals.now()
+    assert run("backup", tmp_path / "out", "--keys", tmp_path / "keys", data=tools) == 0
+    assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+    tools.close()
+    data = lose(tools.settings, "keys.sqlite")
+    arguments = [tmp_path / "out", "--keys", tmp_path / "keys", *BOTH, "--data", data]
+    assert run("restore", *arguments) == 1
+    assert "error [ledger.behind_witness]" in capsys.readouterr().err
+    assert traces_in(data, marked.traces) == []
+    assert not (data / "keys.sqlite").exists()
+
+
+def test_every_changed_missing_or_added_file_of_a_backup_is_named(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    back_up(office.tools.settings, out, NOON)
+    office.tools.close()
+    data = lose(office.tools.settings)
+    files = [path for path in out.rglob("*") if path.is_file() and path.name != "backup.json"]
+    assert len(files) >= 6
+    for path in files:
+        good = path.read_bytes()
+        for bad in (good[:-1], bytes([good[0] ^ 1]) + good[1:], None):
+            path.unlink() if bad is None else path.write_bytes(bad)
+            assert run("restore", out, *BOTH, "--data", data) == 1
+            assert str(path) in capsys.readouterr().err
+        path.write_bytes(good)
+    (out / "added").write_text("x")
+    assert run("restore", out, *BOTH, "--data", data) == 1
+    (out / "added").unlink()
+    good = (out / "backup.json").read_text()
+    for wrong in ("", "[]", "{", good.replace("demo", "other"), good.replace('"v"', '"files"')):
+        (out / "backup.json").write_text(wrong)
+        assert run("restore", out, *BOTH, "--data", data) == 1
+    (out / "backup.json").write_text(good)
+    capsys.readouterr()
+    assert run("restore", out, "--by", "A", "--data", data) == 1
+    assert "Two different people" in capsys.readouterr().err
+    assert run("restore", out, *BOTH, "--data", data) == 0
+
+
+def test_a_rewritten_database_is_refused_though_its_digests_fit(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    office.tamper("UPDATE payload SET ciphertext = zeroblob(99) WHERE seq = 1")
+    assert run("backup", out, data=office.tools) == 1  # not even made
+    assert not out.exists()
+    monkeypatch.setattr("service.backup._check_clean", lambda results, where: None)
+    back_up(office.tools.settings, out, NOON)
+    monkeypatch.undo()
+    office.tools.close()
+    data = lose(office.tools.settings)
+    assert run("restore", out, *BOTH, "--data", data) == 1
+    assert not list(data.glob("warum.sqlite*"))
+
+
+def test_a_copy_of_the_keys_expires(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(office.tools.settings, key_backup_days=10)
+    out, keys = tmp_path / "out", tmp_path / "keys"
+    back_up(settings, out, NOON)
+    expires = back_up_keys(settings, keys, NOON)
+    assert (expires - NOON.date()).days == 10
+    assert keys.stat().st_mode & 0o777 == 0o600
+    office.tools.close()
+    data = lose(settings, "keys.sqlite")
+    late = NOON.replace(month=12, day=4)
+    with pytest.raises(Exception, match="expired on 2026-12-03"):
+        restore(settings, out, keys, [], APPROVERS, late)
+    assert not list(data.glob("*.sqlite*"))
+    restore(settings, out, keys, [], APPROVERS, late.replace(day=3))
+    with closing(sqlite3.connect(data / "keys.sqlite")) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert sorted(tables) == [("case_key",), ("wrapping",)]
+
+
+def test_where_a_backup_cannot_go_is_said_and_nothing_is_overwritten(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = office.tools.settings.data
+    out, keys = tmp_path / "out", tmp_path / "keys"
+    for arguments, said in (
+        ([], "Nothing is named"),
+        ([out, "--keys", out / "keys"], "Keep them apart"),
+        ([data], "there already"),
+        (["--keys", data / "keys.sqlite"], "there already"),
+    ):
+        assert run("backup", *arguments, data=office.tools) == 1
+        assert said in capsys.readouterr().err
+    assert run("backup", out, "--keys", keys, data=office.tools) == 0
+    office.tools.close()
+    for lost, arguments, said in (
+        ((), [out], "database already"),
+        (("warum.sqlite",), [out, "--keys", keys], "key store already"),
+        (("keys.sqlite",), [out], "no key store"),
+        ((), [out, "--keys", out / "warum.sqlite"], "no copy of a key store"),
+        ((), [out, "--keys", tmp_path / "none"], "no such file"),
+        ((), [tmp_path / "none", "--keys", keys], "no whole backup"),
+        (("wrap.key",), [out, "--keys", keys], "in no backup"),
+    ):
+        for name in lost:
+            (data / name).unlink()
+        capsys.readouterr()
+        assert run("restore", *arguments, *BOTH, "--data", data) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_another_installations_backup_is_refused(
+    office: Office, make_office: MakeOffice, package: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    back_up(office.tools.settings, out, NOON)
+    other = make_office(package, folder="other")
+    other.tools.close()
+    lose(other.tools.settings)
+    with pytest.raises(Exception, match="sealed with other keys"):
+        restore(demo_settings(tmp_path / "other", package), out, None, [], APPROVERS, NOON)
