@@ -44,6 +44,7 @@ def test_an_export_is_checked_by_the_file_that_lies_in_it(
     code, said = run(capsys, "export", tmp_path / "out", "--data", data)
     assert code == 0, said
     assert "payloads sealed" in said
+    assert "warumVerify" in (tmp_path / "out" / "verify.html").read_text("utf-8")
     done = alone(tmp_path / "out", *keys, "--checkpoint", str(data / "witness"))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "clean"), done.stderr
     assert done.stdout.count("are under a checkpoint") == 1  # nobody was looked up so far

@@ -7,6 +7,7 @@ import random
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,12 @@ from offices import Office, demo_settings, open_office
 from explainer.errors import LogForked, SettingsInvalid, WitnessFailed
 from explainer.ledger import stamp, verify
 from explainer.ledger.checkpoint import Checkpoint, WitnessDirectory
+from explainer.ledger.checkpoint import verify as verify_note
 from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
+from explainer.packages.bundled import bundled_packages
+from service.cli import main
+from service.doctor import examine
 from service.sealing import AT_LATEST, ENTRIES, LOOK, Due
 from service.store import records, seals
 from service.witnesses import (
@@ -428,6 +433,15 @@ def test_no_pause_of_a_stamp_but_a_whole_number_of_seconds(tmp_path: Path) -> No
             witnesses_outside(replace(demo_settings(Path("var")), outside=given))
 
 
+@pytest.mark.parametrize("key", [WITNESS, "no key"])
+def test_the_doctor_says_which_witnesses_there_are(key: str) -> None:
+    environment = {"WARUM_WITNESS_URL": "http://127.0.0.1:1", "WARUM_WITNESS_KEY": key}
+    found = {one.about: one for one in examine(environment, bundled_packages())}
+    said = found["witnesses outside"]
+    assert said.well is (key == WITNESS)
+    assert ("cosigner" if said.well else "WARUM_WITNESS_KEY") in said.says
+
+
 # -- in the service -------------------------------------------------------------------------------
 
 
@@ -453,6 +467,45 @@ def test_a_slow_witness_holds_up_no_seal_and_no_page(tmp_path: Path) -> None:
         finally:
             go_on.set()
             office.tools.close()
+
+
+def test_what_a_witness_signed_goes_into_exports_and_receipts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    witness, authority = Witness({}), Authority()
+    (tmp_path / "root.pem").write_bytes(authority.pem)
+    data = tmp_path / "data"
+    with serving(witness.answer) as url, serving(authority.answer, "/stamp") as tsa:
+        given = {"WARUM_WITNESS_URL": url, "WARUM_WITNESS_KEY": WITNESS}
+        given |= {"WARUM_TSA_URL": f"{tsa}/stamp", "WARUM_TSA_ROOT": str(tmp_path / "root.pem")}
+        office = open_office(replace(demo_settings(data), outside=given), 2)
+        try:
+            keys = [sealer.key for sealer in office.tools.seals.sealers.values()]
+            witness.keys = {key.name: key for key in keys}
+            office.tools.seals.now()
+            deadline = time.monotonic() + 60
+            while not all(one.covered for one in covering_ledger(office)):
+                assert time.monotonic() < deadline, office.tools.outside.standing()
+                time.sleep(0.05)
+        finally:
+            office.tools.close()
+    out, key = tmp_path / "out", str(keys[0])
+    assert main(["ledger", "export", str(out), "--data", str(data)]) == 0
+    capsys.readouterr()
+    assert main(["ledger", "verify", str(out), f"--key={key}"]) == 0
+    assert "no checkpoint from outside" in capsys.readouterr().out
+    assert main(["ledger", "verify", str(out), f"--key={key}", f"--witness={WITNESS}"]) == 0
+    assert "are under a checkpoint from outside" in capsys.readouterr().out
+    (stamp_,) = (out / "stamps" / "ledger").glob("*.tsr")
+    assert verify_note(stamp_.with_suffix(".note").read_bytes(), keys[0]).size > 0
+    receipt = tmp_path / "mine.tlog-proof"
+    assert main(["ledger", "receipt", "0", str(receipt), "--data", str(data)]) == 0
+    assert KEY.name.encode() in receipt.read_bytes()
+    assert main(["ledger", "verify", str(receipt), f"--key={key}"]) == 0
+
+
+def covering_ledger(office: Office) -> list[object]:
+    return [one for one in office.tools.outside.standing() if one.log is LEDGER]
 
 
 def test_operators_and_supervision_are_told_since_when_nobody_outside_knows(
