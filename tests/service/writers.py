@@ -28,7 +28,7 @@ from service.store.database import Store
 
 def write(folder: Path, case_id: str, case_ref: str, entries: int, address: str) -> None:
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    store = Store.open(folder, tenant=TENANT, database=address, busy_seconds=60)
+    store = Store.open(folder, tenant=TENANT, database=address, busy_seconds=600)
     for _ in range(entries) if entries else count():
         key = new_id()
         with store.transaction(NOON) as tx:
