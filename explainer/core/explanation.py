@@ -288,9 +288,10 @@ def _findings(
     position = {feature.name: at for at, feature in enumerate(catalogue)}
     ordered = sorted(attribution.contributions, key=lambda c: (-abs(c.phi), position[c.feature]))
     flat = _is_flat(attribution, policy)
+    movement = attribution.movement
     findings = {}
     for rank, contribution in enumerate(ordered, start=1):
-        share = share_in_thousandths(abs(contribution.phi), attribution.movement)
+        share = share_in_thousandths(abs(contribution.phi), movement)
         direction = None
         strength = Strength.NONE
         if contribution.phi != 0:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasons_page import LIMITS, PAGE, RULES, Row, page
 
-from explainer.core.attribution import Side
+from explainer.core.attribution import Attribution, Side
 from explainer.core.case import Case, Missing, Value, read_case
 from explainer.core.explanation import (
     Choice,
@@ -230,3 +230,20 @@ def test_the_order_in_which_contributions_arrive_changes_nothing(amounts, random
     assert choose_reasons(straight, case, catalogue, policy) == choose_reasons(
         shuffled, case, catalogue, policy
     )
+
+
+def test_the_work_of_choosing_grows_with_the_features_and_not_with_their_square(monkeypatch):
+    """Estimates ask for the choice some hundred times a case."""
+    asked = 0
+    whole = Attribution.movement.fget
+
+    def counted(self):
+        nonlocal asked
+        asked += 1
+        return whole(self)
+
+    monkeypatch.setattr(Attribution, "movement", property(counted))
+    names = [f"x{at}" for at in range(60)]
+    known, case = plain(names)
+    choose_reasons(attribution(dict.fromkeys(names, 0.1)), case, known, ReasonPolicy())
+    assert 0 < asked < 10
