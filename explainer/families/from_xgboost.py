@@ -167,8 +167,10 @@ class Saved:
             )
         weights = None
         if kind == "dart":
-            weights = np.asarray(numbers(booster["weight_drop"]), dtype=np.float64)
-            booster = booster["gbtree"]
+            weights, booster = booster["weight_drop"], booster["gbtree"]
+        elif kind == "gbtree" and "weight_drop" in booster["model"]:  # from 3.4 on
+            weights = booster["model"]["weight_drop"]
+            _check_weights_are_read(whole["version"])
         if kind != "gblinear":
             _check_rounds(booster["model"], outputs, attributes)
         elif len(booster["model"]["weights"]) != (len(types) + 1) * outputs:
@@ -182,7 +184,7 @@ class Saved:
             _sentinel(attributes),
             kind == "gblinear",
             booster["model"],
-            weights,
+            None if weights is None else np.asarray(numbers(weights), dtype=np.float64),
             {} if kind == "gblinear" else _stored_categories(booster["model"], types),
         )
 
@@ -194,6 +196,17 @@ class Saved:
         if self.missing is not None:
             gone |= narrowed == float(np.float32(self.missing))
         return np.where(gone, 0.0, narrowed)
+
+
+def _check_weights_are_read(written: Any) -> None:
+    """An older library passes over weights that a newer one wrote, and answers without them."""
+    file, here = [int(n) for n in written[:2]], str(xgboost.__version__)
+    if [int(n) for n in here.split(".")[:2]] < file:
+        raise ArtefactRefused(
+            f"XGBoost {here}, installed here, does not read how much each tree counts (DART).",
+            "model",
+            f"Install xgboost-cpu {file[0]}.{file[1]} or newer, or train with the older one.",
+        )
 
 
 def _asked_for(learner: Mapping[str, Any]) -> tuple[Task, int]:

@@ -35,6 +35,7 @@ from trained_formats import (
     made,
     three,
     tolerance,
+    weights_of_trees,
     without_categories,
 )
 
@@ -253,9 +254,32 @@ def test_trap_3_a_sentinel_that_marks_missing_values_is_one():
 
 def test_trap_4_trees_that_were_dropped_in_training_count_less():
     name = "xgboost, dart"
-    weights = json.loads(made(name).data)["learner"]["gradient_booster"]["weight_drop"]
+    weights = weights_of_trees(json.loads(made(name).data))
     assert len(set(weights)) > 1
     adds_up(name)
+
+
+def test_weights_of_trees_are_read_where_newer_libraries_write_them_or_refused():
+    """An older library reads such a file without its weights, and says nothing."""
+    model = made("xgboost, dart")
+    whole = json.loads(model.data)
+    booster = whole["learner"]["gradient_booster"]
+    if booster["name"] == "dart":
+        booster["gbtree"]["model"]["weight_drop"] = booster["weight_drop"]
+        whole["learner"]["gradient_booster"] = booster["gbtree"]
+        here = [int(n) for n in xgboost.__version__.split(".")]
+        whole["version"] = [here[0], here[1] + 1, 0]
+        with pytest.raises(ArtefactRefused, match="does not read") as refused:
+            parse(model.declared, json.dumps(whole).encode(), model.inputs, model.target)
+        assert "Install" in refused.value.mend
+        return
+    opened = parse(model.declared, model.data, model.inputs, model.target)
+    rows = comparison("xgboost, dart")
+    answer = opened.answer(rows)
+    assert np.abs(opened.forms[0].sums(answer.columns) - answer.margin).max() <= SINGLE
+    whole["version"] = [99, 0, 0]
+    with pytest.raises(ArtefactRefused, match="does not read"):
+        parse(model.declared, json.dumps(whole).encode(), model.inputs, model.target)
 
 
 def test_trap_5_and_13_the_base_score_is_a_list_of_one_or_a_number():

@@ -36,6 +36,7 @@ from trained_formats import (
     made,
     three,
     tolerance,
+    weights_of_trees,
 )
 
 from explainer.core.attribution import (
@@ -256,7 +257,7 @@ def test_trap_5_each_class_begins_at_a_base_score_of_its_own():
 
 def test_trap_4_trees_dropped_in_training_count_less_in_every_class():
     name = "classes: xgboost, dart"
-    weights = json.loads(made(name).data)["learner"]["gradient_booster"]["weight_drop"]
+    weights = weights_of_trees(json.loads(made(name).data))
     assert all(len(set(weights[at::3])) > 1 for at in range(3))
 
 

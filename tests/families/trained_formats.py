@@ -222,7 +222,9 @@ def by_xgboost(
     }[task]
     settings |= {} if parameters.get("booster") == "gblinear" else {"max_depth": 3}
     learned = matrix(households(), made_of() if label is None else label)
-    booster = xgboost.train(settings | parameters, learned, rounds)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*is deprecated")  # of 3.4, about dart and gblinear
+        booster = xgboost.train(settings | parameters, learned, rounds)
     if not np.isnan(missing):
         booster.set_attr(missing=str(missing))
     data = bytes(booster.save_raw(kind))
@@ -259,6 +261,13 @@ def _base_score_as_a_number(whole: dict[str, Any]) -> None:
     parameters = whole["learner"]["learner_model_param"]
     assert parameters["base_score"].startswith("[")
     parameters["base_score"] = parameters["base_score"].strip("[]")
+
+
+def weights_of_trees(whole: dict[str, Any]) -> list[float]:
+    """How much each tree of a DART booster counts; XGBoost 3.4 writes it in another place."""
+    booster = whole["learner"]["gradient_booster"]
+    written = booster if booster["name"] == "dart" else booster["model"]
+    return list(written["weight_drop"])
 
 
 def without_categories(whole: dict[str, Any]) -> None:
