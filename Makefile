@@ -139,13 +139,16 @@ fix: setup ## mend style as far as that goes by itself
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# One process a core; tests of a file stay together, because they share what took long to make.
+SHARED_OUT := -n auto --dist loadfile
+
 .PHONY: test
 test: compiler setup browser check ## everything that must hold before a change is taken
-	$(BIN)/pytest -m "not long" $(ARGS)
+	$(BIN)/pytest $(SHARED_OUT) -m "not long" $(ARGS)
 
 .PHONY: test-all
 test-all: compiler setup browser check ## the same with the long tests
-	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(ARGS)
+	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(SHARED_OUT) $(ARGS)
 
 # The Python that measures the engine beside others: one that has shapiq, see benchmarks/peers.txt.
 BENCH ?= $(BIN)/python

@@ -80,7 +80,7 @@ def test_no_other_spelling_of_a_value_is_read(value: Json) -> None:
         b"bytes",
         {"set": {1}},
         datetime(2026, 1, 1, tzinfo=UTC),
-        object(),
+        pytest.param(object(), id="an object"),
     ],
     ids=repr,
 )
