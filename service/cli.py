@@ -20,6 +20,7 @@ from service import cli_database, cli_ledger
 from service.settings import SETTINGS, Settings, check_may_serve, check_owner_is_away, read_settings
 
 if TYPE_CHECKING:
+    from service.retention import Daily
     from service.wiring import Tools
 
 
@@ -119,8 +120,31 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
             timeout_graceful_shutdown=5,
         )
     )
+    daily = _daily(settings, tools)
     server.run(sockets=[listener])
+    if daily is not None:
+        daily.close()
     return DONE
+
+
+def _daily(settings: Settings, tools: Tools) -> Daily | None:
+    """What the service does by itself once a day, where two people approved that."""
+    from service.erasing import check_two
+    from service.retention import Daily, read_classes, retain
+
+    if not settings.retain_by:
+        return None
+    check_two(settings.retain_by)
+    classes = read_classes(settings.retention)
+
+    def task() -> int:
+        count = retain(tools.ledger, classes, settings.retain_by, tools.now())
+        tools.seals.now()
+        return count
+
+    daily = Daily(task, tools.now)
+    daily.start()
+    return daily
 
 
 def _listen(settings: Settings) -> socket.socket:

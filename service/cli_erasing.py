@@ -62,12 +62,28 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
     event.add_argument("--on", required=True, metavar="DAY", type=_day, help="YYYY-MM-DD")
     event.add_argument("--by", required=True, metavar="NAME", help="who says so; it is sealed")
     event.set_defaults(action=_event, reason="")
+    retain = _command(
+        inner,
+        "retain",
+        "erase what was kept long enough; two people approve",
+        "Erase every case and every month of the access log whose time is over, by the table of\n"
+        "retention classes (WARUM_RETENTION). Cases on legal hold stay. With --dry-run it only\n"
+        "says what would go, by case number and nothing else: time to offer it to the archive.\n"
+        "With WARUM_RETAIN_BY the service does it once a day.",
+    )
+    retain.add_argument("--dry-run", action="store_true", help="only say what would go")
+    add_approvers(retain, required=False)
+    retain.add_argument(
+        "--certificates", metavar="FOLDER", type=Path, help="write a certificate of each here"
+    )
+    retain.set_defaults(action=_retain)
 
 
-def add_approvers(parser: argparse.ArgumentParser) -> None:
+def add_approvers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
         "--by",
-        required=True,
+        required=required,
+        default=None if required else [],
         action="append",
         metavar="NAME",
         help="who approves; give it twice, for two people. Recorded sealed",
@@ -106,17 +122,49 @@ def opened(options: argparse.Namespace) -> Iterator[tuple[Settings, Ledger]]:
 
 
 def _erase(options: argparse.Namespace) -> int:
-    from service.erasing import certificate, erase_case
+    from service.erasing import certificate, check_names_no_case, erase_case
     from service.wiring import the_clock
 
     if options.certificate is not None and options.certificate.exists():
         raise ExportFailed("It is there already.", str(options.certificate), "Name another file.")
+    check_names_no_case(options.basis, options.case)
     with opened(options) as (where, ledger):
         erased = erase_case(ledger, options.case, options.basis, options.by, the_clock())
     text = certificate(erased, where.key_backup_days)
     print(text)  # whatever becomes of the file
     if options.certificate is not None:
         write_file(options.certificate, text.encode())
+    return DONE
+
+
+def _retain(options: argparse.Namespace) -> int:
+    from service.erasing import Erased, certificate, check_two
+    from service.retention import plan, read_classes, retain
+    from service.wiring import the_clock
+
+    now = the_clock()
+    with opened(options) as (where, ledger):
+        classes = read_classes(where.retention)
+        if options.dry_run:
+            planned = plan(ledger, classes, now.date())
+            for one in planned.due:
+                print(f"{one.name}: {one.of_class}, due since {one.since}")
+            for one in planned.on_hold:
+                print(f"{one.name}: {one.of_class}, due since {one.since}, but on legal hold")
+            for name, count in planned.without_rule.items():
+                print(f"no time is set for the class {name}: {count} cases stay")
+            print(f"{len(planned.due)} would go. Nothing was changed.")
+            return DONE
+        check_two(options.by)
+
+        def certify(erased: Erased) -> None:
+            print(f"Recorded as entry {erased.receipt.seq} of the log {erased.log}.")
+            if options.certificates is not None:
+                name = f"erasure-{erased.log}-{erased.receipt.seq}.txt"
+                text = certificate(erased, where.key_backup_days)
+                write_file(options.certificates / name, text.encode())
+
+        print(f"{retain(ledger, classes, options.by, now, certify)} erased.")
     return DONE
 
 

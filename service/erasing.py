@@ -14,10 +14,18 @@ from enum import StrEnum
 
 from explainer.errors import CaseNotFound, ErasureRefused
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
+from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
 from service.store.cases import CaseFile, find_case_by_ref, new_id
 from service.store.database import Reading, Transaction
-from service.store.erasure import covered_by_case, finish_erasures, record_erasure
+from service.store.erasure import (
+    Covered,
+    covered_by_case,
+    finish_erasures,
+    months_of_access,
+    record_erasure,
+    record_erasure_of_access,
+)
 from service.store.records import OpenedEntry, entries_of_case, record_follow_up
 from service.wiring import Ledger
 
@@ -44,6 +52,7 @@ class Erased:
     """An erasure that was done. It names no case: the paper it is filed with does."""
 
     receipt: Receipt
+    log: LogName
     seqs: tuple[int, ...]
     basis: str
     approvers: tuple[str, ...]
@@ -77,6 +86,12 @@ def record_event(
         raise _refused("The day has not come yet.", case_ref, "Give the day it happened.")
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
+        if on is not None and on.isoformat() < file.submitted_at[:10]:
+            raise _refused(
+                "The case had not been submitted by that day.",
+                case_ref,
+                f"Time runs from {file.submitted_at[:10]} at the earliest: give that day.",
+            )
         receipt = _follow_up(tx, ledger, file, event, by, reason=reason, on=on)
     ledger.seal()
     return receipt
@@ -107,30 +122,25 @@ def erase_case(
             raise _refused(
                 "The case is on legal hold.", case_ref, "Release it first, if it may be released."
             )
-        if case_ref.casefold() in basis.casefold():
-            raise _refused(
-                "The legal basis names the case, and everybody can read it for ever.",
-                case_ref,
-                "Name the provision only.",
-            )
         if not entries:
             # an erasure covers entries: a case that was never shown gets the one it can have
             _follow_up(tx, ledger, file, Event.CLOSED, approvers[0], on=now.date())
         ours = covered_by_case(tx, file.id)
-        seqs = tuple(sorted(ours.seqs))
-        entry = Entry(
-            EntryKind.ERASURE,
-            {
-                "legal_basis": basis,
-                "approvers": [seal_actor(ledger.resolver, one) for one in approvers],
-                "seqs": list(seqs),
-                "key_ids": sorted(ours.key_ids),
-            },
-        )
-        receipt = record_erasure(tx, file.id, entry)
-    finish_erasures(ledger.store)
-    ledger.seal()
-    return Erased(receipt, seqs, basis, tuple(approvers), minute(now)[:10], ledger.store.tenant)
+        receipt = record_erasure(tx, file.id, _erasure(ledger, ours, basis, approvers))
+    return _finished(ledger, receipt, ours, basis, approvers, now)
+
+
+def erase_month(
+    ledger: Ledger, month: str, basis: str, approvers: Sequence[str], now: datetime
+) -> Erased:
+    """Erase the payloads of one month (YYYY-MM) of the access log."""
+    check_approval(basis, approvers)
+    with ledger.store.transaction(now) as tx:
+        ours = months_of_access(tx).get(month)
+        if ours is None:
+            raise _refused("There is nothing of this month.", month, "Name another one.")
+        receipt = record_erasure_of_access(tx, month, _erasure(ledger, ours, basis, approvers))
+    return _finished(ledger, receipt, ours, basis, approvers, now)
 
 
 def check_approval(basis: str, approvers: Sequence[str]) -> None:
@@ -142,6 +152,16 @@ def check_approval(basis: str, approvers: Sequence[str]) -> None:
             f"Name the provision in at most {BASIS_LIMIT} characters.",
         )
     check_two(approvers)
+
+
+def check_names_no_case(basis: str, case_ref: str) -> None:
+    """Raise ErasureRefused where what somebody typed as the legal basis names the case."""
+    if case_ref.casefold() in basis.casefold():
+        raise _refused(
+            "The legal basis names the case, and everybody can read it for ever.",
+            case_ref,
+            "Name the provision only.",
+        )
 
 
 def check_two(approvers: Sequence[str]) -> None:
@@ -161,13 +181,13 @@ def certificate(erased: Erased, key_backup_days: int) -> str:
             f"Day of deletion:   {erased.on}",
             f"Legal basis:       {erased.basis}",
             f"Approved by:       {', '.join(erased.approvers)}",
-            f"Recorded as:       entry {erased.receipt.seq} of the ledger",
+            f"Recorded as:       entry {erased.receipt.seq} of the log {erased.log}",
             f"Leaf hash:         {erased.receipt.leaf_hash.hex()}",
             f"Entries covered:   {len(erased.seqs)} ({_ranges(erased.seqs)})",
             "",
-            "The key all payloads of the case were sealed under was destroyed, then the sealed",
-            "payloads and all rows about the case. What stays are leaves without any personal",
-            "data. No copy of the database can be read for this case without that key.",
+            "The key these payloads were sealed under was destroyed, then the sealed payloads and",
+            "all rows about them. What stays are leaves without any personal data. Without that",
+            "key they can be read in no copy of the database.",
             "",
             f"The last backup of the key store that can hold the key expires on {last}.",
             "Until then it is to be kept apart from backups of the database, and destroyed by",
@@ -175,6 +195,33 @@ def certificate(erased: Erased, key_backup_days: int) -> str:
             "",
         ]
     )
+
+
+def _erasure(ledger: Ledger, covered: Covered, basis: str, approvers: Sequence[str]) -> Entry:
+    return Entry(
+        EntryKind.ERASURE,
+        {
+            "legal_basis": basis,
+            "approvers": [seal_actor(ledger.resolver, one) for one in approvers],
+            "seqs": sorted(covered.seqs),
+            "key_ids": sorted(covered.key_ids),
+        },
+    )
+
+
+def _finished(
+    ledger: Ledger,
+    receipt: Receipt,
+    covered: Covered,
+    basis: str,
+    approvers: Sequence[str],
+    now: datetime,
+) -> Erased:
+    finish_erasures(ledger.store)
+    ledger.seal()
+    seqs = tuple(sorted(covered.seqs))
+    on, tenant = minute(now)[:10], ledger.store.tenant
+    return Erased(receipt, covered.log, seqs, basis, tuple(approvers), on, tenant)
 
 
 def _follow_up(

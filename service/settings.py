@@ -65,6 +65,17 @@ SETTINGS = (
     Setting("WARUM_TSA_PIN", "(none)", "As WARUM_WITNESS_PIN, for that address."),
     Setting("WARUM_TSA_ROOT", "(none)", "PEM file of whom its stamps must come from."),
     Setting("WARUM_TSA_EVERY", "60", "Seconds between two stamps of a log."),
+    Setting(
+        "WARUM_RETENTION",
+        "(case_file 120 months, access_log 12 months)",
+        "TOML file of retention classes: months and legal basis of each.",
+    ),
+    Setting(
+        "WARUM_RETAIN_BY",
+        "(nobody)",
+        "Two people, separated by a comma, who approve that the service erases once a day what is "
+        "due; without them only `warum ledger retain` does.",
+    ),
     Setting("WARUM_DEADLINE", "2", "Seconds a case page waits for an explanation."),
     Setting(
         "WARUM_KERNEL",
@@ -93,6 +104,8 @@ class Settings:
     deadline: float
     demo: bool
     key_backup_days: int = 30
+    retention: Path | None = None
+    retain_by: tuple[str, ...] = ()
     database: str = field(default="", repr=False)  # it may hold a password
     outside: Mapping[str, str] = field(default_factory=dict)
     """The settings of witnesses outside that were given, by name; service/witnesses.py reads them.
@@ -139,6 +152,14 @@ def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
         tenant=tenant,
         deadline=float(_number("WARUM_DEADLINE", value("WARUM_DEADLINE"), 0, 60)),
         demo=demo == "1",
+        retention=Path(given)
+        if (given := environment.get("WARUM_RETENTION", "").strip())
+        else None,
+        retain_by=tuple(
+            name.strip()
+            for name in environment.get("WARUM_RETAIN_BY", "").split(",")
+            if name.strip()
+        ),
         key_backup_days=_number("WARUM_KEY_BACKUP_DAYS", value("WARUM_KEY_BACKUP_DAYS"), 1, 365),
         database=environment.get("WARUM_DATABASE", "").strip(),
         outside={

@@ -60,6 +60,11 @@ class Tools:
     explainer_digest: str
     now: Callable[[], datetime]
 
+    @property
+    def ledger(self) -> Ledger:
+        """The records alone, for what is done about them without a person at a page."""
+        return Ledger(self.store, self.seals.sealers, self.outside.folders, self.resolver)
+
     def exactly(self, digest: str) -> ModelPackage:
         """The package of this digest, in force or from the shelf. Raises ModelFailed."""
         for package in self.packages.values():

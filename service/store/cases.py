@@ -147,6 +147,13 @@ def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[Case
     return Page(tuple(CaseFile(**row._mapping) for row in rows), total, page)
 
 
+def submitted_before(tx: Reading, day: str) -> list[CaseFile]:
+    """Return the cases submitted before a day (YYYY-MM-DD), by their numbers."""
+    table = tables.case_file
+    query = select(table).where(table.c.submitted_at < day).order_by(table.c.case_ref)
+    return [CaseFile(**row._mapping) for row in tx.connection.execute(query)]
+
+
 # -- decisions ----------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from sqlalchemy import ARRAY, Integer, cast, delete, func, select, update
 
 from explainer.errors import EntryMalformed
-from explainer.ledger.entries import Entry, EntryKind, Receipt, parse_canonical
+from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, append
 from service.store import tables
 from service.store.database import Reading, Store, Transaction
@@ -25,10 +25,11 @@ LEDGER = LogName.LEDGER.value
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What an erasure covers: positions in the ledger, and the keys that are to go."""
+    """What an erasure covers: positions in a log, and the keys that are to go."""
 
     seqs: frozenset[int]
     key_ids: frozenset[str]
+    log: LogName = LogName.LEDGER
 
 
 def covered_by_case(tx: Reading, case_id: str) -> Covered:
@@ -38,7 +39,7 @@ def covered_by_case(tx: Reading, case_id: str) -> Covered:
         select(link.c.seq).where(link.c.case_id == case_id, link.c.log == LEDGER)
     ).scalars()
     seqs = frozenset(found.all())
-    return Covered(seqs, _keys_of(tx, seqs))
+    return Covered(seqs, _keys_of(tx, LogName.LEDGER, seqs))
 
 
 def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
@@ -69,6 +70,38 @@ def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
     )
 
 
+def months_of_access(tx: Reading) -> dict[str, Covered]:
+    """The months (YYYY-MM) the access log still has payloads of; each month has one key."""
+    payload, access = tables.payload, LogName.ACCESS
+    rows = tx.connection.execute(
+        select(payload.c.key_id, payload.c.seq).where(payload.c.log == access.value)
+    ).all()
+    by_key: dict[str, set[int]] = {}
+    for row in rows:
+        by_key.setdefault(row.key_id, set()).add(row.seq)
+    months = {}
+    for key_id, seqs in by_key.items():
+        first = Leaf.from_bytes(tx.log(access).read(min(seqs)).leaf)
+        months[first.ts[:7]] = Covered(frozenset(seqs), frozenset({key_id}), access)
+    return months
+
+
+def record_erasure_of_access(tx: Transaction, month: str, entry: Entry) -> Receipt:
+    """Record that a month of the access log is to be erased; `finish_erasures` does it."""
+    ours = months_of_access(tx).get(month)
+    listed = entry.payload.get("seqs")
+    if ours is None or not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
+        _malformed("The erasure does not list exactly the entries of the month.")
+    return append(
+        tx.log(LogName.ACCESS),
+        entry,
+        keys=tx.keys,
+        now=tx.now,
+        tenant=tx.tenant,
+        ts_source=tx.ts_source,
+    )
+
+
 def finish_erasures(store: Store) -> int:
     """Do what recorded erasures demand and return how many were unfinished; repeatable.
 
@@ -80,7 +113,7 @@ def finish_erasures(store: Store) -> int:
         for key_id in erasure.key_ids:
             store.keys.destroy(key_id)
         with storage_errors("an erasure"), store.exclusive() as tx:
-            _delete_rows(tx, erasure.seqs)
+            _delete_rows(tx, erasure)
     if store.file is not None:
         empty_write_ahead_log(store.engine)
     store.keys.empty_write_ahead_log()
@@ -89,43 +122,46 @@ def finish_erasures(store: Store) -> int:
 
 def _pending(tx: Reading) -> Iterator[Covered]:
     opening, link = tables.opening, tables.case_entry
-    rows = tx.connection.execute(select(opening.c.payload).where(opening.c.log == LEDGER))
+    rows = tx.connection.execute(select(opening.c.log, opening.c.payload)).all()
     there = tx.keys.names()
-    for opened in rows.scalars().all():
-        value = parse_canonical(opened)
+    for row in rows:
+        value, log = parse_canonical(row.payload), LogName(row.log)
         listed = value.get("seqs") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(listed, list):
             _malformed("An erasure does not say what it covers.")
         seqs = frozenset(listed)
         named = value.get("key_ids")
         come_back = there.intersection(named if isinstance(named, list) else ())
-        key_ids = _keys_of(tx, seqs) | come_back
+        key_ids = _keys_of(tx, log, seqs) | come_back
         links = tx.connection.execute(
-            select(link.c.seq).where(link.c.log == LEDGER, link.c.seq.in_(seqs))
+            select(link.c.seq).where(link.c.log == log.value, link.c.seq.in_(seqs))
         ).first()
         if key_ids or links is not None:
-            yield Covered(seqs, key_ids)
+            yield Covered(seqs, key_ids, log)
 
 
-def _keys_of(tx: Reading, seqs: frozenset[int]) -> frozenset[str]:
+def _keys_of(tx: Reading, log: LogName, seqs: frozenset[int]) -> frozenset[str]:
     payload = tables.payload
     found = tx.connection.execute(
-        select(payload.c.key_id).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs))
+        select(payload.c.key_id).where(payload.c.log == log.value, payload.c.seq.in_(seqs))
     ).scalars()
     return frozenset(found.all())
 
 
-def _delete_rows(tx: Reading, seqs: frozenset[int]) -> None:
+def _delete_rows(tx: Reading, erased: Covered) -> None:
     link, payload = tables.case_entry, tables.payload
     record, case = tables.decision_record, tables.case_file
-    run = tx.connection.execute
-    cases = run(select(link.c.case_id).where(link.c.log == LEDGER, link.c.seq.in_(seqs)).distinct())
-    ids = list(cases.scalars().all())
+    run, log, seqs = tx.connection.execute, erased.log.value, erased.seqs
+    linked = (link.c.log == log) & link.c.seq.in_(seqs)
+    ids = list(run(select(link.c.case_id).where(linked).distinct()).scalars().all())
     if tx.connection.dialect.name == "postgresql":
         # the owner's function, which asks whether a recorded erasure covers them
-        run(select(func.erase_payloads(LEDGER, cast(sorted(seqs), ARRAY(Integer)))))
+        run(select(func.erase_payloads(log, cast(sorted(seqs), ARRAY(Integer)))))
     else:
-        run(delete(payload).where(payload.c.log == LEDGER, payload.c.seq.in_(seqs)))
+        run(delete(payload).where(payload.c.log == log, payload.c.seq.in_(seqs)))
+    run(delete(link).where(linked))
+    if erased.log is LogName.ACCESS:
+        return  # that a case was looked up is forgotten, the case is not
     run(delete(link).where(link.c.case_id.in_(ids)))
     run(delete(record).where(record.c.case_id.in_(ids)))
     run(delete(case).where(case.c.id.in_(ids)))

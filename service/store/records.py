@@ -329,5 +329,16 @@ def last_admitted(tx: Reading, package_id: str) -> str | None:
     return found
 
 
+def last_policy(tx: Reading, policy: str) -> Mapping[str, Json] | None:
+    """Return the rules of this policy as they were recorded last."""
+    leaves = enumerate(tx.log(LogName.LEDGER).leaves())
+    for seq in reversed([seq for seq, leaf in leaves if b'"type":"policy"' in leaf]):
+        said = open_entry(tx, LogName.LEDGER, seq).payload or {}
+        rules = said.get("rules")
+        if said.get("policy") == policy and isinstance(rules, Mapping):
+            return rules
+    return None
+
+
 def _malformed(what: str) -> NoReturn:
     raise EntryMalformed(what=what, where="the store", mend="This is a fault of the program.")

@@ -1,0 +1,228 @@
+"""How long records are kept: classes with a shortest time by law and a time of the agency's own.
+
+The time of a case runs from the newest of the days it was notified, final and closed; without one
+of them it is never due. A month of the access log is due when its last day lies back long enough.
+"""
+
+from __future__ import annotations
+
+import calendar
+import threading
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from explainer.errors import CaseNotFound, ErasureRefused, ExplainerError, SettingsInvalid
+from explainer.ledger.entries import Entry, EntryKind, Json
+from service.erasing import STARTS, Erased, Event, erase_case, erase_month, held
+from service.events import log
+from service.store.cases import submitted_before
+from service.store.database import Reading
+from service.store.erasure import months_of_access
+from service.store.records import OpenedEntry, entries_of_case, last_policy, record_system
+from service.wiring import Ledger
+
+AFTER_NOTIFIED, AFTER_FINAL = 13, 3
+"""Months a record is kept at least after notification, and after it became final."""
+
+ACCESS_LOG = "access_log"
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionClass:
+    """How long, on what legal basis; `minimum` is the shortest an agency may set."""
+
+    months: int
+    minimum: int
+    basis: str
+
+
+CLASSES: Mapping[str, RetentionClass] = {
+    "case_file": RetentionClass(120, AFTER_NOTIFIED, "§ 84 Abs. 2 SGB X, Frist der Akte"),
+    ACCESS_LOG: RetentionClass(12, 6, "Art. 5 Abs. 1 Buchst. e DSGVO, Zugriffsprotokoll"),
+}
+"""Of a fresh installation; an agency sets its own by its file plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to go: a case by its number, or a month of the access log; and since when."""
+
+    name: str
+    of_class: str
+    since: date
+    access: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is due, what would be but is on hold, and classes nobody set a time for."""
+
+    due: tuple[Due, ...]
+    on_hold: tuple[Due, ...]
+    without_rule: Mapping[str, int]
+
+
+def read_classes(path: Path | None) -> dict[str, RetentionClass]:
+    """Read an agency's table. Raises SettingsInvalid, also where a time is below the minimum."""
+    classes = dict(CLASSES)
+    if path is None:
+        return classes
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise _invalid("The file cannot be read, or is no TOML.", str(path)) from None
+    for name, row in table.items():
+        minimum = CLASSES[name].minimum if name in CLASSES else AFTER_NOTIFIED
+        where = f"{path}, [{name}]"
+        if not isinstance(row, dict) or set(row) != {"months", "basis"}:
+            raise _invalid("A class has exactly months and basis.", where)
+        months, basis = row["months"], row["basis"]
+        if type(months) is not int or not minimum <= months <= 1200:
+            raise _invalid(f"The time is no whole number of {minimum} to 1200 months.", where)
+        if not isinstance(basis, str) or not 0 < len(basis.strip()) <= 200:
+            raise _invalid("The legal basis is no text of at most 200 characters.", where)
+        classes[name] = RetentionClass(months, minimum, basis)
+    return classes
+
+
+def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> Plan:
+    """Say what is due today; changes nothing."""
+    due: list[Due] = []
+    on_hold: list[Due] = []
+    without_rule: dict[str, int] = {}
+    with ledger.store.reading() as tx:
+        shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
+        newest = add_months(today, -shortest) + timedelta(days=1)
+        for file in submitted_before(tx, newest.isoformat()):
+            entries = entries_of_case(tx, file.id)
+            of_class = _class_of(entries)
+            if of_class not in classes or of_class == ACCESS_LOG:
+                without_rule[of_class] = without_rule.get(of_class, 0) + 1
+                continue
+            since = due_on(entries, classes[of_class])
+            if since is not None and since <= today:
+                found = Due(file.case_ref, of_class, since)
+                (on_hold if held(entries) else due).append(found)
+        due.extend(_months_due(tx, classes[ACCESS_LOG], today))
+    return Plan(tuple(due), tuple(on_hold), without_rule)
+
+
+def due_on(entries: Sequence[OpenedEntry], rule: RetentionClass) -> date | None:
+    """The first day on which a case may go; None while no time runs."""
+    days: dict[str, date] = {}
+    for entry in entries:
+        said = entry.payload or {}
+        if entry.leaf.type == EntryKind.FOLLOW_UP and said.get("event") in STARTS:
+            days[str(said["event"])] = date.fromisoformat(str(said["on"]))  # the newest word counts
+    if not days:
+        return None
+    ends = [add_months(max(days.values()), rule.months)]
+    for event, months in ((Event.NOTIFIED, AFTER_NOTIFIED), (Event.FINAL, AFTER_FINAL)):
+        if event in days:
+            ends.append(add_months(days[event], months))
+    return max(ends)
+
+
+def retain(
+    ledger: Ledger,
+    classes: Mapping[str, RetentionClass],
+    approvers: Sequence[str],
+    now: datetime,
+    done: Callable[[Erased], None] = lambda erased: None,
+) -> int:
+    """Erase what is due, each with an entry of its own; returns how many.
+
+    The rules are recorded when they are others than last time. A case put on hold meanwhile stays.
+    """
+    planned = plan(ledger, classes, now.date())
+    if planned.due:
+        _record_rules(ledger, classes, now)
+    count = 0
+    for one in planned.due:
+        basis = classes[one.of_class].basis
+        erase = erase_month if one.access else erase_case
+        try:
+            erased = erase(ledger, one.name, basis, approvers, now)
+        except CaseNotFound:
+            continue  # somebody else was faster
+        except ErasureRefused as fault:
+            if one in plan(ledger, classes, now.date()).due:
+                raise fault
+            continue  # put on hold meanwhile
+        count += 1
+        done(erased)
+    return count
+
+
+class Daily:
+    """A thread that does something once a day, and once at its start."""
+
+    def __init__(self, task: Callable[[], int], now: Callable[[], datetime]) -> None:
+        self._task, self._now = task, now
+        self._last: date | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(timeout=10)
+
+    def look(self) -> None:
+        """Do it if it was not done today. A failure is logged, and tried again in an hour."""
+        today = self._now().date()
+        if today == self._last:
+            return
+        try:
+            count = self._task()
+        except ExplainerError as fault:
+            log.error("retention failed", code=fault.code)
+            return
+        self._last = today
+        log.info("retention done", count=count)
+
+    def _run(self) -> None:
+        self.look()
+        while not self._closing.wait(3600):
+            self.look()
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day so many months on, or the last of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _class_of(entries: Sequence[OpenedEntry]) -> str:
+    """What the newest decision says, else what was shown; "case_file" where neither was."""
+    for entry in reversed(entries):
+        said = (entry.payload or {}).get("retention_class")
+        if isinstance(said, str):
+            return said
+    return "case_file"
+
+
+def _months_due(tx: Reading, rule: RetentionClass, today: date) -> Iterator[Due]:
+    for month in sorted(months_of_access(tx)):
+        since = add_months(date.fromisoformat(f"{month}-01"), rule.months + 1)
+        if since <= today:
+            yield Due(month, ACCESS_LOG, since, access=True)
+
+
+def _record_rules(ledger: Ledger, classes: Mapping[str, RetentionClass], now: datetime) -> None:
+    rules: dict[str, Json] = {
+        name: {"months": one.months, "basis": one.basis} for name, one in sorted(classes.items())
+    }
+    with ledger.store.transaction(now) as tx:
+        if last_policy(tx, "retention") != rules:
+            payload: dict[str, Json] = {"policy": "retention", "rules": rules}
+            record_system(tx, Entry(EntryKind.POLICY, payload))
+
+
+def _invalid(what: str, where: str) -> SettingsInvalid:
+    return SettingsInvalid(what, f"WARUM_RETENTION: {where}", "See docs/reliability.md.")
