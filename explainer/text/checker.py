@@ -45,6 +45,7 @@ _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
 _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
+_AXIS = 100
 _BETWEEN = re.compile(r"[\s\-–:().·|]*")
 _MARKS = (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE)
 
@@ -75,7 +76,11 @@ class _Text(HTMLParser):
             raise _disagrees("words that are hidden")
         self._depth += tag == "details"
         if tag == "rect" and given.get("class") in _BARS:
-            self.bars.append(_BARS[str(given["class"])] * int(given.get("width") or 0))
+            bar = _BARS[str(given["class"])] * int(given.get("width") or 0)
+            # above nought it begins at the axis, below it ends there
+            if given.get("x") != str(_AXIS + min(bar, 0)):
+                raise _disagrees("another bar in the table")
+            self.bars.append(bar)
         if tag != "bdi":
             self._add("\n")
 
