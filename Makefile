@@ -161,6 +161,7 @@ bench: compiler setup ## print the figures of docs/performance.md, measured here
 	$(BIN)/python benchmarks/cold_explain.py
 	$(BIN)/python benchmarks/readyz.py
 	$(BIN)/python benchmarks/case_page.py
+	$(BIN)/python benchmarks/ledger_verify.py
 	$(BIN)/python benchmarks/ledger.py
 
 # -- writing ----------------------------------------------------------------------------------
