@@ -27,7 +27,7 @@ BUILD_TOOLS := hatchling>=1.27 editables>=0.5
 
 .PHONY: help
 help: ## list what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # -- setting up -------------------------------------------------------------------------------
 
@@ -150,6 +150,30 @@ test: compiler setup browser check ## everything that must hold before a change 
 test-all: compiler setup browser check ## the same with the long tests
 	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(SHARED_OUT) $(ARGS)
 
+# A newer Python than that of .venv, for libraries that exist only there.
+NEWER ?= python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python \
+  python3.12 $(HOME)/.pyenv/versions/3.12*/bin/python
+CONTRACT := .make/contract
+
+.PHONY: contract-newer
+contract-newer: compiler ## the contract suite under Python 3.13 or 3.12 with the newest libraries
+	@newer=; for python in $(NEWER); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	    newer=$$python; break; \
+	  fi; \
+	done; \
+	if [ -z "$$newer" ]; then \
+	  echo "There is no Python 3.12 or newer here, so the contract suite did not run under one."; \
+	  echo "Name one: make contract-newer NEWER=/path/to/python3.13"; exit 0; \
+	fi; \
+	echo "Installing the newest libraries for $$("$$newer" --version) …"; \
+	rm -rf $(CONTRACT); "$$newer" -m venv $(CONTRACT); \
+	pip="$(CONTRACT)/bin/python -m pip --disable-pip-version-check --no-input --quiet"; \
+	$$pip install $(foreach tool,$(BUILD_TOOLS),'$(tool)'); \
+	$$pip install --no-build-isolation --editable '.[dev]'; \
+	$$pip list 2>/dev/null | grep -iE '^(numpy|pandas|scikit-learn|skops|shap|xgboost|lightgbm|catboost|onnx)'; \
+	$(CONTRACT)/bin/python -m pytest -m "not long" -p no:cacheprovider tests/families $(ARGS)
+
 # The Python that measures the engine beside others: one that has shapiq, see benchmarks/peers.txt.
 BENCH ?= $(BIN)/python
 
@@ -160,6 +184,8 @@ bench: compiler setup ## print the figures of docs/performance.md, measured here
 	$(BENCH) benchmarks/estimators.py
 	$(BIN)/python benchmarks/cold_explain.py
 	$(BIN)/python benchmarks/readyz.py
+	$(BIN)/python benchmarks/ready.py
+	$(BIN)/python benchmarks/online.py
 	$(BIN)/python benchmarks/case_page.py
 	$(BIN)/python benchmarks/ledger_verify.py
 	$(BIN)/python benchmarks/ledger.py

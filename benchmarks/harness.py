@@ -56,11 +56,39 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def computing(pid: int) -> float:
+    """Seconds of computing of a running process on Linux so far, all threads it has now."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory(pid: int) -> tuple[int, int]:
+    """Resident bytes of a running process on Linux, and those bytes where what several processes
+    share is divided among them (PSS)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    sizes = {line.split(":")[0]: line.split()[1] for line in lines[1:]}
+    return int(sizes["Rss"]) * 1024, int(sizes["Pss"]) * 1024
+
+
+def below(pid: int) -> list[int]:
+    """The processes a process started, and those they did."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *below(child)]
+    return found
+
+
+def load() -> str:
+    """How busy the machine is with everything on it, by its own count of the last minute."""
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
 @contextmanager
-def service(data: Path) -> Iterator[tuple[http.client.HTTPConnection, float]]:
+def service(data: Path, **settings: str) -> Iterator[tuple[http.client.HTTPConnection, float]]:
     """A running service on `data`: a connection to it, and the seconds until it was ready."""
     port = free_port()
-    settings = {"WARUM_DEMO": "1", "WARUM_DATA": str(data), "WARUM_PORT": str(port)}
+    settings |= {"WARUM_DEMO": "1", "WARUM_DATA": str(data), "WARUM_PORT": str(port)}
     started = time.perf_counter()
     process = subprocess.Popen(
         [str(WARUM), "serve"],

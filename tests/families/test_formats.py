@@ -52,6 +52,9 @@ from explainer.families.engine.reference import brute_force
 from explainer.families.model import RawRow
 from explainer.families.second_opinion import ours
 
+# XGBoost 3.4 warns of dart and gblinear; people have models of both
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*is deprecated:UserWarning")
+
 ROOT = Path(__file__).resolve().parents[2]
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
 

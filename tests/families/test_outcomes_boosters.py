@@ -53,6 +53,9 @@ from explainer.families.engine.reference import brute_force
 from explainer.families.model import RawRow, Target, margin_of
 from explainer.families.second_opinion import ours
 
+# XGBoost 3.4 warns of dart and gblinear; people have models of both
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*is deprecated:UserWarning")
+
 CLASSES = [name for name in OUTCOMES if name.startswith("classes")]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -194,6 +195,14 @@ def _as_categories(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{n: pd.Categorical(known[n], categories=CHOICES[n]) for n in known})
 
 
+@contextmanager
+def _deprecated() -> Iterator[None]:
+    """XGBoost 3.4 warns of dart and gblinear; people have models of both."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*is deprecated")
+        yield
+
+
 def by_xgboost(
     *,
     kind: str = "json",
@@ -222,12 +231,12 @@ def by_xgboost(
     }[task]
     settings |= {} if parameters.get("booster") == "gblinear" else {"max_depth": 3}
     learned = matrix(households(), made_of() if label is None else label)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(?s).*is deprecated")  # of 3.4, about dart and gblinear
+    with _deprecated():
         booster = xgboost.train(settings | parameters, learned, rounds)
     if not np.isnan(missing):
         booster.set_attr(missing=str(missing))
-    data = bytes(booster.save_raw(kind))
+    with _deprecated():
+        data = bytes(booster.save_raw(kind))
     if change is not None:
         whole = json.loads(data)
         change(whole)
