@@ -8,8 +8,10 @@ the driver's transactions are switched off and `BEGIN IMMEDIATE` is said here.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -20,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from explainer.errors import StorageFailed
 
 BUSY_SECONDS = 10.0
+POLL_SECONDS = 0.002
 READING = "warum_reading"  # execution option: this transaction writes nothing
 
 
@@ -45,7 +48,7 @@ def open_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
         connect_args={"timeout": busy_seconds, "check_same_thread": False},
     )
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "begin", partial(_on_begin, busy_seconds=busy_seconds))
     return engine
 
 
@@ -65,13 +68,37 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> Non
         cursor.close()
 
 
-def _on_begin(connection: Connection) -> None:
+def _on_begin(connection: Connection, *, busy_seconds: float) -> None:
     if connection.get_execution_options().get(READING):
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.exec_driver_sql("BEGIN")
     else:
         connection.exec_driver_sql("PRAGMA query_only = OFF")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _begin_writing(connection, busy_seconds)
+
+
+def _begin_writing(connection: Connection, busy_seconds: float) -> None:
+    """Begin as soon as no other process writes.
+
+    SQLite itself asks ever less often, at last every tenth of a second: among many processes one
+    can wait for minutes while others that came later are let in.
+    """
+    plain: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    last = time.monotonic() + busy_seconds
+    plain.execute("PRAGMA busy_timeout = 0")
+    try:
+        while time.monotonic() < last:
+            try:
+                plain.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as fault:
+                if fault.sqlite_errorname != "SQLITE_BUSY":
+                    break
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # what is wrong now is told
+    finally:
+        plain.execute(f"PRAGMA busy_timeout = {round(busy_seconds * 1000)}")
 
 
 def empty_write_ahead_log(engine: Engine) -> None:
