@@ -16,7 +16,7 @@ from pathlib import Path
 
 from explainer.errors import CaseNotFound, ErasureRefused, ExplainerError, SettingsInvalid
 from explainer.ledger.entries import Entry, EntryKind, Json
-from service.erasing import STARTS, Erased, Event, erase_case, erase_month, held
+from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
 from service.store.cases import submitted_before
 from service.store.database import Reading
@@ -24,8 +24,9 @@ from service.store.erasure import months_of_access
 from service.store.records import OpenedEntry, entries_of_case, last_policy, record_system
 from service.wiring import Ledger
 
-AFTER_NOTIFIED, AFTER_FINAL = 13, 3
-"""Months a record is kept at least after notification, and after it became final."""
+SHORTEST = 13
+"""Months from the newest of those days. By law a record is kept for 13 months after notification
+and for 3 after it became final, whichever ends later: this is never less."""
 
 ACCESS_LOG = "access_log"
 
@@ -40,7 +41,7 @@ class RetentionClass:
 
 
 CLASSES: Mapping[str, RetentionClass] = {
-    "case_file": RetentionClass(120, AFTER_NOTIFIED, "§ 84 Abs. 2 SGB X, Frist der Akte"),
+    "case_file": RetentionClass(120, SHORTEST, "§ 84 Abs. 2 SGB X, Frist der Akte"),
     ACCESS_LOG: RetentionClass(12, 6, "Art. 5 Abs. 1 Buchst. e DSGVO, Zugriffsprotokoll"),
 }
 """Of a fresh installation; an agency sets its own by its file plan."""
@@ -75,7 +76,7 @@ def read_classes(path: Path | None) -> dict[str, RetentionClass]:
     except (OSError, ValueError):
         raise _invalid("The file cannot be read, or is no TOML.", str(path)) from None
     for name, row in table.items():
-        minimum = CLASSES[name].minimum if name in CLASSES else AFTER_NOTIFIED
+        minimum = CLASSES[name].minimum if name in CLASSES else SHORTEST
         where = f"{path}, [{name}]"
         if not isinstance(row, dict) or set(row) != {"months", "basis"}:
             raise _invalid("A class has exactly months and basis.", where)
@@ -119,11 +120,7 @@ def due_on(entries: Sequence[OpenedEntry], rule: RetentionClass) -> date | None:
             days[str(said["event"])] = date.fromisoformat(str(said["on"]))  # the newest word counts
     if not days:
         return None
-    ends = [add_months(max(days.values()), rule.months)]
-    for event, months in ((Event.NOTIFIED, AFTER_NOTIFIED), (Event.FINAL, AFTER_FINAL)):
-        if event in days:
-            ends.append(add_months(days[event], months))
-    return max(ends)
+    return add_months(max(days.values()), rule.months)
 
 
 def retain(
