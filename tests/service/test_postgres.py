@@ -151,27 +151,31 @@ def test_a_server_that_became_unsafe_is_refused_by_the_next_connection(
     assert decide(store, case_id, "BG-1") == 0
 
 
+ROLE = "postgresql://role:CANARY"
+
+
 @pytest.mark.parametrize(
-    "address",
+    ("address", "says"),
     [
-        "postgresql://",
-        "postgresql:///records",
-        "postgresql://role@",
-        "mysql://role@localhost/records",
-        "postgresql+asyncpg://role@localhost/records",
-        "records.sqlite",
-        "postgresql://role:CANARY@localhost:port/records",
-        "postgresql://role:CANARY@localhost/records?options=-csynchronous_commit%3Doff",
-        "postgresql://role:CANARY@localhost/records?connect_timeout=soon",
-        "postgresql://role:CANARY@db.agency.example/records",
-        "postgresql://role:CANARY@db.agency.example/records?sslmode=require",
-        "postgresql://role:CANARY@localhost/records?host=db.agency.example",
+        ("postgresql://", "not that of a PostgreSQL database"),
+        ("postgresql:///records", "not that of a PostgreSQL database"),
+        ("postgresql://role@", "not that of a PostgreSQL database"),
+        ("mysql://role:CANARY@localhost/records", "not that of a PostgreSQL database"),
+        ("postgresql+asyncpg://role@localhost/records", "not that of a PostgreSQL database"),
+        ("records.sqlite", "not understood"),
+        (f"{ROLE}@localhost:port/records", "not understood"),
+        (f"{ROLE}@localhost/records?options=-cfsync%3Doff", "may not: options"),
+        (f"{ROLE}@localhost/records?connect_timeout=soon", "no whole number"),
+        (f"{ROLE}@db.agency.example/records", "certificate is checked"),
+        (f"{ROLE}@db.agency.example/records?sslmode=require", "certificate is checked"),
+        (f"{ROLE}@localhost/records?host=db.agency.example", "certificate is checked"),
+        (f"{ROLE}@localhost/records?host=localhost&host=db.agency.example", "certificate"),
     ],
 )
 def test_an_address_that_is_no_good_is_refused_without_telling_it(
-    address: str, tmp_path: Path
+    address: str, says: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(StorageFailed) as refused:
+    with pytest.raises(StorageFailed, match=says) as refused:
         Store.open(tmp_path, tenant=TENANT, database=address)
     assert "CANARY" not in repr(refused.value) + str(refused.value)
     assert refused.value.mend
