@@ -251,11 +251,23 @@ def sealer_of(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDi
     """What signs the heads of a log, and the witness folder beside it; made where missing."""
     folder = data / "seals" / name.value
     folder.mkdir(parents=True, exist_ok=True)
-    private = _kept(folder / "signing.key", Signer.generate)
-    signer = Signer(f"warum.{tenant}/{name.value}", private)
-    public = folder / "verifier.key"
+    private, public = folder / "signing.key", folder / "verifier.key"
+    if public.exists() and not private.exists():
+        raise SettingsInvalid(
+            "The signing key is gone.",
+            str(private),
+            "Put it back from where it is kept; a new one could not go on with this log.",
+        )
+    signer = Signer(f"warum.{tenant}/{name.value}", _kept(private, Signer.generate))
     if not public.exists():
         write_new(public, f"{signer.key}\n".encode())
+    elif public.read_bytes().strip() != str(signer.key).encode():
+        raise SettingsInvalid(
+            "The signing key is not the one the heads were signed with, or the agency's name "
+            "changed.",
+            str(private),
+            "Put it back from where it is kept, and set WARUM_TENANT as it was.",
+        )
     witness = WitnessDirectory(data / "witness" / name.value)
     return Sealer(signer, folder / "last.note"), witness
 

@@ -7,6 +7,7 @@ the driver's transactions are switched off and `BEGIN IMMEDIATE` is said here.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -127,8 +128,11 @@ def storage_errors(where: str) -> Iterator[None]:
         raise _failed(_name_of(fault), where) from None
     except SQLAlchemyError as fault:
         raise _failed(type(fault).__name__, where) from None
-    except (OSError, sqlite3.Error) as fault:
-        raise _failed(type(fault).__name__, where) from None
+    except sqlite3.Error as fault:
+        raise _failed(getattr(fault, "sqlite_errorname", type(fault).__name__), where) from None
+    except OSError as fault:
+        name = errno.errorcode.get(fault.errno or 0, type(fault).__name__)
+        raise _failed(name, where) from None
 
 
 def _name_of(fault: DBAPIError) -> str:
@@ -166,6 +170,10 @@ _KNOWN = (
     ("SQLITE_CANTOPEN", "The database could not be opened", "Check path and rights."),
     ("SQLITE_CORRUPT", "The database file is damaged", "Restore a backup and verify it."),
     ("SQLITE_NOTADB", "The file is not a database", "Check the configured path."),
+    ("ENOSPC", "The disk is full", "Make room, then try again."),
+    ("EDQUOT", "The disk is full", "Make room, then try again."),
+    ("EROFS", "The disk may not be written", "Check how it is mounted."),
+    ("EACCES", "The file may not be read or written", "Check the rights of file and folder."),
     ("no connection", "The database server is not reached, or turns the role away", _REACH),
     ("connection lost", "The connection to the database broke", _AGAIN),
     ("SQLSTATE 08", "The connection to the database broke", _AGAIN),
