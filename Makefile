@@ -169,7 +169,7 @@ contract-newer: compiler ## the contract suite under Python 3.13 or 3.12 with th
 	echo "Installing the newest libraries for $$("$$newer" --version) …"; \
 	rm -rf $(CONTRACT); "$$newer" -m venv $(CONTRACT); \
 	pip="$(CONTRACT)/bin/python -m pip --disable-pip-version-check --no-input --quiet"; \
-	$$pip install $(foreach tool,$(BUILD_TOOLS),'$(tool)'); \
+	$$pip install $(foreach tool,$(BUILD_TOOLS),'$(tool)') setuptools wheel; \
 	$$pip install --no-build-isolation --editable '.[dev]'; \
 	$$pip list 2>/dev/null | grep -iE '^(numpy|pandas|scikit-learn|skops|shap|xgboost|lightgbm|catboost|onnx)'; \
 	$(CONTRACT)/bin/python -m pytest -m "not long" -p no:cacheprovider tests/families $(ARGS)
