@@ -32,7 +32,15 @@ from explainer.ledger.verify import (
 )
 from service.erasing import check_two
 from service.settings import Settings
-from service.store.copies import copy_database, copy_keys, put_keys_back
+from service.store.copies import (
+    cases_left_sealed,
+    copy_database,
+    copy_keys,
+    open_cases,
+    put_keys_back,
+    seal_cases,
+)
+from service.store.keys import KeyStore
 from service.store.records import record_system
 from service.wiring import open_ledger, sealer_of
 
@@ -76,6 +84,8 @@ def back_up(where: Settings, out: Path, now: datetime) -> BackedUp:
         keys = _keys(where.data)
         known = _known(where, keys)  # before the copy, which may then only be longer
         copy_database(where.data / DATABASE, draft / DATABASE)
+        with closing(_case_keys(where.data)) as case_keys:
+            seal_cases(draft / DATABASE, case_keys)
         # after the database: every package it speaks of is there by then
         for path in ("packages", *(f"seals/{name.value}/verifier.key" for name in LogName)):
             _copy(where.data / path, draft / path)
@@ -153,7 +163,15 @@ def restore(
     placed: list[Callable[[], None]] = []
     try:
         _place(source, key_copy, data, now.date(), placed)
+        with closing(_case_keys(data)) as case_keys:
+            open_cases(data / DATABASE, case_keys)
         with closing(open_ledger(where)) as ledger:  # guards, and does erasures again
+            if left := cases_left_sealed(data / DATABASE):
+                raise BackupRefused(
+                    f"The key store has no key for {left} cases of the backup.",
+                    str(source),
+                    "Use a copy of the keys that was made together with the backup, or after it.",
+                )
             with ledger.store.transaction(now) as tx:
                 receipt = record_system(
                     tx,
@@ -289,6 +307,10 @@ def _place(
 def _remove(database: Path) -> None:
     for path in database.parent.glob(f"{database.name}*"):
         path.unlink()
+
+
+def _case_keys(data: Path) -> KeyStore:
+    return KeyStore.open(data / "keys.sqlite", data / "wrap.key")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -78,13 +78,13 @@ def _backup(options: argparse.Namespace) -> int:
             "The copy of the keys would lie in the backup.", str(keys), "Keep them apart."
         )
     where = installation(options.data, dict(os.environ), bundled_packages())
-    if keys is not None:
-        expires = back_up_keys(where, keys, the_clock())
-        print(f"Written: {keys}. Destroy it on {expires}, and keep it apart from the database.")
     if out is not None:
         done = back_up(where, out, the_clock())
         _print(done.sizes)
         print(f"Written: {out}")
+    if keys is not None:
+        expires = back_up_keys(where, keys, the_clock())
+        print(f"Written: {keys}. Destroy it on {expires}, and keep it apart from the database.")
     return DONE
 
 

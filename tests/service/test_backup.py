@@ -117,14 +117,14 @@ def test_a_restored_backup_does_not_bring_an_erased_case_back(
     """The backup of the records has the case still, that of the keys its key."""
     marked: Marked = mark(make_office(package))
     tools = marked.office.tools
-    back_up_keys(tools.settings, tmp_path / "keys", NOON)
     # the erasure is recorded and sealed; then the backup; only then it is carried out
     with monkeypatch.context() as interrupted:
         interrupted.setattr(erasing, "finish_erasures", lambda store: 0)
         assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
         back_up(tools.settings, tmp_path / "out", NOON)
+        back_up_keys(tools.settings, tmp_path / "keys", NOON)
     assert traces_in(tmp_path / "out", marked.traces) == ["warum.sqlite"]
-    assert traces_in(tmp_path, marked.traces[-20:])  # the keys' copy has the wrapped key
+    assert "keys" in traces_in(tmp_path, marked.traces)
     tools.close()
     data = lose(tools.settings, "keys.sqlite")
     restore(tools.settings, tmp_path / "out", tmp_path / "keys", [], APPROVERS, NOON)
@@ -132,6 +132,30 @@ def test_a_restored_backup_does_not_bring_an_erased_case_back(
     again = make_office(package)
     assert again.visitor("caseworker").get(f"/cases/{marked.case.id}").status == 404
     assert all(result.clean for result in verify_files(again.tools))
+
+
+def test_a_backup_holds_nothing_of_a_person_in_clear(
+    make_office: MakeOffice, package: Path, tmp_path: Path
+) -> None:
+    marked = mark(make_office(package))
+    back_up(marked.office.tools.settings, tmp_path / "out", NOON)
+    clear = tuple(trace for trace in marked.traces[:8] if trace != marked.case.id.encode())
+    assert len(clear) == 7
+    assert traces_in(marked.data, clear) == ["warum.sqlite"]
+    assert traces_in(tmp_path / "out", clear) == []
+
+
+def test_keys_older_than_the_backup_are_refused_and_nothing_is_left(
+    office: Office, tmp_path: Path
+) -> None:
+    settings = office.tools.settings
+    back_up_keys(settings, tmp_path / "keys", NOON)
+    back_up(settings, tmp_path / "out", NOON)  # with cases that had no key before
+    office.tools.close()
+    data = lose(settings, "keys.sqlite")
+    with pytest.raises(Exception, match="has no key for 4 cases"):
+        restore(settings, tmp_path / "out", tmp_path / "keys", [], APPROVERS, NOON)
+    assert not list(data.glob("*.sqlite*"))
 
 
 def test_a_backup_from_before_an_erasure_is_refused(
