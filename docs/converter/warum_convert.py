@@ -142,7 +142,7 @@ def convert(
     margins = _margins(kind, rows, classes)
     facts.update(_figures(margins, len(frame), seed))
     cases = frame.iloc[recorded]
-    lines = _recorded(kind, cases, inputs, classes)
+    lines = _recorded(model, kind, cases, inputs, classes)
     os.makedirs(os.path.join(out, "golden"), exist_ok=True)
     kind.save(os.path.join(out, kind.file), frame)
     with open(os.path.join(out, "background.csv"), "w", encoding="utf-8", newline="") as file:
@@ -781,15 +781,38 @@ def _figures(margins, drawn_from, seed):
     }
 
 
-def _recorded(kind, frame, inputs, classes):
+def _named(model, kind, frame, classes):
+    """The classes the model itself names, where it can; else those of its largest margins."""
+    import numpy
+
+    try:
+        own = [str(each) for each in numpy.ravel(model.predict(frame))]
+    except Exception:  # a bare booster takes no table
+        own = []
+    if len(own) == len(frame) and set(own) <= set(classes):
+        return own
+    shares = [
+        _probabilities(kind, [float(each) for each in margins])
+        for margins in _margins(kind, frame, classes)
+    ]
+    return [
+        classes[int(each[0] >= 0.5)] if len(each) == 1 else classes[each.index(max(each))]
+        for each in shares
+    ]
+
+
+def _recorded(model, kind, frame, inputs, classes):
     lines = []
+    named = [] if kind.task == AMOUNT else _named(model, kind, frame, classes)
     for at, (values, margins) in enumerate(
         zip(_values(frame, inputs), _margins(kind, frame, classes))
     ):
         told = {n: {"missing": "not_given"} if v is None else v for n, v in values.items()}
         line = {"case": {"ref": f"A-{at + 1:03}", "values": told}, "margin": _plain(margins)}
         if kind.task != AMOUNT:
-            line["probability"] = _plain(_probabilities(kind, [float(each) for each in margins]))
+            shares = _probabilities(kind, [float(each) for each in margins])
+            line["probability"] = _plain(shares)
+            line["predicted"] = named[at]
         lines.append(line)
     return lines
 

@@ -53,6 +53,16 @@ class Target:
                 f"Declare kind = {' or '.join(repr(str(task)) for task in tasks)}.",
             )
 
+    def named(self, probabilities: Sequence[float | None]) -> str | None:
+        """The class a model of these probabilities names, the first of equal ones; of two classes
+        the probability is that of the second. None for an amount."""
+        known = [each for each in probabilities if each is not None]
+        if self.task is Task.AMOUNT or len(known) != self.outputs:
+            return None
+        if self.task is Task.BINARY:
+            return self.classes[known[0] >= 0.5]
+        return self.classes[known.index(max(known))]
+
     @property
     def outputs(self) -> int:
         """How many numbers a row the model gives."""

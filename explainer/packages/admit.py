@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from explainer.core.attribution import TOLERANCE, Space
+from explainer.core.attribution import TOLERANCE, Space, Task
 from explainer.core.case import Case, read_case
 from explainer.core.disclosure import Audience
 from explainer.errors import (
@@ -91,6 +91,16 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
                 f"There are {len(package.golden)} recorded cases.",
                 "golden/cases.jsonl",
                 f"Record at least {FEWEST_GOLDEN} in the training environment.",
+            )
+        )
+    if package.manifest.target.task is Task.MULTICLASS and not all(
+        golden.predicted for golden in package.golden
+    ):
+        faults.append(
+            GoldenCaseDiffers(
+                "Not every recorded case says which class the model named in training.",
+                "golden/cases.jsonl",
+                'Add "predicted" to each line there: swapped classes show by nothing else.',
             )
         )
     faults.extend(_group(package))
@@ -187,6 +197,14 @@ def _scores(package: ModelPackage, cases: list[tuple[int, Case]]) -> Iterable[Pa
     for (number, _), margin in zip(cases, margins, strict=True):
         recorded = package.golden[number - 1]
         meant = [space.probability(margin.tolist(), at) for at in range(len(margin))]
+        named = package.manifest.target.named(meant)
+        if recorded.predicted is not None and recorded.predicted != named:
+            yield GoldenCaseDiffers(
+                f"The model named class {recorded.predicted!r} in training; by the declared "
+                f"classes it would be {named!r}.",
+                f"golden/cases.jsonl, line {number}",
+                "Declare model.classes in the order of the model.",
+            )
         if not _near(recorded.margins, margin.tolist(), allowed):
             yield GoldenCaseDiffers(
                 "The model gives another score than was recorded in training.",

@@ -333,19 +333,17 @@ def _target(model: Table) -> Target:
 
 
 def _several(table: Table, target: Target) -> SeveralOutcomes:
-    """One outcome for each class, in the same order."""
-    outcomes = tuple(map(str, table.take("outcomes", list, "List the outcomes.", default=[])))
+    """An outcome for each class by its name: by an order alone two would be swapped unseen."""
+    hint = 'Give each of model.classes its outcome, such as { yes = "can_be_granted", … }.'
+    given = table.take("outcomes", dict, hint, default={})
+    outcomes = tuple(str(given.get(each, "")) for each in target.classes)
     favourable = tuple(map(str, table.take("favourable", list, "List them again.", default=[])))
     if (
-        len(outcomes) != len(target.classes)
+        set(given) != set(target.classes)
         or len(set(outcomes)) != len(outcomes)
         or not all(IDENTIFIER.fullmatch(outcome) for outcome in outcomes)
     ):
-        table.fault(
-            "These are not different outcomes, one for each class.",
-            "Name one for each of model.classes, in the same order, in small letters.",
-            "outcomes",
-        )
+        table.fault("These are not different outcomes, one for each class.", hint, "outcomes")
     if sorted(favourable) != sorted(outcomes):
         table.fault(
             "This is not the order of the outcomes for the applicant.",

@@ -27,11 +27,14 @@ class GoldenCase:
     """A recorded case with the numbers the bare pipeline gave in the training environment.
 
     Margins of all outputs; probabilities of as many, none where the output is an amount.
+    `predicted` is the class the model named there, if that was recorded: files of XGBoost and
+    LightGBM hold no names of classes, and two that were swapped show by nothing else.
     """
 
     case: Mapping[str, Any]
     margins: tuple[float, ...]
     probabilities: tuple[float, ...]
+    predicted: str | None = None
 
 
 def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
@@ -47,7 +50,11 @@ def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
         try:
             row = json.loads(line)
             probabilities = _numbers(row["probability"]) if "probability" in row else ()
-            found.append(GoldenCase(row["case"], _numbers(row["margin"]), probabilities))
+            predicted = row.get("predicted")
+            if not (predicted is None or isinstance(predicted, str)):
+                raise TypeError("predicted")
+            margins = _numbers(row["margin"])
+            found.append(GoldenCase(row["case"], margins, probabilities, predicted))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             faults.append(
                 ManifestInvalid(

@@ -237,11 +237,16 @@ favours_applicant = ""
 decision_type = "bound"
 """
     if answers.task is Task.MULTICLASS:
+        classes = answers.classes or answers.outcomes
+        outcomes = ", ".join(
+            f"{_text(each)} = {_text(outcome)}"
+            for each, outcome in zip(classes, answers.outcomes, strict=True)
+        )
         return f"""\
-# One outcome for each of model.classes, in the same order; the one of the largest margin is
-# suggested. favourable: the same, from the best for the applicant to the worst.
+# The outcome of each of model.classes; that of the largest margin is suggested. favourable: the
+# outcomes, from the best for the applicant to the worst.
 [suggestion]
-outcomes = {_text(list(answers.outcomes))}
+outcomes = {{ {outcomes} }}
 favourable = []
 decision_type = "bound"
 # outcomes after which the application is still open

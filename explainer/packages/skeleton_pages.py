@@ -36,7 +36,7 @@ def recorded_cases(declared: str, names: Sequence[str], task: Task, space: Space
     margins, shares = _bare(declared, task, space)
     line = {
         Task.BINARY: '"margin": 0.25, "probability": 0.56',
-        Task.MULTICLASS: '"margin": [0.25, …], "probability": [0.56, …]',
+        Task.MULTICLASS: '"margin": [0.25, …], "probability": [0.56, …], "predicted": "…"',
         Task.AMOUNT: '"margin": 1250.5',
     }[task]
     each = 'line["margin"] = margin.tolist()'

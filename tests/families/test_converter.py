@@ -167,9 +167,9 @@ def fill_in(folder: Path) -> None:
     }.items():
         manifest = manifest.replace(f'\n{key} = ""', f'\n{key} = "{text}"')
     manifest = manifest.replace('\nnote = ""', '\nnote = "Gezogene Zeilen."')
-    outcomes = re.search(r"\noutcomes = (\[.*\])", manifest)
-    if outcomes:
-        worst_first = json.dumps(json.loads(outcomes[1])[::-1])
+    suggestion = tomllib.loads(manifest)["suggestion"]
+    if "outcomes" in suggestion:
+        worst_first = json.dumps(list(suggestion["outcomes"].values())[::-1])
         manifest = manifest.replace("\nfavourable = []", f"\nfavourable = {worst_first}")
     manifest = manifest.replace('\nunit = "probe"\ndecimals', '\nunit = "EUR"\ndecimals')
     manifest = manifest.replace('\nfavours_applicant = ""', '\nfavours_applicant = "higher"')

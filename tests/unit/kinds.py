@@ -76,7 +76,8 @@ THREE = Kind(
     "three_outcomes",
     {"objective": "multi:softprob", "num_class": 3},
     'kind = "multiclass"\nspace = "log-odds"\nclasses = ["grant", "talk", "check"]\n',
-    'outcomes = ["grant", "talk", "check"]\nfavourable = ["grant", "talk", "check"]\n'
+    'outcomes = { grant = "grant", talk = "talk", check = "check" }\n'
+    'favourable = ["grant", "talk", "check"]\n'
     'interim = ["talk", "check"]\n',
     {
         "de": {
@@ -320,6 +321,7 @@ def _golden(kind: Kind, table: pd.DataFrame, margins: np.ndarray) -> bytes:
         if kind is THREE:
             parts = np.exp(margins[at] - margins[at].max())
             line["probability"] = (parts / parts.sum()).tolist()
+            line["predicted"] = OUTCOMES[int(np.argmax(margins[at]))]
         lines.append(json.dumps(line))
     return ("\n".join(lines) + "\n").encode()
 

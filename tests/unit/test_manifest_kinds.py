@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kinds import THREE, write_kind
 from trained import MANIFEST
 
 from explainer.core.attribution import (
@@ -16,6 +17,7 @@ from explainer.core.attribution import (
 )
 from explainer.errors import PackageFaulty
 from explainer.families.model import Target
+from explainer.packages.admit import admit
 from explainer.packages.manifest import manifest_as_it_is, read_manifest
 from explainer.packages.rows import read_golden
 
@@ -40,7 +42,8 @@ def written(kind: str, **changes: str) -> bytes:
         "binary": (TWO_CLASSES, TWO, FIGURES, "log-odds"),
         "multiclass": (
             'classes = ["a", "b", "c"]\n',
-            'outcomes = ["full", "part", "none"]\nfavourable = ["full", "part", "none"]\n',
+            'outcomes = { a = "full", b = "part", c = "none" }\n'
+            'favourable = ["full", "part", "none"]\n',
             "base = [0.1, 0.2, 0.3]\nmargin_scale = [1.0, 2.0, 3.0]\n",
             "log-odds",
         ),
@@ -119,12 +122,12 @@ WRONG = {
     "outcomes too few": ("multiclass", {"suggestion__outcomes": '["full"]'}, "outcomes"),
     "an outcome twice": (
         "multiclass",
-        {"suggestion__outcomes": '["full", "full", "none"]'},
+        {"suggestion__outcomes": '{ a = "full", b = "full", c = "none" }'},
         "outcomes",
     ),
     "an outcome with a space": (
         "multiclass",
-        {"suggestion__outcomes": '["full", "in part", "none"]'},
+        {"suggestion__outcomes": '{ a = "full", b = "in part", c = "none" }'},
         "outcomes",
     ),
     "nobody says what is better": (
@@ -239,3 +242,18 @@ def test_a_recorded_case_has_numbers_for_every_output():
         with pytest.raises(PackageFaulty) as caught:
             read_golden(b'{"case": {}, "margin": 1.0}\n' + wrong)
         assert ["line 2" in fault.where for fault in caught.value.faults] == [True]
+
+
+def test_swapped_classes_are_noticed_by_what_the_model_named_in_training(tmp_path):
+    """Nothing in a file of XGBoost says which class is which."""
+    right = write_kind(tmp_path / "right" / THREE.name, THREE)
+    assert admit(right)
+    swapped = write_kind(
+        tmp_path / "swapped" / THREE.name,
+        THREE,
+        **{'classes = ["grant", "talk", "check"]': 'classes = ["check", "talk", "grant"]'},
+    )
+    with pytest.raises(PackageFaulty) as caught:
+        admit(swapped)
+    assert {fault.where.split(",")[0] for fault in caught.value.faults} == {"golden/cases.jsonl"}
+    assert "named class" in caught.value.faults[0].what

@@ -305,7 +305,7 @@ FAULTY = {
     ),
     "an outcome without a class": (
         THREE,
-        {'outcomes = ["grant", "talk", "check"]': 'outcomes = ["grant", "talk"]'},
+        {', check = "check" }': " }"},
         "one for each class",
     ),
     "no order for the applicant": (
