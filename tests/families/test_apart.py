@@ -17,6 +17,7 @@ import pytest
 from factories import YES
 from hypothesis import given
 from hypothesis import strategies as st
+from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families import FORMATS, apart, nursery
@@ -26,7 +27,6 @@ from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive
 from explainer.families.nursery import nursery_of
 from explainer.families.wire import frame_of
 from explainer.families.worker import AFTER_FORKING
-from trained import NAMES, write_package
 
 
 @pytest.fixture

@@ -133,6 +133,8 @@ def test_features_that_are_alike_get_nothing_and_cost_nothing():
     whole = estimated(network, FUNCTION, case, comparison, Stage(0, 8))
     assert (whole.by_row[:, [0, 3, 7]] == 0).all()
     assert whole.errors[[0, 3, 7]].max() == 0
+    exact = row_values(network, FUNCTION, case, comparison)
+    assert (exact[:, [0, 3, 7]] == 0).all()
     # one column of a group that differs is enough
     comparison[:, -1] = 5.0
     partly = estimated(network, FUNCTION, case, comparison, Stage(0, 8))

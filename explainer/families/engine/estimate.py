@@ -30,6 +30,9 @@ SEED = 20261122
 FIRST_ANSWERS = 40_000
 """Answers that the first stage may take; each stage doubles what all before it took."""
 
+MOST_ESTIMATED = 100
+"""Features; finding out whether what is said is settled takes the square of them."""
+
 LEAST_ROUNDS = 8
 """A model that could not be asked as many is not explained at all."""
 
@@ -107,6 +110,12 @@ def check_feasible(function: Function, n_rows: int) -> None:
     if function.enumerable(n_rows):
         return
     n_players, budget = function.n_players, function.budget
+    if n_players > MOST_ESTIMATED:
+        raise ArtefactRefused(
+            f"With {n_players} features this kind of model cannot be explained.",
+            "model",
+            f"Use at most {MOST_ESTIMATED} features, or a model of trees or a linear one.",
+        )
     least = LEAST_ROUNDS * answers_of_a_round(n_players, 1)
     if least * n_rows > budget:
         raise ArtefactRefused(

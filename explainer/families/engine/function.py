@@ -84,6 +84,10 @@ def row_values(
         weight = np.where(member, of_member[size][:, None], -of_other[size][:, None])
         for at in range(len(coalitions)):
             values += worth[at][:, None] * weight[at]
+    # who is the same in both moves nothing; what the sums leave there is dust
+    same = (comparison == case) | (np.isnan(comparison) & np.isnan(case))
+    for player in range(n):
+        values[same[:, function.player == player].all(axis=1), player] = 0.0
     return values
 
 
