@@ -2,7 +2,7 @@
 
 Two roles: the owner makes the tables (`prepare`), the application reads them and calls the two
 functions `append_entry` and `erase_payloads`; it has no right to change or remove what a log holds
-(docs/decisions/0036). Writers lock the head rows first and run under READ COMMITTED, said
+(docs/decisions/0033). Writers lock the head rows first and run under READ COMMITTED, said
 explicitly: under REPEATABLE READ the snapshot is older than the lock, and two writers fork the log.
 """
 
