@@ -68,7 +68,6 @@ def seal_cases(path: Path, keys: KeyStore) -> None:
                 (f"{SEALED}{case_id}", f"{SEALED}{key_id}:{sealed.hex()}", case_id),
             )
         copied.commit()
-        copied.execute("VACUUM")
     _sync(path)
 
 

@@ -676,6 +676,41 @@ def test_an_erasure_covers_a_whole_case_and_nothing_else(store: Store) -> None:
         decide(store, case_id, "BG-1")  # nothing is added to a case that is being erased
 
 
+def test_a_month_of_the_access_log_is_erased_and_its_cases_are_not(
+    store: Store, installation: Installation
+) -> None:
+    case_id = case(store, "BG-1")
+    decide(store, case_id, "BG-1")
+    for _ in range(2):
+        with store.transaction(NOON) as tx:
+            access = Entry(EntryKind.ACCESS, {"purpose": "audit"}, case_ref="BG-1")
+            records.record_access(tx, access, case_id=case_id)
+    with store.reading() as tx:
+        ((month, ours),) = erasure.months_of_access(tx).items()
+    assert (month, ours.seqs) == ("2026-11", {0, 1})
+    basis = {"legal_basis": "x", "key_ids": sorted(ours.key_ids)}
+    for wrong in ([0], [0, 1, 2], []):
+        entry = Entry(EntryKind.ERASURE, {**basis, "seqs": wrong})
+        with pytest.raises(EntryMalformed), store.transaction(NOON) as tx:
+            erasure.record_erasure_of_access(tx, month, entry)
+    with store.transaction(NOON.replace(year=2027)) as tx:
+        entry = Entry(EntryKind.ERASURE, {**basis, "seqs": [0, 1]})
+        erasure.record_erasure_of_access(tx, month, entry)
+    assert erasure.finish_erasures(store) == 1
+    assert erasure.finish_erasures(store) == 0
+    (key_id,) = ours.key_ids
+    assert store.keys.get(key_id) is None
+    with store.reading() as tx:
+        assert cases.get_case(tx, case_id) is not None
+        assert len(records.entries_of_case(tx, case_id)) == 1
+    installation.seal(store)
+    results = installation.verify()
+    assert results["access"].clean
+    assert results["access"].counts["ERASED"] == 2
+    assert results["ledger"].clean
+    assert results["ledger"].counts["OK"] == 1
+
+
 def test_a_key_destroyed_by_somebody_else_is_no_erasure(
     store: Store, installation: Installation
 ) -> None:
