@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -362,6 +362,13 @@ def raw_row(case: Case) -> RawRow:
     return {name: value.value for name, value in case.values.items()}
 
 
+@lru_cache(maxsize=64)
+def _resamples(n: int) -> Floats:
+    """How much each of `n` rows counts in each resample; shape (RESAMPLES, n), rows add up to 1."""
+    draws = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
+    return np.stack([np.bincount(drawn, minlength=n) for drawn in draws]) / n
+
+
 def _stable_signs(
     by_row: Floats, phi: Floats, n_rows: int
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -371,8 +378,7 @@ def _stable_signs(
     sample, less by the root of how much larger the group is, is how far the group's own would.
     """
     n = len(by_row)
-    draws = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
-    strayed = by_row[draws].mean(axis=1) - by_row.mean(axis=0)
+    strayed = _resamples(n) @ (by_row - by_row.mean(axis=0))
     means = phi + strayed * math.sqrt(n / n_rows)
     agree = (np.sign(means) == np.sign(phi)).sum(axis=0)
     return np.asarray((agree >= STABLE) & (phi != 0))
