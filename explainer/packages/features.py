@@ -17,7 +17,7 @@ from explainer.core.case import (
     Scalar,
 )
 from explainer.errors import CaseError, ManifestInvalid, PackageError, PackageFaulty
-from explainer.packages.manifest import IDENTIFIER, Table
+from explainer.packages.toml_table import IDENTIFIER, Table
 from explainer.text.values import UNITS
 
 FILE = "features.toml"

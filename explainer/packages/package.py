@@ -30,8 +30,9 @@ from explainer.families.attribute import Explained, explained
 from explainer.families.limits import ComparableRows
 from explainer.families.model import Model, RawRow
 from explainer.packages.features import read_features
-from explainer.packages.manifest import Manifest, parse_toml, read_manifest
+from explainer.packages.manifest import Manifest, read_manifest
 from explainer.packages.rows import GOLDEN, GoldenCase, read_background, read_golden
+from explainer.packages.toml_table import parse_toml
 from explainer.packages.wordings import read_wordings
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language

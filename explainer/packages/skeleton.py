@@ -14,8 +14,8 @@ from typing import Any
 from explainer.core.attribution import HIGHER, LOWER, Space, Task
 from explainer.families.inspect import InputColumn, Inspected
 from explainer.packages.converted import Converted, ConvertedInput
-from explainer.packages.manifest import IDENTIFIER
 from explainer.packages.skeleton_pages import card, recorded_cases
+from explainer.packages.toml_table import IDENTIFIER
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "skops": ("scikit-learn", "numpy", "pandas", "skops"),

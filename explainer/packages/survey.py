@@ -17,9 +17,10 @@ from explainer.errors import (
 )
 from explainer.families.artefacts import check_declared, read_once
 from explainer.packages.features import features_as_they_are
-from explainer.packages.manifest import Manifest, manifest_as_it_is, parse_toml
+from explainer.packages.manifest import Manifest, manifest_as_it_is
 from explainer.packages.package import read_files
 from explainer.packages.rows import GOLDEN, read_background, read_golden
+from explainer.packages.toml_table import parse_toml
 from explainer.packages.wordings import read_wordings
 from explainer.text.wording import check_texts, source_wording
 
