@@ -49,12 +49,12 @@ def read_golden(data: bytes) -> tuple[GoldenCase, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
+            case, margins = row["case"], _numbers(row["margin"])
             probabilities = _numbers(row["probability"]) if "probability" in row else ()
             predicted = row.get("predicted")
             if not (predicted is None or isinstance(predicted, str)):
                 raise TypeError("predicted")
-            margins = _numbers(row["margin"])
-            found.append(GoldenCase(row["case"], margins, probabilities, predicted))
+            found.append(GoldenCase(case, margins, probabilities, predicted))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             faults.append(
                 ManifestInvalid(
