@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
@@ -232,7 +232,7 @@ def _attribution(folder: Path) -> None:
     blob = (folder / manifest.model_file).read_bytes()
     near = parse(manifest.format, blob, inputs_of(catalogue), manifest.target)
     cases = [read_case(raw, catalogue) for raw in _varied(package, ASKED)]
-    own = _library(manifest.format, blob)
+    own = _library(manifest.format, blob, {f.name: f.choices for f in catalogue})
     sides: dict[str, Callable[[Any], object]] = {
         "the library's own answer about one raw case": lambda case: own(raw_row(case)),
         "our way of asking the library, in one process": lambda case: near.answer([raw_row(case)]),
@@ -263,15 +263,20 @@ def _attribution(folder: Path) -> None:
     print(f"on top {added[0]:+.2f} ms, by computing {added[1]:+.2f} ms", flush=True)
 
 
-def _library(declared: str, blob: bytes) -> Callable[[RawRow], object]:
+def _library(
+    declared: str, blob: bytes, choices: Mapping[str, Sequence[str]]
+) -> Callable[[RawRow], object]:
     """How a colleague would ask the model about one raw row: a table of one line."""
     if declared == "skops":
-        pipeline, _ = load_pipeline(blob)
-        names = list(pipeline.feature_names_in_)
-        return lambda row: pipeline.predict_proba(pd.DataFrame([row])[names])
+        preparation, model = load_pipeline(blob)
+        names = list(preparation.feature_names_in_)
+        return lambda row: model.predict_proba(preparation.transform(pd.DataFrame([row])[names]))
     booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(blob))
     names, kinds = booster.feature_names, booster.feature_types
-    types = {n: "category" if k == "c" else float for n, k in zip(names, kinds, strict=True)}
+    types = {
+        name: pd.CategoricalDtype(list(choices[name])) if kind == "c" else float
+        for name, kind in zip(names, kinds, strict=True)
+    }
 
     def answer(row: RawRow) -> object:
         table = pd.DataFrame([row])[names].astype(types)
