@@ -11,7 +11,8 @@ from datetime import date
 from explainer.core.attribution import AmountOutcome, Attribution
 from explainer.core.case import Case
 from explainer.core.disclosure import Audience, Told, View, disclose
-from explainer.core.explanation import Explanation, Limit, choose_reasons, precision_of
+from explainer.core.explanation import Explanation, Limit
+from explainer.core.reasons import choose_reasons, precision_of
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage

@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from explainer.errors import BackupRefused, ExplainerError, LogBehindWitness
+from explainer.ledger.durable import whole_folder
 from explainer.ledger.entries import Entry, EntryKind, minute
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
@@ -75,41 +76,30 @@ def back_up(where: Settings, out: Path, now: datetime) -> BackedUp:
             "WARUM_DATABASE",
             "Use pg_dump or a base backup; --keys copies the key store.",
         )
-    if out.exists():
-        raise BackupRefused("It is there already.", str(out), "Name a folder that is not.")
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir(parents=True)
-        keys = _keys(where.data)
-        known = _known(where, keys)  # before the copy, which may then only be longer
-        copy_database(where.data / DATABASE, draft / DATABASE)
-        with closing(_case_keys(where.data)) as case_keys:
-            seal_cases(draft / DATABASE, case_keys)
-        # after the database: every package it speaks of is there by then
-        for path in ("packages", *(f"seals/{name.value}/verifier.key" for name in LogName)):
-            _copy(where.data / path, draft / path)
-        _copy(where.data / "resolver.pub", draft / "resolver.pub")
-        results = verify_database(draft / DATABASE, keys, known)
-        _check_clean(results, where.data)
-        sizes = {result.log: result.size for result in results}
-        contents = {
-            "v": 1,
-            "tenant": where.tenant,
-            "made_on": minute(now)[:10],
-            "sizes": sizes,
-            "files": _digests(draft),
-        }
-        (draft / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True))
-        draft.rename(out)
+        with whole_folder(out, BackupRefused) as draft:
+            keys = _keys(where.data)
+            known = _known(where, keys)  # before the copy, which may then only be longer
+            copy_database(where.data / DATABASE, draft / DATABASE)
+            with closing(_case_keys(where.data)) as case_keys:
+                seal_cases(draft / DATABASE, case_keys)
+            # after the database: every package it speaks of is there by then
+            for path in ("packages", *(f"seals/{name.value}/verifier.key" for name in LogName)):
+                _copy(where.data / path, draft / path)
+            _copy(where.data / "resolver.pub", draft / "resolver.pub")
+            results = verify_database(draft / DATABASE, keys, known)
+            _check_clean(results, where.data)
+            sizes = {result.log: result.size for result in results}
+            contents = {
+                "v": 1,
+                "tenant": where.tenant,
+                "made_on": minute(now)[:10],
+                "sizes": sizes,
+                "files": _digests(draft),
+            }
+            (draft / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True))
     except Unusable as fault:
         raise BackupRefused(str(fault), str(where.data), "Verify: `warum ledger verify`.") from None
-    except OSError as fault:
-        raise BackupRefused(
-            f"It cannot be written ({fault.strerror}).", str(out), "Check disk and rights."
-        ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return BackedUp(sizes)
 
 

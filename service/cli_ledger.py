@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -203,6 +201,7 @@ def _is_for_anybody(path: Path) -> bool:
 def _export(options: argparse.Namespace) -> int:
     from explainer.ledger import verify
     from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory
+    from explainer.ledger.durable import whole_folder
     from explainer.ledger.export import export_log
     from explainer.ledger.log import LogName
     from service.store.cases import find_case_by_ref
@@ -211,10 +210,7 @@ def _export(options: argparse.Namespace) -> int:
 
     where, out = installation(options.data, dict(os.environ), bundled_packages()), options.out
     folder = where.data
-    if out.exists():
-        raise ExportFailed("It is there already.", str(out), "Name a folder that is not.")
-    draft = out.with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
-    try:
+    with whole_folder(out, ExportFailed) as draft:
         with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
             ours: frozenset[int] = frozenset()
             if options.case is not None:
@@ -246,13 +242,6 @@ def _export(options: argparse.Namespace) -> int:
         for kind in (".py", ".html"):
             beside = Path(verify.__file__).with_suffix(kind)
             (draft / beside.name).write_bytes(beside.read_bytes())
-        draft.rename(out)
-    except OSError as fault:
-        raise ExportFailed(
-            f"It cannot be written ({fault.strerror}).", str(out), "Check disk and rights."
-        ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     print(f"Written: {out}")
     print(f"To check it: python {out / 'verify.py'} {out} --key …")
     return DONE

@@ -19,7 +19,7 @@ from explainer.packages.bundled import packages_in
 from explainer.text.catalogs import catalog
 from explainer.text.languages import languages
 from service.settings import Settings, check_may_serve, read_settings
-from service.witnesses import witnesses_outside
+from service.witness_settings import witnesses_outside
 
 STATIC = Path(__file__).resolve().parent / "static"
 LIBRARIES = ("numpy", "scikit-learn", "skops", "shap", "fastapi", "sqlalchemy", "cryptography")

@@ -108,8 +108,7 @@ class Settings:
     retain_by: tuple[str, ...] = ()
     database: str = field(default="", repr=False)  # it may hold a password
     outside: Mapping[str, str] = field(default_factory=dict)
-    """The settings of witnesses outside that were given, by name; service/witnesses.py reads them.
-    """
+    """The settings of witnesses outside that were given, by name; read in witness_settings.py."""
 
 
 def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:

@@ -34,7 +34,8 @@ from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, last_admitted, record_system
 from service.store.seals import guard, seal
-from service.witnesses import Witnesses, witnesses_outside
+from service.witness_settings import witnesses_outside
+from service.witnesses import Witnesses
 
 DEMO_UNIT = "demo_office"
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 from explainer.errors import (
@@ -22,17 +21,15 @@ from explainer.errors import (
     LogBehindWitness,
     LogForked,
     ProofInvalid,
-    SettingsInvalid,
     WitnessFailed,
 )
-from explainer.families.endpoint import Address, Connection, NotThePinnedOne, Trust, address_in
+from explainer.families.endpoint import Address, Connection, NotThePinnedOne, Trust
 from explainer.ledger import stamp, witness
 from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory, verify
 from explainer.ledger.durable import write_new
 from explainer.ledger.log import LogName
 from explainer.ledger.witness import WitnessKey, cosigned_at, question, understand
 from service.events import log
-from service.settings import Settings
 from service.store.database import Store
 from service.store.seals import proof_since, written_at
 
@@ -305,79 +302,6 @@ def _not_kept(fault: OSError) -> WitnessFailed:
         "the witness folder",
         "Check disk and rights.",
     )
-
-
-# -- from settings --------------------------------------------------------------------------------
-
-
-def witnesses_outside(settings: Settings) -> list[Witness]:
-    """The witnesses the settings name. Raises SettingsInvalid with the name and what is wrong."""
-    given, found = settings.outside, list[Witness]()
-    if "WARUM_WITNESS_URL" in given:
-        text = _needed(given, "WARUM_WITNESS_KEY", "the key its operator gave you")
-        try:
-            key = WitnessKey.parse(text)
-        except ProofInvalid as fault:
-            raise SettingsInvalid(fault.what, "WARUM_WITNESS_KEY", fault.mend) from None
-        found.append(Cosigner(_line(given, "WARUM_WITNESS"), key))
-    if "WARUM_TSA_URL" in given:
-        root = Path(_needed(given, "WARUM_TSA_ROOT", "a file with the authority's certificates"))
-        authority = stamp.Authority.parse(_read(root, "WARUM_TSA_ROOT"), "WARUM_TSA_ROOT")
-        every = given.get("WARUM_TSA_EVERY", "60")
-        if not every.isascii() or not every.isdigit() or not 1 <= int(every) <= 86_400:
-            raise SettingsInvalid(
-                "The value is not a number of seconds.", "WARUM_TSA_EVERY", "Give 1 to 86400."
-            )
-        found.append(Stamper(_line(given, "WARUM_TSA"), authority, float(every)))
-    alone = [name for name in given if f"{name.rsplit('_', 1)[0]}_URL" not in given]
-    if alone:
-        raise SettingsInvalid(
-            "It says something of a witness whose address is not given.",
-            ", ".join(sorted(alone)),
-            "Give the address too, or leave it away.",
-        )
-    return found
-
-
-def _line(given: Mapping[str, str], about: str) -> Line:
-    address = address_in(given[f"{about}_URL"])
-    if isinstance(address, str):
-        raise SettingsInvalid(
-            f"The address {address}", f"{about}_URL", "Give an https address without a query."
-        )
-    pin = f"{about}_PIN"
-    trust = None
-    if address.secure:
-        text = _needed(given, pin, "sha256:… of the server's certificate, or a PEM file")
-        trust = _trust(text, pin)
-    elif pin in given:
-        raise SettingsInvalid("There is nothing to pin to on http.", pin, "Leave it away.")
-    return PinnedLine(address, trust, f"{about}_URL")
-
-
-def _trust(text: str, name: str) -> Trust:
-    mark, _, fingerprint = text.partition(":")
-    if mark == "sha256" and len(fingerprint) == 64 and set(fingerprint) <= set("0123456789abcdef"):
-        return Trust.certificate(fingerprint)
-    try:
-        return Trust.authority(_read(Path(text), name).decode("ascii"))
-    except (ssl.SSLError, ValueError):
-        raise SettingsInvalid(
-            "This is no certificate.", name, "Give sha256: and 64 digits, or a PEM file."
-        ) from None
-
-
-def _read(path: Path, name: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError):
-        raise SettingsInvalid("The file cannot be read.", name, "Name one that can.") from None
-
-
-def _needed(given: Mapping[str, str], name: str, what: str) -> str:
-    if name not in given:
-        raise SettingsInvalid("It is needed with the address.", name, f"Give {what}.")
-    return given[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ environment, where it ran before. Warum itself never loads one, and this file wr
 Part of Warum, EUPL 1.2. It sends nothing anywhere.
 """
 
+# One file on purpose, long as it is: it is carried to a machine where nothing of Warum is
+# installed, and whoever lets it in reads it from top to bottom.
+
 from __future__ import annotations
 
 import argparse

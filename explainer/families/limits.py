@@ -11,7 +11,8 @@ import numpy as np
 
 from explainer.core.attribution import Attribution
 from explainer.core.case import Case, FeatureCatalogue, Kind
-from explainer.core.explanation import Limit, share_in_thousandths
+from explainer.core.explanation import Limit
+from explainer.core.reasons import share_in_thousandths
 from explainer.errors import OutsideExperience
 from explainer.families.model import RawRow
 

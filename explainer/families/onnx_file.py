@@ -1,18 +1,25 @@
 """What an ONNX file holds, looked at before onnxruntime sees it.
 
-Protocol buffers are read here by their wire format, over the handful of fields that matter, with
-bounds on everything: no file beside it, no operator but the standard's, no chance. Field numbers
-are those of onnx.proto (ONNX 1.19, IR version 12); unknown fields are passed over, as every reader
-of protocol buffers does.
+The handful of fields that matter are read (`protobuf`), with bounds on everything: no file beside
+it, no operator but the standard's, no chance. Field numbers are those of onnx.proto (ONNX 1.19, IR
+version 12); unknown fields are passed over, as every reader of protocol buffers does.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from explainer.errors import ArtefactRefused
+from explainer.families.protobuf import (
+    Broken,
+    as_bytes,
+    as_number,
+    as_numbers,
+    as_text,
+    fields,
+)
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Of the operators onnxruntime has itself. Whatever else there is may be code of somebody else."""
@@ -32,10 +39,6 @@ DEEPEST = 8
 
 # TensorProto.DataType
 FLOAT, INT32, INT64, STRING, DOUBLE = 1, 6, 7, 8, 11
-
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
-
-_Value = int | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def read_onnx(data: bytes) -> OnnxFile:
     found = OnnxFile()
     try:
         _model(memoryview(data), found)
-    except (_Broken, UnicodeDecodeError):
+    except (Broken, UnicodeDecodeError):
         raise refused(
             "This is no ONNX file, or it is damaged.", "Save it again with SerializeToString()."
         ) from None
@@ -97,77 +100,6 @@ def read_onnx(data: bytes) -> OnnxFile:
 
 def refused(what: str, mend: str) -> ArtefactRefused:
     return ArtefactRefused(what, "model", mend)
-
-
-# -- the wire format ----------------------------------------------------------------------------
-
-
-class _Broken(Exception):
-    """Bytes that are no protocol buffer."""
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, _Value]]:
-    """Number and content of each field; a number for the fixed sizes is their bytes."""
-    at, end = 0, len(data)
-    while at < end:
-        key, at = _varint(data, at)
-        kind, number = key & 7, key >> 3
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if kind == _LENGTH:
-            size, at = _varint(data, at)
-        elif kind == _FOUR:
-            size = 4
-        elif kind == _EIGHT:
-            size = 8
-        else:
-            raise _Broken  # groups, which ONNX has none of
-        if number == 0 or at + size > end:
-            raise _Broken
-        yield number, data[at : at + size]
-        at += size
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise _Broken
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        shift += 7
-
-
-def _bytes(value: _Value) -> memoryview:
-    if isinstance(value, int):
-        raise _Broken
-    return value
-
-
-def _text(value: _Value) -> str:
-    return bytes(_bytes(value)).decode("utf-8")
-
-
-def _number(value: _Value) -> int:
-    if not isinstance(value, int):
-        raise _Broken
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _numbers(value: _Value) -> Iterator[int]:
-    """One of a repeated number, or many of them packed."""
-    if isinstance(value, int):
-        yield _number(value)
-        return
-    at = 0
-    while at < len(value):
-        one, at = _varint(value, at)
-        yield _number(one)
 
 
 class _Once:
@@ -187,15 +119,15 @@ class _Once:
 
 def _model(data: memoryview, found: OnnxFile) -> None:
     once, graphs = _Once(), 0
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 7:
             once(number)
             graphs += 1
-            _graph(_bytes(value), found, 0)
+            _graph(as_bytes(value), found, 0)
         elif number == 8:
-            _check_domain(next((_text(v) for n, v in _fields(_bytes(value)) if n == 1), ""))
+            _check_domain(next((as_text(v) for n, v in fields(as_bytes(value)) if n == 1), ""))
         elif number == 14:
-            _property(_bytes(value), found)
+            _property(as_bytes(value), found)
         elif number == 20:
             raise refused("The file holds instructions for training.", "Save the model alone.")
         elif number == 25:
@@ -204,11 +136,11 @@ def _model(data: memoryview, found: OnnxFile) -> None:
                 "Inline them (onnx.inliner.inline_local_functions) and save it again.",
             )
     if not graphs:
-        raise _Broken
+        raise Broken
 
 
 def _property(data: memoryview, found: OnnxFile) -> None:
-    pair = {n: _text(v) for n, v in _fields(data) if n in (1, 2)}
+    pair = {n: as_text(v) for n, v in fields(data) if n in (1, 2)}
     key = pair.get(1, "")
     if key in found.metadata:
         raise refused("An entry of metadata_props stands there twice.", "Name it once.")
@@ -220,15 +152,15 @@ def _graph(data: memoryview, found: OnnxFile, depth: int) -> None:
         raise refused("Graphs are nested too deep.", "Save it as a plain graph.")
     given: list[Port] = []
     initial: set[str] = set()
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
-            _node(_bytes(value), found, depth)
+            _node(as_bytes(value), found, depth)
         elif number == 5:
-            initial.add(_tensor(_bytes(value)))
+            initial.add(_tensor(as_bytes(value)))
         elif number == 15:
-            initial.add(_sparse(_bytes(value)))
+            initial.add(_sparse(as_bytes(value)))
         elif number in (11, 12) and depth == 0:
-            (given if number == 11 else found.outputs).append(_port(_bytes(value)))
+            (given if number == 11 else found.outputs).append(_port(as_bytes(value)))
     if depth == 0:
         # before IR version 4 constants stood among the inputs
         found.inputs += [port for port in given if port.name not in initial]
@@ -245,19 +177,19 @@ def _node(data: memoryview, found: OnnxFile, depth: int) -> None:
     inputs: list[str] = []
     outputs: list[str] = []
     classes: list[tuple[str, ...]] = []
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
-            inputs.append(_text(value))
+            inputs.append(as_text(value))
         elif number == 2:
-            outputs.append(_text(value))
+            outputs.append(as_text(value))
         elif number == 4:
             once(number)
-            operator = _text(value)
+            operator = as_text(value)
         elif number == 7:
             once(number)
-            domain = _text(value)
+            domain = as_text(value)
         elif number == 5:
-            classes += _attribute(_bytes(value), found, depth)
+            classes += _attribute(as_bytes(value), found, depth)
     _check_domain(domain, operator)
     if operator in BY_CHANCE:
         raise refused(
@@ -280,21 +212,21 @@ def _attribute(data: memoryview, found: OnnxFile, depth: int) -> list[tuple[str,
     """Look at tensors and graphs in an attribute; the classes in it, if it names classes."""
     name = ""
     held: list[tuple[int, memoryview]] = []
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
-            name = _text(value)
+            name = as_text(value)
         elif number in _HELD:
-            held.append((number, _bytes(value)))
+            held.append((number, as_bytes(value)))
     for number, part in held:
         _HELD[number](part, found, depth + 1)
     if name not in _CLASSES:
         return []
     classes: list[str] = []
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 8:
-            classes += map(str, _numbers(value))
+            classes += map(str, as_numbers(value))
         elif number == 9:
-            classes.append(_text(value))
+            classes.append(as_text(value))
     return [tuple(classes)] if classes else []
 
 
@@ -303,11 +235,11 @@ def attributes_of(step: memoryview) -> dict[str, list[float] | list[int] | list[
     there and empty."""
     found: dict[str, list[float] | list[int] | list[bytes]] = {}
     try:
-        for number, value in _fields(step):
+        for number, value in fields(step):
             if number == 5:
-                name, values = _values(_bytes(value))
+                name, values = _values(as_bytes(value))
                 found[name] = values
-    except (_Broken, UnicodeDecodeError):
+    except (Broken, UnicodeDecodeError):
         raise refused("An attribute of the model is damaged.", "Save the model again.") from None
     return found
 
@@ -317,18 +249,18 @@ def _values(data: memoryview) -> tuple[str, list[float] | list[int] | list[bytes
     floats: list[float] = []
     ints: list[int] = []
     texts: list[bytes] = []
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
-            name = _text(value)
+            name = as_text(value)
         elif number in (2, 7):
-            part = _bytes(value)
+            part = as_bytes(value)
             if len(part) % 4:
-                raise _Broken
+                raise Broken
             floats += struct.unpack(f"<{len(part) // 4}f", part)
         elif number in (3, 8):
-            ints += _numbers(value)
+            ints += as_numbers(value)
         elif number in (4, 9):
-            texts.append(bytes(_bytes(value)))
+            texts.append(bytes(as_bytes(value)))
     return name, floats or ints or texts
 
 
@@ -345,10 +277,10 @@ _HELD: dict[int, Callable[[memoryview, OnnxFile, int], object]] = {
 def _tensor(data: memoryview) -> str:
     """The name of a tensor that stands in this very file."""
     name = ""
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 8:
-            name = _text(value)
-        elif number == 13 or (number == 14 and _number(value) != 0):
+            name = as_text(value)
+        elif number == 13 or (number == 14 and as_number(value) != 0):
             raise refused(
                 "Part of the model stands in another file (external data).",
                 "Save it as one file: onnx.save_model(..., save_as_external_data=False).",
@@ -357,7 +289,7 @@ def _tensor(data: memoryview) -> str:
 
 
 def _sparse(data: memoryview) -> str:
-    names = [_tensor(_bytes(value)) for number, value in _fields(data) if number in (1, 2)]
+    names = [_tensor(as_bytes(value)) for number, value in fields(data) if number in (1, 2)]
     return names[0] if names else ""
 
 
@@ -374,37 +306,37 @@ def _check_domain(domain: str, operator: str = "") -> None:
 def _port(data: memoryview) -> Port:
     name, once = "", _Once()
     element, shape, by_class = 0, None, False
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             once(number)
-            name = _text(value)
+            name = as_text(value)
         elif number == 2:
             once(number)
-            element, shape, by_class = _type(_bytes(value))
+            element, shape, by_class = _type(as_bytes(value))
     return Port(name, element, shape, by_class)
 
 
 def _type(data: memoryview) -> tuple[int, tuple[int | None, ...] | None, bool]:
-    parts = [(n, _bytes(v)) for n, v in _fields(data) if n in (1, 4, 5, 8, 9)]
+    parts = [(n, as_bytes(v)) for n, v in fields(data) if n in (1, 4, 5, 8, 9)]
     if len(parts) != 1:
         return 0, None, False
     (number, inner), *_ = parts
     if number == 4:  # a list of tables: ZipMap
-        of = [_bytes(v) for n, v in _fields(inner) if n == 1]
-        return 0, None, len(of) == 1 and any(n == 5 for n, _ in _fields(of[0]))
+        of = [as_bytes(v) for n, v in fields(inner) if n == 1]
+        return 0, None, len(of) == 1 and any(n == 5 for n, _ in fields(of[0]))
     if number != 1:
         return 0, None, False
     element, shape = 0, None
-    for field_number, value in _fields(inner):
+    for field_number, value in fields(inner):
         if field_number == 1:
-            element = _number(value)
+            element = as_number(value)
         elif field_number == 2:
-            shape = tuple(_axis(_bytes(v)) for n, v in _fields(_bytes(value)) if n == 1)
+            shape = tuple(_axis(as_bytes(v)) for n, v in fields(as_bytes(value)) if n == 1)
     return element, shape, False
 
 
 def _axis(data: memoryview) -> int | None:
-    sizes = [_number(value) for number, value in _fields(data) if number == 1]
+    sizes = [as_number(value) for number, value in fields(data) if number == 1]
     return sizes[0] if sizes and sizes[0] > 0 else None
 
 

@@ -19,6 +19,14 @@ import sklearn.utils
 from sklearn.utils.validation import check_array
 
 from explainer.errors import ArtefactRefused
+from explainer.families.skops_types import (
+    ALLOWED,
+    ASKED_FOR,
+    CHECKED_WITH,
+    INSTEAD,
+    INTERPOLATED,
+    OF_FUNCTIONS,
+)
 
 # To know the names of all estimators skops imports all of scikit-learn, for half a second at every
 # start. We trust by our own list, so that it need not know any.
@@ -34,182 +42,6 @@ LARGEST_UNPACKED = 1024 * 1024 * 1024
 LARGEST_SCHEMA = 512 * 1024 * 1024
 DEEPEST = 200
 MOST_OBJECTS = 5_000_000
-
-ASKED_FOR = frozenset({"predict_proba", "decision_function", "predict"})
-"""What a model made of models may ask of the inner ones."""
-
-_CHECKED_WITH = frozenset(
-    {"accept_sparse", "dtype", "ensure_2d", "ensure_all_finite", "force_all_finite"}
-)
-
-_OF_ONE_NUMBER = frozenset(
-    f"numpy.{name}"
-    for name in ("absolute", "cbrt", "exp", "expm1", "log", "log10", "log1p", "log2", "sqrt")
-)
-
-_OF_FUNCTIONS = frozenset({"FunctionTransformer", "TransformedTargetRegressor"})
-"""Kinds that hold one of them: for a column, and for the amount that was learned."""
-
-_PLAIN: Mapping[str, frozenset[str]] = {
-    "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
-    "ListNode": frozenset({"builtins.list"}),
-    "TupleNode": frozenset({"builtins.tuple", "sklearn.impute._iterative._ImputerTriplet"}),
-    "SliceNode": frozenset({"builtins.slice"}),
-    "JsonNode": frozenset({"builtins.str"}),
-    # an element type: a description of bytes, which runs nothing
-    "DTypeNode": frozenset({"numpy.dtype"}),
-    "TypeNode": frozenset(
-        {"builtins.str", "builtins.int", "builtins.float", "numpy.float64", "numpy.float32"}
-        | {"builtins.object", "numpy.str_", "numpy.number"}
-    ),
-    "NdArrayNode": frozenset(
-        {
-            "numpy.ndarray",
-            "numpy.str_",
-            "numpy.float64",
-            "numpy.float32",
-            "numpy.int64",
-            "numpy.int32",
-        }
-        | {"numpy.uint64", "numpy.uint32", "numpy.bool", "numpy.bool_", "numpy.str_"}
-    ),
-    # node indices are used unchecked by scikit-learn; whoever opens a model looks at every one
-    # before the model is asked anything
-    "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
-    # histogram boosting with categories holds its own check of what it is given; of all functions
-    # this one, which looks at an array; and numpy's of one number
-    "FunctionNode": frozenset({"sklearn.utils.validation.check_array", *_OF_ONE_NUMBER}),
-    "PartialNode": frozenset({"functools.partial"}),
-    "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
-    "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
-    "LossNode": frozenset(
-        {
-            "sklearn._loss._loss.CyAbsoluteError",
-            "sklearn._loss._loss.CyExponentialLoss",
-            "sklearn._loss._loss.CyHalfBinomialLoss",
-            "sklearn._loss._loss.CyHalfMultinomialLoss",
-            "sklearn._loss._loss.CyHalfSquaredError",
-            "sklearn._loss._loss.CyHuberLoss",
-            "sklearn._loss._loss.CyPinballLoss",
-        }
-    ),
-}
-
-_OBJECTS = frozenset(
-    {
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.AbsoluteError",
-        "sklearn._loss.loss.ExponentialLoss",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn._loss.loss.HuberLoss",
-        "sklearn._loss.loss.PinballLoss",
-        "sklearn.calibration.CalibratedClassifierCV",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.calibration._TemperatureScaling",
-        "sklearn.compose._column_transformer.ColumnTransformer",
-        # what chose columns in training; a fitted transformer holds what it chose
-        "sklearn.compose._column_transformer.make_column_selector",
-        "sklearn.compose._target.TransformedTargetRegressor",
-        "sklearn.decomposition._pca.PCA",
-        "sklearn.decomposition._truncated_svd.TruncatedSVD",
-        "sklearn.dummy.DummyClassifier",
-        "sklearn.dummy.DummyRegressor",
-        "sklearn.ensemble._forest.ExtraTreesClassifier",
-        "sklearn.ensemble._forest.ExtraTreesRegressor",
-        "sklearn.ensemble._forest.RandomForestClassifier",
-        "sklearn.ensemble._forest.RandomForestRegressor",
-        "sklearn.ensemble._gb.GradientBoostingClassifier",
-        "sklearn.ensemble._gb.GradientBoostingRegressor",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
-        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.ensemble._stacking.StackingClassifier",
-        "sklearn.ensemble._stacking.StackingRegressor",
-        "sklearn.ensemble._voting.VotingClassifier",
-        "sklearn.ensemble._voting.VotingRegressor",
-        "sklearn.feature_selection._variance_threshold.VarianceThreshold",
-        "sklearn.impute._base.MissingIndicator",
-        "sklearn.impute._base.SimpleImputer",
-        "sklearn.impute._iterative.IterativeImputer",
-        "sklearn.impute._knn.KNNImputer",
-        "sklearn.isotonic.IsotonicRegression",
-        "sklearn.linear_model._base.LinearRegression",
-        "sklearn.linear_model._bayes.BayesianRidge",
-        "sklearn.linear_model._coordinate_descent.ElasticNet",
-        "sklearn.linear_model._coordinate_descent.ElasticNetCV",
-        "sklearn.linear_model._coordinate_descent.Lasso",
-        "sklearn.linear_model._coordinate_descent.LassoCV",
-        "sklearn.linear_model._huber.HuberRegressor",
-        "sklearn.linear_model._logistic.LogisticRegression",
-        "sklearn.linear_model._logistic.LogisticRegressionCV",
-        "sklearn.linear_model._ridge.Ridge",
-        "sklearn.linear_model._ridge.RidgeCV",
-        "sklearn.linear_model._stochastic_gradient.SGDClassifier",
-        "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
-        "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        # how rows were parted in training
-        "sklearn.model_selection._split.KFold",
-        "sklearn.model_selection._split.StratifiedKFold",
-        "sklearn.pipeline.FeatureUnion",
-        "sklearn.pipeline.Pipeline",
-        "sklearn.preprocessing._data.Binarizer",
-        "sklearn.preprocessing._data.MaxAbsScaler",
-        "sklearn.preprocessing._data.MinMaxScaler",
-        "sklearn.preprocessing._data.Normalizer",
-        "sklearn.preprocessing._data.PowerTransformer",
-        "sklearn.preprocessing._data.QuantileTransformer",
-        "sklearn.preprocessing._data.RobustScaler",
-        "sklearn.preprocessing._data.StandardScaler",
-        "sklearn.preprocessing._discretization.KBinsDiscretizer",
-        "sklearn.preprocessing._encoders.OneHotEncoder",
-        "sklearn.preprocessing._encoders.OrdinalEncoder",
-        "sklearn.preprocessing._function_transformer.FunctionTransformer",
-        "sklearn.preprocessing._label.LabelBinarizer",
-        "sklearn.preprocessing._label.LabelEncoder",
-        "sklearn.preprocessing._polynomial.PolynomialFeatures",
-        "sklearn.preprocessing._target_encoder.TargetEncoder",
-        "sklearn.tree._classes.DecisionTreeClassifier",
-        "sklearn.tree._classes.DecisionTreeRegressor",
-        "sklearn.tree._classes.ExtraTreeClassifier",
-        "sklearn.tree._classes.ExtraTreeRegressor",
-    }
-)
-
-ALLOWED: Mapping[str, frozenset[str]] = {**_PLAIN, "ObjectNode": _OBJECTS}
-"""By the loader skops names for it: the types that may stand in a file."""
-
-
-_INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("HalfGammaLoss", "HalfPoissonLoss", "GammaRegressor", "PoissonRegressor"),
-        "What its features add up to is the logarithm of the amount. Train with a loss of the "
-        'amount itself, such as loss="squared_error"; or put a TransformedTargetRegressor around a '
-        "model of the logarithm: it is asked for the amount.",
-    ),
-    **dict.fromkeys(
-        ("NuSVC", "NuSVR", "SVC", "SVR"),
-        "The library of support vectors trusts the sizes a file states. Train trees or a linear "
-        "model; or convert the pipeline to ONNX.",
-    ),
-    **dict.fromkeys(
-        ("CountVectorizer", "HashingVectorizer", "TfidfTransformer", "TfidfVectorizer"),
-        "A feature is a number or a choice; free text is none. Make choices of the text before the "
-        "pipeline, and train on those.",
-    ),
-}
-"""By type: why a model that is often met is not loaded, and the way out."""
-
-_INTERPOLATED = frozenset({"X_thresholds_", "y_thresholds_"})
 
 
 def load(data: bytes) -> Any:
@@ -310,7 +142,7 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
     kind_of: Any = type(thing)  # mypy takes a type for something that cannot be hashed
     kind = kind_of.__name__
     where = f"{kind}.{name}"
-    if where == "IsotonicRegression.f_" and vars(thing).keys() >= _INTERPOLATED:
+    if where == "IsotonicRegression.f_" and vars(thing).keys() >= INTERPOLATED:
         return  # scikit-learn has just made it itself, of these
     if _is_taken(kind_of, name) or name.startswith("__"):
         raise _harmful(f"{where} stands in the place of what scikit-learn does there.")
@@ -326,7 +158,7 @@ def _check_attribute(thing: object, name: str, value: object) -> None:
         raise _harmful(f"{where} is a function.")
     if isinstance(value, functools.partial) and (kind, name) != ("FunctionTransformer", "func"):
         raise _harmful(f"{where} is a function.")
-    of_one_number = kind in _OF_FUNCTIONS and name in ("func", "inverse_func")
+    of_one_number = kind in OF_FUNCTIONS and name in ("func", "inverse_func")
     if isinstance(value, np.ufunc) and not of_one_number:
         raise _harmful(f"{where} is a function.")
     if name in ("func", "inverse_func") and not (
@@ -353,7 +185,7 @@ def _check_partial(function: functools.partial[Any]) -> None:
         function.func is not check_array
         or function.args
         or vars(function)
-        or not set(function.keywords) <= _CHECKED_WITH
+        or not set(function.keywords) <= CHECKED_WITH
     ):
         raise _harmful("A function of the model is not the one scikit-learn checks arrays with.")
 
@@ -374,7 +206,7 @@ def _strange(schema: object) -> set[str]:
 
 
 def _way_out(strange: Iterable[str]) -> str:
-    known = [_INSTEAD[kind] for name in strange if (kind := name.rpartition(".")[2]) in _INSTEAD]
+    known = [INSTEAD[kind] for name in strange if (kind := name.rpartition(".")[2]) in INSTEAD]
     return known[0] if known else "Use the pipeline steps and models the documentation names."
 
 

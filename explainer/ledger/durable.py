@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from explainer.errors import LedgerError
 
 
 def write_new(path: Path, data: bytes, *, exclusive: bool = False) -> None:
@@ -32,3 +37,25 @@ def write_new(path: Path, data: bytes, *, exclusive: bool = False) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def whole_folder(folder: Path, refused: type[LedgerError]) -> Iterator[Path]:
+    """A draft to write into; it becomes `folder` when the block was left, and else leaves nothing.
+
+    Raises `refused` where the folder is there already, or cannot be written.
+    """
+    if folder.exists():
+        raise refused("It is there already.", str(folder), "Name a folder that is not.")
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        draft.rename(folder)
+    except OSError as fault:
+        raise refused(
+            f"It cannot be written ({fault.strerror}).", str(folder), "Check disk and rights."
+        ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -13,14 +13,13 @@ Leaves are the same for everybody; recipients differ in what payloads and keys t
 from __future__ import annotations
 
 import base64
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from explainer.errors import ExportFailed
 from explainer.ledger.checkpoint import VerifierKey, verify
+from explainer.ledger.durable import whole_folder
 from explainer.ledger.entries import Json, canonical
 from explainer.ledger.log import Record
 from explainer.ledger.tree import Range, node_hash
@@ -76,12 +75,8 @@ def export_log(
         raise ExportFailed(
             "The log has no signed head yet.", str(folder), "Have it sealed first, then try again."
         )
-    if folder.exists():
-        raise ExportFailed("It is there already.", str(folder), "Name a folder that is not.")
     head = verify(notes[-1], key)
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.draft")
-    try:
-        draft.mkdir(parents=True)
+    with whole_folder(folder, ExportFailed) as draft:
         given, edge = _write(records, head.size, draft, keys or {}, gives, progress)
         if edge.size != head.size or edge.root() != head.root:
             raise ExportFailed(
@@ -92,13 +87,6 @@ def export_log(
         for note in notes:
             _put(draft / "checkpoints" / str(verify(note, key).size), note)
         _put(draft / "checkpoint", notes[-1])
-        draft.rename(folder)
-    except OSError as fault:
-        raise ExportFailed(
-            f"It cannot be written ({fault.strerror}).", str(folder), "Check disk and rights."
-        ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Exported(head.size, given)
 
 

@@ -149,12 +149,13 @@ def test_a_nursery_that_was_killed_is_started_anew(small, small_model, monkeypat
 def test_a_model_nobody_holds_any_more_leaves_no_process(small, small_model):
     model = open_apart("skops", small_model.data, small.catalogue, YES)
     number = model.process
+    assert not gone(number)
     del model
     for _ in range(100):
         if gone(number):
-            return
+            break
         time.sleep(0.05)
-    pytest.fail("the process is still there")
+    assert gone(number)
 
 
 def test_many_threads_each_get_their_own_answer(model, small_model):

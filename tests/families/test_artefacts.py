@@ -40,7 +40,7 @@ from explainer.families.artefacts import (
 )
 from explainer.families.inspect import inspect
 from explainer.families.sklearn_trees import trees_of
-from explainer.families.skops_file import ALLOWED
+from explainer.families.skops_types import ALLOWED
 
 
 class TouchesAFile:

@@ -27,8 +27,9 @@ from trained_formats import raw
 from explainer.core.attribution import DecisionLine, Side
 from explainer.core.case import Case, FeatureCatalogue, Value, read_case
 from explainer.core.disclosure import Audience
-from explainer.core.explanation import Precision, ReasonPolicy, choose_reasons, precision_of
+from explainer.core.explanation import Precision, ReasonPolicy
 from explainer.core.forms import explanation_form
+from explainer.core.reasons import choose_reasons, precision_of
 from explainer.errors import ArtefactRefused, NotPrecise
 from explainer.families import attribute, settled
 from explainer.families.apart import open_apart

@@ -511,7 +511,9 @@ def test_categories_that_are_no_text_are_refused_for_a_choice(categories):
     "categories", [["gas", "oil", "other", "coal"], ["gas", "oil", "other", float("nan")]]
 )
 def test_a_choice_training_never_saw_and_a_gap_as_category_are_taken(categories):
-    opened(with_categories(categories))
+    pipeline = with_categories(categories)
+    answer = opened(pipeline).answer(raw())
+    assert answer.margin == pytest.approx(pipeline.decision_function(rows()))
 
 
 # -- what is sound and was once refused -----------------------------------------------------------

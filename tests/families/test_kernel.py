@@ -21,7 +21,13 @@ from explainer.families.engine.reference import brute_force
 
 FAMILIES = Path(exact.__file__).parents[1]
 COMPILER = next(filter(None, map(shutil.which, build_kernel.COMPILERS)), None)
-needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler here")
+
+
+@pytest.fixture(autouse=True)
+def compiler() -> str:
+    """What is compiled here is tested here, or the test fails: nothing is passed over."""
+    assert COMPILER is not None, "`make test` brings a compiler"
+    return COMPILER
 
 
 def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
@@ -91,7 +97,6 @@ def in_a_new_process(**environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@needs_a_compiler
 def test_bits_are_the_same_in_a_new_process_and_with_every_instruction_set():
     here = []
     for bits in (14, 0):
@@ -144,7 +149,6 @@ def test_a_library_that_is_none_is_passed_over(tmp_path):
     assert load(tmp_path) is None
 
 
-@needs_a_compiler
 class TestCompiling:
     @pytest.fixture(autouse=True)
     def _quickly(self, monkeypatch):
@@ -225,7 +229,6 @@ def right(used: Kernel, monkeypatch) -> bool:
     )
 
 
-@needs_a_compiler
 @pytest.mark.parametrize("name", [None, *MUTANTS])
 def test_a_mutated_kernel_is_told_from_brute_force(name, tmp_path, monkeypatch):
     source = build_kernel.SOURCE.read_text("utf-8")

@@ -174,7 +174,10 @@ libraries = {"sklearn", "skops", "xgboost", "lightgbm", "catboost", "pandas", "s
 loaded = libraries & set(sys.modules)
 sys.exit(" ".join(loaded) or 0)
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path, one.declared], check=True, cwd=Path.cwd())
+    asked = [sys.executable, "-c", code, tmp_path, one.declared]
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=Path.cwd())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "my_benefit" / "manifest.toml").is_file()
 
 
 # -- several classes, and amounts ---------------------------------------------------------------

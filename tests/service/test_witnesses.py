@@ -28,6 +28,7 @@ from service.cli import main
 from service.doctor import examine
 from service.sealing import AT_LATEST, ENTRIES, LOOK, Due
 from service.store import records, seals
+from service.witness_settings import witnesses_outside
 from service.witnesses import (
     FIRST_PAUSE,
     LATE,
@@ -37,7 +38,6 @@ from service.witnesses import (
     PinnedLine,
     Stamper,
     Witnesses,
-    witnesses_outside,
 )
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))

@@ -382,7 +382,7 @@ of ordinary applications: for more than half of the recorded cases of either pac
 """
 
 CODE = """\
-The rules stand in `explainer/core/explanation.py`, with the same numbers. What an applicant and
+The rules stand in `explainer/core/reasons.py`, with the same numbers. What an applicant and
 what a caseworker may see of the result is another matter, and stands in
 `explainer/core/disclosure.py`.
 """

@@ -10,14 +10,8 @@ from reasons_page import LIMITS, PAGE, RULES, Row, page
 
 from explainer.core.attribution import Attribution, Side
 from explainer.core.case import Case, Missing, Value, read_case
-from explainer.core.explanation import (
-    Choice,
-    Opening,
-    ReasonPolicy,
-    Rest,
-    Strength,
-    choose_reasons,
-)
+from explainer.core.explanation import Choice, Opening, ReasonPolicy, Rest, Strength
+from explainer.core.reasons import choose_reasons
 from explainer.packages.bundled import find_package
 from explainer.packages.rows import read_background
 

@@ -27,13 +27,8 @@ from explainer.core.case import (
     SourceType,
     Value,
 )
-from explainer.core.explanation import (
-    Explanation,
-    Limit,
-    PackageIdentity,
-    ReasonPolicy,
-    choose_reasons,
-)
+from explainer.core.explanation import Explanation, Limit, PackageIdentity, ReasonPolicy
+from explainer.core.reasons import choose_reasons
 from explainer.families.model import Target
 
 YES = Target(Task.BINARY, ("no", "yes"))

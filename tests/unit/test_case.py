@@ -373,10 +373,16 @@ def test_whatever_is_sent_only_our_own_error_comes_out(raw):
 
 @given(st.sampled_from(catalogue().names), ANYTHING)
 def test_whatever_stands_for_one_value_only_our_own_error_comes_out(name, raw):
+    found: list[CaseError] = []
+    names = set(catalogue().names)
     try:
-        read_case(raw_case(**{name: raw}), catalogue())
+        names = set(read_case(raw_case(**{name: raw}), catalogue()).values)
     except CaseFaulty as fault:
+        found = list(fault.faults)
         written(fault).encode()
+        names = names if found else set()
+    assert names == set(catalogue().names)
+    assert all(isinstance(each, CaseError) for each in found)
 
 
 def test_a_value_is_there_or_missing_for_a_reason():

@@ -6,6 +6,9 @@ to float32, `<` or `<=`, what counts as missing and which categories are known l
 nowhere else.
 """
 
+# One file, a little long: what a tree may hold and the look at every index of it are one gate, and
+# the compiled kernel relies on both.
+
 from __future__ import annotations
 
 from collections.abc import Iterator
