@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import structlog
 from offices import CASES, MakeOffice, Office, demo_settings, elsewhere, open_office
-from servers import Server
+from servers import ADMIN, Server
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
 from service.wiring import Tools
+
+sys.path.append(str(Path(__file__).parents[1] / "ledger"))
+from ledgers import Installation
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +27,17 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def installation(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
+    """An empty installation: all that is promised holds on both databases."""
+    if request.param == "sqlite":
+        yield Installation(tmp_path / "data")
+        return
+    server: Server = request.getfixturevalue("server")
+    with server.database() as name:
+        yield Installation(tmp_path / "data", server.address(name), server.address(name, ADMIN))
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from servers import ADMIN, APPLICATION, Server
+from servers import APPLICATION
 from sqlalchemy import event
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))
@@ -47,7 +45,6 @@ from explainer.errors import (
     ProofInvalid,
     StorageFailed,
 )
-from explainer.ledger import verify
 from explainer.ledger.entries import Entry, EntryKind, Receipt
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import open_actor
@@ -57,17 +54,6 @@ from service.store.engine import journal_mode, open_engine
 from service.store.keys import KeyStore
 
 LEDGER = LogName.LEDGER
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def installation(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
-    """An empty installation: all that is promised holds on both databases."""
-    if request.param == "sqlite":
-        yield Installation(tmp_path / "data")
-        return
-    server: Server = request.getfixturevalue("server")
-    with server.database() as name:
-        yield Installation(tmp_path / "data", server.address(name), server.address(name, ADMIN))
 
 
 @pytest.fixture
@@ -266,108 +252,7 @@ def test_the_stored_digest_of_a_request_cannot_be_guessed(
         other.close()
 
 
-# -- who writes at once ---------------------------------------------------------------------------
-
-
-def run_writers(
-    installation: Installation, rounds: int, writers: int, entries: int, timeout: float = 120
-) -> list[str]:
-    store = installation.open()
-    try:
-        case_id = case(store, "BG-1")
-    finally:
-        store.close()
-    root = Path(verify.__file__).parents[2]
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("writers.py")),
-            str(installation.folder),
-            case_id,
-            "BG-1",
-            *map(str, (rounds, writers, entries)),
-            installation.address,
-        ],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return (installation.folder / "acks").read_text().splitlines()
-
-
-def check_acks(installation: Installation, acks: list[str]) -> int:
-    """Every acknowledged entry is there, once, unchanged; the whole is clean. Return its size."""
-    store = installation.open()
-    try:
-        seqs = [int(ack.split()[0]) for ack in acks]
-        assert len(set(seqs)) == len(seqs)
-        with store.transaction(NOON) as tx:
-            for ack in acks:
-                seq, digest, key = ack.split()
-                assert tx.log(LEDGER).read(int(seq)).leaf_hash.hex() == digest
-                answer = records.replay(tx, key, b"form")
-                assert answer is not None
-                assert answer.receipt.seq == int(seq)
-            listed = cases.list_records(tx, cases.RecordFilter()).total
-        installation.seal(store)
-        assert sizes(store)[0] == listed
-    finally:
-        store.close()
-    result = installation.verify(opened=True)["ledger"]
-    assert result.clean
-    assert result.counts["OK"] == result.size
-    return result.size
-
-
-def test_processes_that_write_at_once_make_no_fork_and_no_gap(installation: Installation) -> None:
-    acks = run_writers(installation, rounds=1, writers=3, entries=20)
-    assert len(acks) == 60
-    assert check_acks(installation, acks) == 60
-
-
-def test_killed_writers_lose_nothing_that_was_acknowledged(installation: Installation) -> None:
-    acks = run_writers(installation, rounds=10, writers=2, entries=0)  # 20 kills
-    assert len(acks) > 20
-    assert check_acks(installation, acks) >= len(acks)
-
-
-@pytest.mark.long
-def test_sixteen_processes_with_a_thousand_entries_each_make_no_fork_and_no_gap(
-    installation: Installation,
-) -> None:
-    acks = run_writers(installation, rounds=1, writers=16, entries=1000, timeout=3600)
-    assert sorted(int(ack.split()[0]) for ack in acks) == list(range(16_000))
-    assert check_acks(installation, acks) == 16_000
-
-
-@pytest.mark.long
-def test_writers_killed_a_thousand_times_lose_nothing_that_was_acknowledged(
-    installation: Installation,
-) -> None:
-    acks = run_writers(installation, rounds=500, writers=2, entries=0, timeout=3600)
-    assert check_acks(installation, acks) >= len(acks) >= 1000
-
-
-def test_threads_that_write_at_once_make_no_fork_and_no_gap(
-    store: Store, installation: Installation
-) -> None:
-    case_id, receipts = case(store, "BG-1"), []
-
-    def write() -> None:
-        receipts.extend(decide(store, case_id, "BG-1")[1] for _ in range(15))
-
-    threads = [threading.Thread(target=write) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(receipt.seq for receipt in receipts) == list(range(60))
-    assert len({receipt.leaf_hash for receipt in receipts}) == 60
-    installation.seal(store)
-    assert installation.verify()["ledger"].clean
+# -- who reads -----------------------------------------------------------------------------------
 
 
 def test_a_reader_sees_one_moment_and_cannot_write(store: Store) -> None:

@@ -1,6 +1,6 @@
 """Run by tests as a program: processes that write to one store, ended politely or killed.
 
-    python writers.py FOLDER CASE_ID CASE_REF ROUNDS WRITERS ENTRIES [ADDRESS]
+    python writers.py FOLDER CASE_ID CASE_REF ROUNDS WRITERS ENTRIES SEED [ADDRESS]
 
 With ENTRIES, each of the WRITERS writes that many and ends. Without (0), all write until they
 are killed with SIGKILL after a moment, ROUNDS times. What was acknowledged goes to FOLDER/acks.
@@ -25,6 +25,10 @@ from service.store import records
 from service.store.cases import new_id
 from service.store.database import Store
 
+LINE = len(f"{0:08d} {'0' * 64} {new_id()}\n")
+PATIENCE = 60
+"""Seconds within which something has to be acknowledged."""
+
 
 def write(folder: Path, case_id: str, case_ref: str, entries: int, address: str) -> None:
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -34,26 +38,28 @@ def write(folder: Path, case_id: str, case_ref: str, entries: int, address: str)
         with store.transaction(NOON) as tx:
             entry = decision(case_ref, key=key)
             receipt = records.add_decision(tx, row(case_id), entry, body=b"form")
-        os.write(acks, f"{receipt.seq} {receipt.leaf_hash.hex()} {key}\n".encode())
+        os.write(acks, f"{receipt.seq:08d} {receipt.leaf_hash.hex()} {key}\n".encode())
     store.close()
 
 
 def wait_for(acks: Path, more: int) -> None:
     """Wait until so many entries more were acknowledged."""
-    before, deadline = lines(acks), time.monotonic() + 30
-    while lines(acks) < before + more and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wanted, deadline = size(acks) + more * LINE, time.monotonic() + PATIENCE
+    while size(acks) < wanted:
+        if time.monotonic() > deadline:
+            sys.exit("nobody could write any more")
+        time.sleep(0.001)
 
 
-def lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def main() -> None:
     folder, case_id, case_ref = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    rounds, writers, entries = map(int, sys.argv[4:7])
-    address = sys.argv[7] if len(sys.argv) > 7 else ""
-    chance = random.Random(20)
+    rounds, writers, entries, seed = map(int, sys.argv[4:8])
+    address = sys.argv[8] if len(sys.argv) > 8 else ""
+    chance = random.Random(seed)
     for _ in range(rounds):
         children = []
         for _ in range(writers):
@@ -67,7 +73,7 @@ def main() -> None:
                     os._exit(1)
             children.append(child)
         if not entries:
-            wait_for(folder / "acks", chance.randint(2, 8))
+            wait_for(folder / "acks", chance.randint(1, 4))
             time.sleep(chance.random() * 0.02)  # anywhere between two system calls
             for child in children:
                 os.kill(child, signal.SIGKILL)
