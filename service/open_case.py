@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from explainer.core.case import Case, read_case
 from explainer.core.decision import Actor
@@ -23,26 +24,34 @@ from service.store.cases import (
     DecisionRow,
     ListedRecord,
     agrees_with,
+    decisions_of,
     get_case,
-    latest_decision,
 )
 from service.store.database import Reading
-from service.store.records import OpenedEntry, entry_of_case, open_entry
+from service.store.records import OpenedEntry, decisions_of_case, entry_of_case, open_entry
 from service.wiring import Tools
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The newest decision of a case, as its sealed entry says it."""
+    """The decision of a case that holds, as its sealed entry says it, and `earlier` the ones it
+    corrects, oldest first."""
 
     row: DecisionRow
     entry: OpenedEntry
     payload: Mapping[str, Json]
+    earlier: tuple[Decided, ...] = ()
+
+    @property
+    def day(self) -> date:
+        """The day it was decided; of one entered afterwards not the day it was entered."""
+        day = self.payload.get("entered_afterwards") or self.row.decided_on[:10]
+        return date.fromisoformat(str(day))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """A case with its package, and the newest decision if there is one.
+    """A case with its package, and the decision that holds if there is one.
 
     `speaks` says whether this package may explain the case: it is in force, or it is the very
     one the case was decided under. Otherwise it only lends its words, so that the case can be
@@ -79,20 +88,33 @@ def open_in(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: 
 
 
 def sealed_decision(tx: Reading, file: CaseFile) -> Decided | None:
-    """The newest decision from its sealed entry. Raises RecordsDisagree where the tables say
+    """The decision that holds, from its sealed entry. Raises RecordsDisagree where the tables say
     anything else: what people are told comes from what was sealed."""
-    listed = latest_decision(tx, file.id)
-    if listed is None:
-        return None
-    entry = open_entry(tx, LogName.LEDGER, listed.seq)
-    payload = agreed_payload(listed, entry)
+    sealed = decisions_of_case(tx, file.id)
+    listed = decisions_of(tx, file.id)
+    if [one.seq for one in listed] != sealed:
+        # a row that is gone would let an earlier decision pass for the one that holds
+        raise _disagree(sealed[-1] if sealed else listed[-1].seq)
+    decided: Decided | None = None
+    for one in listed:
+        before = decided
+        if one.row.corrects != (None if before is None else before.row.record_id):
+            raise _disagree(one.seq)
+        entry = open_entry(tx, LogName.LEDGER, one.seq)
+        payload = agreed_payload(one, entry)
+        _check_values(tx, file, one.seq, payload)
+        earlier = () if before is None else (*before.earlier, before)
+        decided = Decided(one.row, entry, payload, earlier)
+    if decided is not None and file.state == OPEN:
+        # it could be decided once more
+        raise _disagree(listed[-1].seq)
+    return decided
+
+
+def _check_values(tx: Reading, file: CaseFile, seq: int, payload: Mapping[str, Json]) -> None:
     seen = seen_for(tx, file.id, payload)
     if seen is not None and seen.payload is not None and seen.payload["values"] != file.values_json:
-        raise _disagree(listed.seq)
-    if file.state == OPEN:
-        # it could be decided once more
-        raise _disagree(listed.seq)
-    return Decided(listed.row, entry, payload)
+        raise _disagree(seq)
 
 
 def agreed_payload(listed: ListedRecord, entry: OpenedEntry) -> Mapping[str, Json]:

@@ -58,6 +58,7 @@ class DecisionRow:
     period : YYYY-MM
     decided_on : to the minute
     suggested : the outcome the program suggested, None where it suggested nothing
+    corrects : the record of the same case that this one takes the place of, None for a first one
     """
 
     record_id: str
@@ -71,15 +72,22 @@ class DecisionRow:
     relation: str
     direction: str
     codes: tuple[str, ...]
+    corrects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRecord:
-    """A decision as a list shows it, with its case number and its place in the ledger."""
+    """A decision as a list shows it, with its case number and its place in the ledger.
+
+    Attributes
+    ----------
+    corrected_by : the record that took the place of this one, None while it holds
+    """
 
     row: DecisionRow
     case_ref: str
     seq: int
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +196,15 @@ def find_record(tx: Reading, record_id: str) -> ListedRecord | None:
 
 def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
     """Return the newest decision in a case."""
+    found = decisions_of(tx, case_id)
+    return found[-1] if found else None
+
+
+def decisions_of(tx: Reading, case_id: str) -> list[ListedRecord]:
+    """Return the decisions in a case, oldest first; each but the first corrects the one before."""
     table = tables.decision_record
-    row = tx.connection.execute(
-        _records().where(table.c.case_id == case_id).order_by(table.c.seq.desc()).limit(1)
-    ).one_or_none()
-    return None if row is None else _listed(row)
+    rows = tx.connection.execute(_records().where(table.c.case_id == case_id).order_by(table.c.seq))
+    return list(map(_listed, rows))
 
 
 def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
@@ -208,6 +220,7 @@ def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
         and payload.get("relation") == row.relation
         and payload.get("direction") == row.direction
         and payload.get("reason_codes") == list(row.codes)
+        and payload.get("corrects") == row.corrects
         and payload.get("created_at") == row.decided_on
         and row.decided_on[:7] == row.period
     )
@@ -215,15 +228,21 @@ def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
 
 def _records() -> Select[Any]:
     table, case = tables.decision_record, tables.case_file
-    return select(table, case.c.case_ref).join(case, case.c.id == table.c.case_id)
+    later = table.alias("later")
+    return (
+        select(table, case.c.case_ref, later.c.record_id.label("corrected_by"))
+        .join(case, case.c.id == table.c.case_id)
+        .outerjoin(later, later.c.corrects == table.c.record_id)
+    )
 
 
 def _listed(row: Row[Any]) -> ListedRecord:
     columns = dict(row._mapping)
     del columns["log"]
     case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
+    corrected_by = columns.pop("corrected_by")
     columns["codes"] = _codes(columns["codes"])
-    return ListedRecord(DecisionRow(**columns), case_ref, seq)
+    return ListedRecord(DecisionRow(**columns), case_ref, seq, corrected_by)
 
 
 def _codes(stored: Any) -> tuple[str, ...]:

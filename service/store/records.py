@@ -19,14 +19,10 @@ from explainer.errors import (
     EntryMalformed,
     IdempotencyConflict,
     KeyMissing,
-    ProofInvalid,
 )
-from explainer.ledger.checkpoint import VerifierKey
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, append, idempotency_hash
-from explainer.ledger.receipt import write_receipt
 from explainer.ledger.sealing import open_payload
-from explainer.ledger.tree import subtrees
 from service.store import tables
 from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
 from service.store.database import Reading, Store, Transaction
@@ -258,26 +254,6 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
 
 
-def receipt_of(tx: Reading, seq: int, key: VerifierKey) -> bytes:
-    """A receipt of a ledger entry under the newest signed head (C2SP tlog-proof).
-
-    Raises EntryMalformed where there is no such entry, ProofInvalid where no head covers it yet.
-    """
-    log = tx.log(LogName.LEDGER)
-    entry = open_entry(tx, LogName.LEDGER, seq)
-    newest = log.last_checkpoint()
-    if newest is None or newest[0].size <= seq:
-        raise ProofInvalid(
-            what="No signed head covers this entry yet.",
-            where=f"entry {seq}",
-            mend="Try again in a minute: heads are signed at least every minute.",
-        )
-    edge, note = newest
-    hashes = list(log.leaf_hashes(0, edge.size))
-    told_salt = entry.receipt.told_salt
-    return write_receipt(entry.receipt.leaf, told_salt, note, key, subtrees(hashes))
-
-
 def check_keys(store: Store) -> None:
     """Raise KeyMissing unless every sealed payload of both logs still has its key.
 
@@ -310,11 +286,25 @@ def sealed_decisions(tx: Reading) -> list[int]:
         .where(entry.c.log == LogName.LEDGER.value)
         .order_by(entry.c.seq)
     )
+    return [row.seq for row in found if _is_decision(row.leaf)]
+
+
+def _is_decision(leaf: object) -> bool:
     # the exact bytes of a leaf are canonical, so its type is spelled in one way only; a leaf that
     # is no bytes any more is for the verifier to name
-    return [
-        row.seq for row in found if isinstance(row.leaf, bytes) and b'"type":"decision"' in row.leaf
-    ]
+    return isinstance(leaf, bytes) and b'"type":"decision"' in leaf
+
+
+def decisions_of_case(tx: Reading, case_id: str) -> list[int]:
+    """Return the positions of the decisions the ledger holds about a case, oldest first."""
+    entry, link = tables.entry, tables.case_entry
+    found = tx.connection.execute(
+        select(entry.c.seq, entry.c.leaf)
+        .join(link, (link.c.log == entry.c.log) & (link.c.seq == entry.c.seq))
+        .where(link.c.case_id == case_id, link.c.log == LogName.LEDGER.value)
+        .order_by(entry.c.seq)
+    )
+    return [row.seq for row in found if _is_decision(row.leaf)]
 
 
 def last_admitted(tx: Reading, package_id: str) -> str | None:

@@ -146,8 +146,10 @@ decision_record = Table(
     Column("relation", String(32), nullable=False),
     Column("direction", String(16), nullable=False),
     Column("codes", String(64), nullable=False),  # JSON list of one to three
+    Column("corrects", String(64)),  # the record this one takes the place of
     UniqueConstraint("log", "seq"),
     _of_entry(),
     Index(None, "case_id"),
     Index(None, "unit", "period"),
+    Index(None, "corrects", unique=True),  # of two corrections of one record, one is too late
 )
