@@ -264,15 +264,14 @@ def _receipt(options: argparse.Namespace) -> int:
     from explainer.ledger.checkpoint import VerifierKey, WitnessDirectory
     from explainer.ledger.log import LogName
     from service.store.database import Store
-    from service.store.records import receipt_of
+    from service.store.receipts import receipt_of
 
     where = installation(options.data, dict(os.environ), bundled_packages())
     folder = where.data
     key = VerifierKey.parse(_verifier_key(folder, LogName.LEDGER))
     with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
-        body, gap, note = receipt_of(tx, options.seq, key).partition(b"\n\n")
-    witness = WitnessDirectory(folder / "witness" / LogName.LEDGER)
-    written = body + gap + witness.with_cosignatures([note])[0]
+        witness = WitnessDirectory(folder / "witness" / LogName.LEDGER)
+        written = receipt_of(tx, options.seq, key, witness)
     if options.out.suffix != ".tlog-proof":
         raise ExportFailed("A receipt ends in .tlog-proof.", str(options.out), "Name the file so.")
     write_file(options.out, written)

@@ -255,11 +255,16 @@ class WitnessDirectory:
             _refuse("A kept checkpoint has the name of another size.")
         return note
 
-    def newest_first(self) -> Iterator[tuple[int, bytes]]:
-        """Yield size and bytes of every note kept, by its name; nothing is verified."""
+    def newest_first(
+        self, *, above: int = -1, up_to: int | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield size and bytes of every note kept, by its name; nothing is verified.
+
+        Only of sizes more than `above` and at most `up_to`; others are not even read.
+        """
         for path in sorted(self.path.glob("*.note"), reverse=True):
             size = path.name.partition("-")[0]
-            if size.isdigit():
+            if size.isdigit() and above < int(size) and (up_to is None or int(size) <= up_to):
                 yield int(size), path.read_bytes()
 
     def with_cosignatures(self, notes: Sequence[bytes]) -> list[bytes]:
