@@ -11,20 +11,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from explainer.errors import (
-    LanguageError,
-    PackageFaulty,
-    SettingsInvalid,
-)
+from explainer.errors import LanguageError, PackageError, SettingsInvalid
 from explainer.ledger.checkpoint import Sealer, Signer, WitnessDirectory
 from explainer.ledger.durable import write_new
 from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import generate_resolver
-from explainer.packages.admit import admit
 from explainer.packages.bundled import packages_in
 from explainer.packages.package import ModelPackage
 from explainer.text.languages import Language, languages
+from service.admission import Admission, Admitted
 from service.events import log
 from service.findings import Findings
 from service.sealing import Seals
@@ -46,8 +42,7 @@ class Tools:
 
     settings: Settings
     store: Store
-    packages: Mapping[str, ModelPackage]
-    refused: Mapping[str, PackageFaulty]
+    admission: Admission
     shelf: Shelf
     findings: Findings
     seals: Seals
@@ -65,6 +60,21 @@ class Tools:
     def ledger(self) -> Ledger:
         """The records alone, for what is done about them without a person at a page."""
         return Ledger(self.store, self.seals.sealers, self.outside.folders, self.resolver)
+
+    @property
+    def admitted(self) -> Admitted:
+        """The packages as things stand; whoever looks twice asks once and keeps the answer."""
+        return self.admission.state
+
+    @property
+    def packages(self) -> Mapping[str, ModelPackage]:
+        """Those in force."""
+        return self.admitted.packages
+
+    @property
+    def refused(self) -> Mapping[str, PackageError]:
+        """What is wrong with the others, by the name of the folder."""
+        return self.admitted.refused
 
     def exactly(self, digest: str) -> ModelPackage:
         """The package of this digest, in force or from the shelf. Raises ModelFailed."""
@@ -95,6 +105,7 @@ class Tools:
         ]
 
     def close(self) -> None:
+        self.admission.close()
         self.findings.close()
         self.seals.close()
         self.outside.close()
@@ -151,18 +162,39 @@ def open_ledger(settings: Settings) -> Ledger:
 
 
 def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:
-    """Make everything, admit the packages, and refuse to go on with a log that was changed.
+    """`prepare_tools`, and return once the packages are admitted.
 
-    A package with faults is left out and named; the service runs on without it. Raises
-    SettingsInvalid where no package is left, and what `open_ledger` raises.
+    A package with faults is left out and named; the service runs on without it. Raises what
+    `prepare_tools` and `Admission.run` raise.
+    """
+    tools = prepare_tools(settings, now)
+    try:
+        tools.admission.run()
+    except BaseException:
+        tools.close()
+        raise
+    return tools
+
+
+def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:
+    """Make everything but the packages, which are still to be admitted.
+
+    What is not about their cases can be shown from here on: the log is the one that was sealed.
+    Raises SettingsInvalid where there is no package, and what `open_ledger` raises.
     """
     data = settings.data
     check_languages()
     ledger = open_ledger(settings)
     store = ledger.store
+    explainer_digest = hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest()
     try:
         shelf = Shelf(data / "packages")
-        packages, refused = _admitted(settings, shelf)
+
+        def record(package: ModelPackage) -> None:
+            if _record_admission(package, store, explainer_digest, now()):
+                seals.soon(LogName.LEDGER)
+
+        admission = Admission(packages_in(settings.models), shelf, record)
         outside = Witnesses(
             store,
             {name: sealer.key for name, sealer in ledger.sealers.items()},
@@ -170,82 +202,52 @@ def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> T
             witnesses_outside(settings),
             now,
         )
+        seals = Seals(store, ledger.sealers, ledger.witnesses, outside.sealed)
         tools = Tools(
             settings=settings,
             store=store,
-            packages=packages,
-            refused=refused,
+            admission=admission,
             shelf=shelf,
             findings=Findings(settings.deadline),
-            seals=Seals(store, ledger.sealers, ledger.witnesses, outside.sealed),
+            seals=seals,
             outside=outside,
             resolver=ledger.resolver,
             secret=_kept(data / "session.key", lambda: secrets.token_bytes(32)),
             api_tokens=_api_tokens(data) if settings.demo else {},
-            explainer_digest=hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest(),
+            explainer_digest=explainer_digest,
             now=now,
         )
         outside.start()
-        _record_admissions(tools)
     except BaseException:
         store.close()
         raise
     return tools
 
 
-def _admitted(
-    settings: Settings, shelf: Shelf
-) -> tuple[dict[str, ModelPackage], dict[str, PackageFaulty]]:
-    packages: dict[str, ModelPackage] = {}
-    refused: dict[str, PackageFaulty] = {}
-    for folder in packages_in(settings.models):
-        try:
-            package = admit(folder)
-        except PackageFaulty as fault:
-            refused[folder.name] = fault
-            log.error("package refused", package=folder.name, count=len(fault.faults))
-            continue
-        if package.manifest.id in packages:
-            raise SettingsInvalid(
-                "Two packages have the same id.", package.manifest.id, "Keep one of them."
-            )
-        packages[package.manifest.id] = package
-        shelf.keep(package, folder)
-    if not packages and refused and not shelf.known():
-        raise PackageFaulty(
-            ", ".join(sorted(refused)), [one for fault in refused.values() for one in fault.faults]
-        )
-    if not packages and not refused:
-        raise SettingsInvalid(
-            "There is no package.",
-            "WARUM_MODELS",
-            "Name folders of packages; `warum package new` makes one.",
-        )
-    return packages, refused
-
-
-def _record_admissions(tools: Tools) -> None:
-    """Each package in force has its entry: whenever it comes into force, not at every start."""
-    for package in tools.packages.values():
-        with tools.store.transaction(tools.now()) as tx:
-            if last_admitted(tx, package.manifest.id) == package.identity.digest:
-                continue
-            record_system(
-                tx,
-                Entry(
-                    EntryKind.MODEL,
-                    {
-                        "event": "admitted",
-                        "package": package.manifest.id,
-                        "version": package.manifest.version,
-                        "review": package.manifest.review_status,
-                    },
-                    model=package.identity.digest,
-                    explainer=tools.explainer_digest,
-                ),
-            )
-        log.info("package admitted", package=package.manifest.id, digest=package.identity.digest)
-        tools.seals.soon(LogName.LEDGER)
+def _record_admission(
+    package: ModelPackage, store: Store, explainer_digest: str, now: datetime
+) -> bool:
+    """Whether the package has a new entry: one whenever it comes into force, not at each start."""
+    manifest, digest = package.manifest, package.identity.digest
+    with store.reading() as looking:
+        # the log is read from one end to the other: nobody who writes waits for that
+        if last_admitted(looking, manifest.id) == digest:
+            return False
+    entry = Entry(
+        EntryKind.MODEL,
+        {
+            "event": "admitted",
+            "package": manifest.id,
+            "version": manifest.version,
+            "review": manifest.review_status,
+        },
+        model=digest,
+        explainer=explainer_digest,
+    )
+    with store.transaction(now) as tx:
+        record_system(tx, entry)
+    log.info("package admitted", package=manifest.id, digest=digest)
+    return True
 
 
 def sealer_of(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDirectory]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from explainer.errors import TextDisagrees
 from explainer.families.apart import open_apart
 from explainer.ledger.entries import EntryKind
 from service.actions import submit
+from service.admission import Admitted
 from service.demo import SYSTEM
 from service.findings import Findings
 from service.store.cases import CaseFile
@@ -31,9 +33,9 @@ def small_office(make_office: MakeOffice, make_package: Any) -> Office:
 
 def with_package(office: Office, package: Any, **changes: Any) -> Office:
     """The same office with another package in force, as if it had been swapped while running."""
-    tools = replace(
-        office.tools, packages={package.manifest.id: package}, findings=Findings(20.0), **changes
-    )
+    admission = copy(office.tools.admission)
+    admission.state = Admitted({package.manifest.id: package}, {}, done=True)
+    tools = replace(office.tools, admission=admission, findings=Findings(20.0), **changes)
     return Office(tools, office.cases)
 
 
