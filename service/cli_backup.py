@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from explainer.cli import DONE, EXIT_CODES
+from explainer.cli import DONE, EXIT_CODES, progress_steps
 from explainer.errors import BackupRefused
 from explainer.packages.bundled import bundled_packages
 from service.settings import installation, read_settings
@@ -18,10 +18,11 @@ def add_commands(inner: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "backup",
         help="copy the records to a folder, or the key store to a file",
         description="Write one moment of the records to the new folder OUT; the service may run:\n"
-        "database, every package, the public halves of the keys. It is verified\n"
-        "before it is there. The key store goes to a file of its own, to be kept apart from OUT\n"
-        "and destroyed on the day that is printed. In neither are the wrapping key (wrap.key) and\n"
-        "the signing keys (seals/*/signing.key): keep a copy of them under lock, once.",
+        "database (as one file of SQLite, from PostgreSQL as well), every package, the public\n"
+        "halves of the keys. It is verified before it is there. The key store goes to a file of\n"
+        "its own, to be kept apart from OUT and destroyed on the day that is printed. In neither\n"
+        "are the wrapping key (wrap.key) and the signing keys (seals/*/signing.key): keep a copy\n"
+        "of them under lock, once.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,9 +34,12 @@ def add_commands(inner: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "restore",
         help="put a backup back; two people approve",
         description="Put the backup IN into a data folder without a database, with the service\n"
-        "stopped. Refused unless every file is as it was written, the logs verify, and are no\n"
-        "shorter than any checkpoint kept outside. Erasures are done again before anything can be\n"
-        "read, and the restore is an entry of its own.",
+        "stopped. Where WARUM_DATABASE is set it goes into that database, empty and made ready by\n"
+        "`warum database prepare`; WARUM_DATABASE_OWNER is then its address as the owner.\n"
+        "A backup of either kind of database goes into either.\n"
+        "Refused unless every file is as it was written, the logs verify, and are no shorter than\n"
+        "any checkpoint kept outside. Erasures are done again before anything can be read, and\n"
+        "the restore is an entry of its own.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -79,7 +83,8 @@ def _backup(options: argparse.Namespace) -> int:
         )
     where = installation(options.data, dict(os.environ), bundled_packages())
     if out is not None:
-        done = back_up(where, out, the_clock())
+        with progress_steps() as told:
+            done = back_up(where, out, the_clock(), told)
         _print(done.sizes)
         print(f"Written: {out}")
     if keys is not None:
@@ -89,13 +94,23 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    from service.backup import restore
+    from service.restoring import restore
     from service.wiring import the_clock
 
     where = read_settings(dict(os.environ), bundled_packages())
     if options.data is not None:
         where = replace(where, data=options.data)
-    done = restore(where, options.source, options.keys, options.checkpoint, options.by, the_clock())
+    with progress_steps() as told:
+        done = restore(
+            where,
+            options.source,
+            options.keys,
+            options.checkpoint,
+            options.by,
+            the_clock(),
+            owner=os.environ.get("WARUM_DATABASE_OWNER", "").strip(),
+            told=told,
+        )
     _print(done.sizes)
     print(f"Put back as of {done.made_on}, recorded as entry {done.entry} of the ledger.")
     return DONE

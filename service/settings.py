@@ -32,7 +32,8 @@ SETTINGS = (
     Setting(
         "WARUM_DATABASE_OWNER",
         "(none)",
-        "Address with the role that owns the tables; read by `warum database prepare` only.",
+        "Address with the role that owns the tables; read by `warum database prepare` and `warum "
+        "ledger restore` only.",
     ),
     Setting(
         "WARUM_MODELS",
@@ -198,7 +199,7 @@ def check_owner_is_away(environment: Mapping[str, str]) -> None:
         raise SettingsInvalid(
             "The owner of the database is known to the service.",
             "WARUM_DATABASE_OWNER",
-            "Set it for `warum database prepare` only.",
+            "Set it for `warum database prepare` and `warum ledger restore` only.",
         )
 
 

@@ -59,6 +59,11 @@ def open_engine(address: str, *, busy_seconds: float = BUSY_SECONDS, writes: boo
     return engine
 
 
+def open_as_owner(address: str) -> Engine:
+    """Return an engine for the role that owns the tables. Raises StorageFailed."""
+    return _engine(_read_address(address), BUSY_SECONDS, writes=True)
+
+
 def _engine(url: URL, busy_seconds: float, writes: bool) -> Engine:
     waits = max(1, round(busy_seconds * 1000))
     options = (
@@ -207,15 +212,22 @@ def check_prepared(engine: Engine) -> None:
     with storage_errors(WHERE), engine.connect() as plain:
         connection = plain.execution_options(**READING_OPTIONS)
         with connection.begin():
-            mend = "Run `warum database prepare` with the owner's role."
-            if revision(connection) != NEWEST:
-                _refuse("The tables are not those of this version of Warum.", mend)
+            check_version(connection)
             too_much = _too_much(connection)
     if too_much is not None:
         _refuse(
             f"The application's role {too_much}: it could change what was recorded.",
-            f"Use a role of its own for the application, then: {mend}",
+            f"Use a role of its own for the application, then: {_PREPARE}",
         )
+
+
+def check_version(connection: Connection) -> None:
+    """Raise StorageFailed unless the tables are those this version works with."""
+    if revision(connection) != NEWEST:
+        _refuse("The tables are not those of this version of Warum.", _PREPARE)
+
+
+_PREPARE = "Run `warum database prepare` with the owner's role."
 
 
 def check(address: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 from offices import CASES, MakeOffice, Office, demo_settings, elsewhere, open_office
-from servers import ADMIN, Server
+from servers import ADMIN, OWNER, SQLITE, Server
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
@@ -41,14 +41,35 @@ def installation(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ins
 
 
 @pytest.fixture
-def make_office(tmp_path: Path) -> Iterator[MakeOffice]:
+def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the database offices work on; none for SQLite, unless a test asks for more.
+
+    `on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)` runs it on each.
+    """
+    if getattr(request, "param", SQLITE) == SQLITE:
+        yield ""
+        return
+    server: Server = request.getfixturevalue("server")
+    with server.database() as name:
+        # what the commands are told by their surroundings
+        monkeypatch.setenv("WARUM_DATABASE", server.address(name))
+        monkeypatch.setenv("WARUM_DATABASE_OWNER", server.address(name, OWNER))
+        yield server.address(name)
+
+
+@pytest.fixture
+def make_office(tmp_path: Path, address: str) -> Iterator[MakeOffice]:
     """A function that opens an office in tmp_path; called again, it opens the same one again."""
     opened: list[Office] = []
 
     def make(
-        *models: Path, cases: int = CASES, deadline: float = 20.0, folder: str = "data"
+        *models: Path,
+        cases: int = CASES,
+        deadline: float = 20.0,
+        folder: str = "data",
+        database: str = address,
     ) -> Office:
-        settings = demo_settings(tmp_path / folder, *models, deadline=deadline)
+        settings = demo_settings(tmp_path / folder, *models, deadline=deadline, database=database)
         opened.append(open_office(settings, cases))
         return opened[-1]
 

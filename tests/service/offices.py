@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from servers import reached_into
 from starlette.types import ASGIApp
 from visiting import Machine, Visitor
 
@@ -31,7 +32,9 @@ CASES = 5
 MakeOffice = Callable[..., "Office"]
 
 
-def demo_settings(data: Path, *models: Path, deadline: float = 20.0) -> Settings:
+def demo_settings(
+    data: Path, *models: Path, deadline: float = 20.0, database: str = ""
+) -> Settings:
     return Settings(
         data=data,
         models=models or (find_package("unemployment_benefit"),),
@@ -40,6 +43,7 @@ def demo_settings(data: Path, *models: Path, deadline: float = 20.0) -> Settings
         tenant="demo",
         deadline=deadline,
         demo=True,
+        database=database,
     )
 
 
@@ -90,7 +94,9 @@ class Office:
             return list(records.entries_of_case(tx, case.id, EntryKind.DECISION))
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
-        """Reach into the database file as somebody with a shell could."""
+        """Reach into the database as somebody with a shell could."""
+        if self.tools.settings.database:
+            return reached_into(self.tools.settings.database, statement)
         with sqlite3.connect(self.tools.settings.data / "warum.sqlite") as database:
             rows = database.execute(statement).fetchall()
         database.close()
@@ -99,6 +105,9 @@ class Office:
     def tamper(self, *statements: str) -> None:
         """Change what was recorded, as somebody could who may do anything with the file: first
         the triggers go that keep records from being changed, and afterwards they are back."""
+        if self.tools.settings.database:
+            self.sql(";".join(statements))
+            return
         triggers = self.sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         drops = [f"DROP TRIGGER {name}" for name, _ in triggers]
         for statement in (*drops, *statements, *(str(made) for _, made in triggers)):

@@ -1,26 +1,34 @@
-"""A backup is whole, is no older than what was witnessed, and brings back nobody who was erased."""
+"""A backup is whole, is no older than what was witnessed, and brings back nobody who was erased.
+
+What is promised holds on both databases, and from each to the other.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from offices import NOON, MakeOffice, Office, decide_by_form, demo_settings
+from servers import DATABASES, OWNER, as_role, emptied, reached_into
 from test_erasing import BASIS, BOTH, CASE, Marked, mark, run, traces_in
 
 from explainer.errors import LogBehindWitness
 from explainer.ledger.entries import EntryKind
 from service import erasing
-from service.backup import back_up, back_up_keys, restore
+from service.backup import back_up, back_up_keys
+from service.restoring import restore
 from service.settings import Settings
+from service.store.tables import metadata
 from service.verification import verify_files
 
 APPROVERS = ("Anna Berg", "Jan Ott")
+on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)
 
 
 @pytest.fixture
@@ -42,8 +50,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.wiring.the_clock", lambda: NOON)
 
 
+def put_back(
+    settings: Settings,
+    out: Path,
+    keys: Path | None = None,
+    checkpoints: Sequence[Path] = (),
+    now: datetime = NOON,
+) -> None:
+    owner = as_role(settings.database, OWNER)
+    restore(settings, out, keys, checkpoints, APPROVERS, now, owner=owner)
+
+
 def lose(settings: Settings, *names: str) -> Path:
     """The disk with the database is gone; what is kept elsewhere is there."""
+    if settings.database:
+        emptied(settings.database)
     for path in settings.data.glob("warum.sqlite*"):
         path.unlink()
     for name in names:
@@ -52,6 +73,38 @@ def lose(settings: Settings, *names: str) -> Path:
     return settings.data
 
 
+def is_empty(settings: Settings) -> bool:
+    """Whether there is no record, nor a key store, nor anything half of one."""
+    if settings.database:
+        assert set(reached_into(settings.database, "SELECT size FROM head")) == {(0,)}
+        for table in metadata.tables:
+            if table != "head":
+                assert not reached_into(settings.database, f"SELECT * FROM {table}")
+    drafts = [path for path in settings.data.rglob(".*") if "draft" in path.name]
+    return not [*settings.data.glob("*.sqlite*"), *drafts]
+
+
+def rows(settings: Settings) -> dict[str, set[tuple[object, ...]]]:
+    """Every row of every table."""
+    found = {}
+    for table in metadata.sorted_tables:
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        query = f"SELECT {names} FROM {table.name}"
+        if settings.database:
+            found[table.name] = set(reached_into(settings.database, query))
+        else:
+            with closing(sqlite3.connect(settings.data / "warum.sqlite")) as database:
+                found[table.name] = set(database.execute(query).fetchall())
+    return found
+
+
+def _bytes_of(settings: Settings) -> list[bytes]:
+    """What stands in the tables, as it would be found in a file."""
+    values = [value for table in rows(settings).values() for row in table for value in row]
+    return [one if isinstance(one, bytes) else str(one).encode() for one in values]
+
+
+@on_both
 def test_what_was_backed_up_while_running_is_put_back_and_goes_on(
     office: Office, make_office: MakeOffice, package: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +127,50 @@ def test_what_was_backed_up_while_running_is_put_back_and_goes_on(
     assert all(result.clean for result in verify_files(again.tools))
 
 
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("first", DATABASES)
+def test_the_records_move_from_either_database_to_the_other_and_back_unchanged(
+    first: str,
+    address: str,
+    make_office: MakeOffice,
+    package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every row of every table is the same, but for the entry each restore writes."""
+    marked = mark(make_office(package, database=address if first == "postgresql" else ""))
+    tools, data = marked.office.tools, marked.data
+    marked.office.decided(1)
+    assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+    tools.seals.now()
+    tools.close()
+    places = [replace(tools.settings, database=one) for one in ("", address)]
+    here, there = places if first == "sqlite" else reversed(places)
+    known = rows(here)
+    assert all(known[name] for name in ("entry", "payload", "opening", "checkpoint", "case_entry"))
+    for number, (source, target) in enumerate([(here, there), (there, here)]):
+        out = tmp_path / f"out-{number}"
+        monkeypatch.setenv("WARUM_DATABASE", source.database)
+        assert run("backup", out, "--data", data) == 0
+        lose(source)
+        monkeypatch.setenv("WARUM_DATABASE", target.database)
+        assert run("restore", out, *BOTH, "--data", data) == 0
+        moved = rows(target)
+        added = {name: len(moved[name] - known[name]) for name in moved if name != "head"}
+        assert {name: count for name, count in added.items() if count} == {
+            "entry": 1,
+            "payload": 1,
+            "checkpoint": 1,
+        }
+        assert not any(known[name] - moved[name] for name in moved if name != "head")
+        known = moved
+    again = make_office(package, database=here.database)
+    assert again.decisions(again.cases[1])
+    decide_by_form(again.visitor("caseworker"), again.cases[2].id)
+    assert all(result.clean for result in verify_files(again.tools))
+
+
+@on_both
 def test_every_backup_older_than_what_was_sealed_is_refused(office: Office, tmp_path: Path) -> None:
     """N of N: one backup after each entry, all but the newest refused."""
     settings = office.tools.settings
@@ -91,26 +188,34 @@ def test_every_backup_older_than_what_was_sealed_is_refused(office: Office, tmp_
     back_up(settings, newest, NOON)
     office.tools.close()
     data = lose(settings)
-    before = sorted(path.name for path in data.iterdir())
+    before = (
+        sorted(path.name for path in data.iterdir()),
+        rows(settings) if settings.database else 0,
+    )
     refused = 0
     for one in made:
         with pytest.raises(LogBehindWitness, match="sealed since"):
-            restore(settings, one, None, [], APPROVERS, NOON)
-        assert sorted(path.name for path in data.iterdir()) == before
+            put_back(settings, one)
+        now = (
+            sorted(path.name for path in data.iterdir()),
+            rows(settings) if settings.database else 0,
+        )
+        assert now == before
         refused += 1
     assert refused == len(made) == 8
     # either of the sealer's memory, the witness folder and a note kept elsewhere is enough
     shutil.move(data / "witness", tmp_path / "elsewhere")
     with pytest.raises(LogBehindWitness):
-        restore(settings, made[-1], None, [], APPROVERS, NOON)
+        put_back(settings, made[-1])
     for memory in data.glob("seals/*/last.note"):
         memory.unlink()
     with pytest.raises(LogBehindWitness):
-        restore(settings, made[-1], None, [tmp_path / "elsewhere"], APPROVERS, NOON)
+        put_back(settings, made[-1], None, [tmp_path / "elsewhere"])
     assert run("restore", newest, *BOTH, "--data", data) == 1  # nothing kept outside, no restore
-    restore(settings, newest, None, [tmp_path / "elsewhere"], APPROVERS, NOON)
+    put_back(settings, newest, None, [tmp_path / "elsewhere"])
 
 
+@on_both
 def test_a_restored_backup_does_not_bring_an_erased_case_back(
     make_office: MakeOffice, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,13 +232,15 @@ def test_a_restored_backup_does_not_bring_an_erased_case_back(
     assert "keys" in traces_in(tmp_path, marked.traces)
     tools.close()
     data = lose(tools.settings, "keys.sqlite")
-    restore(tools.settings, tmp_path / "out", tmp_path / "keys", [], APPROVERS, NOON)
+    put_back(tools.settings, tmp_path / "out", tmp_path / "keys")
     assert traces_in(data, marked.traces) == []
+    assert not any(trace in row for row in _bytes_of(tools.settings) for trace in marked.traces)
     again = make_office(package)
     assert again.visitor("caseworker").get(f"/cases/{marked.case.id}").status == 404
     assert all(result.clean for result in verify_files(again.tools))
 
 
+@on_both
 def test_a_backup_holds_nothing_of_a_person_in_clear(
     make_office: MakeOffice, package: Path, tmp_path: Path
 ) -> None:
@@ -141,10 +248,12 @@ def test_a_backup_holds_nothing_of_a_person_in_clear(
     back_up(marked.office.tools.settings, tmp_path / "out", NOON)
     clear = tuple(trace for trace in marked.traces[:8] if trace != marked.case.id.encode())
     assert len(clear) == 7
-    assert traces_in(marked.data, clear) == ["warum.sqlite"]
+    there = ["warum.sqlite"] if not marked.office.tools.settings.database else []
+    assert traces_in(marked.data, clear) == there
     assert traces_in(tmp_path / "out", clear) == []
 
 
+@on_both
 def test_keys_older_than_the_backup_are_refused_and_nothing_is_left(
     office: Office, tmp_path: Path
 ) -> None:
@@ -152,12 +261,13 @@ def test_keys_older_than_the_backup_are_refused_and_nothing_is_left(
     back_up_keys(settings, tmp_path / "keys", NOON)
     back_up(settings, tmp_path / "out", NOON)  # with cases that had no key before
     office.tools.close()
-    data = lose(settings, "keys.sqlite")
+    lose(settings, "keys.sqlite")
     with pytest.raises(Exception, match="has no key for 4 cases"):
-        restore(settings, tmp_path / "out", tmp_path / "keys", [], APPROVERS, NOON)
-    assert not list(data.glob("*.sqlite*"))
+        put_back(settings, tmp_path / "out", tmp_path / "keys")
+    assert is_empty(settings)
 
 
+@on_both
 def test_a_backup_from_before_an_erasure_is_refused(
     make_office: MakeOffice, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,20 +315,22 @@ def test_every_changed_missing_or_added_file_of_a_backup_is_named(
     assert run("restore", out, *BOTH, "--data", data) == 0
 
 
+@on_both
 def test_a_rewritten_database_is_refused_though_its_digests_fit(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    office.tamper("UPDATE payload SET ciphertext = zeroblob(99) WHERE seq = 1")
+    office.tamper("UPDATE payload SET nonce = ciphertext WHERE seq = 1")
     assert run("backup", out, data=office.tools) == 1  # not even made
     assert not out.exists()
-    monkeypatch.setattr("service.backup._check_clean", lambda results, where: None)
+    monkeypatch.setattr("service.backup.check_clean", lambda results, where: None)
     back_up(office.tools.settings, out, NOON)
     monkeypatch.undo()
     office.tools.close()
     data = lose(office.tools.settings)
     assert run("restore", out, *BOTH, "--data", data) == 1
-    assert not list(data.glob("warum.sqlite*"))
+    (data / "keys.sqlite").unlink()
+    assert is_empty(office.tools.settings)
 
 
 def test_a_copy_of_the_keys_expires(

@@ -1,0 +1,320 @@
+"""One moment of the records as a SQLite file, from either database, and back into either.
+
+A backup looks the same wherever it was made, so it is also the way from SQLite to PostgreSQL and
+back. Rows are carried table by table as `tables` describes them, and every row is read again where
+it was written to: a bit that changed on the way stops the copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import BigInteger, Connection, Table, func, insert, literal, select, text, update
+
+from explainer.errors import BackupRefused, StorageFailed
+from explainer.ledger.sealing import KEY_BYTES, NONCE_BYTES
+from service.store import engine as sqlite
+from service.store import postgres, tables
+from service.store.copies import copy_database, make_durable
+from service.store.database import Store
+from service.store.engine import storage_errors
+from service.store.erasure import ERASED
+from service.store.keys import KeyStore
+from service.store.migrations import upgrade
+from service.store.rights import SCHEMA
+
+SEALED = "sealed:"
+PART = 500
+"""Rows that are in memory at once."""
+
+Told = Callable[[str, int, int], None]
+"""What is being done, how many rows are done, of how many."""
+Change = Callable[[Table, dict[str, Any]], dict[str, Any]]
+
+
+def copy_sealed(store: Store, file: Path, told: Told) -> None:
+    """Copy one moment of the records to the new SQLite file `file`, every case sealed.
+
+    Number and values of each case are sealed under its own key, so a copy holds nothing about a
+    person that is not gone with the key. Raises StorageFailed.
+    """
+    if store.file is not None:
+        copy_database(store.file, file)
+    else:
+        _copy_rows(store, file, told)
+    sealed = _seal_cases(file, store.keys) if store.file is not None else _sealed_in(file)
+    # a case that was erased meanwhile: what was sealed of it here must not open either
+    there = _cases_there(store)
+    for case_id, key_id in sealed:
+        if case_id not in there:
+            store.keys.destroy(key_id)
+    make_durable(file)
+
+
+def open_cases(connection: Connection, keys: KeyStore) -> None:
+    """Undo the sealing of the cases, on either database. Raises BackupRefused."""
+    case = tables.case_file
+    rows = connection.execute(select(case.c.id, case.c.values_json)).all()
+    for row in rows:
+        connection.execute(
+            update(case).where(case.c.id == row.id).values(**_opened(row.id, row.values_json, keys))
+        )
+
+
+def cases_without_key(connection: Connection, keys: KeyStore) -> int:
+    """How many sealed cases no key opens."""
+    there = keys.names()
+    stored = connection.execute(select(tables.case_file.c.values_json)).scalars()
+    return sum(_key_of(one) not in there for one in stored)
+
+
+def open_copy(file: Path, keys: Path, wrapping: Path, tenant: str) -> Store:
+    """Open a copy of the records that lies beside them, in the form this version works with."""
+    engine = sqlite.open_engine(file)
+    try:
+        with storage_errors(str(file)):
+            upgrade(engine)
+        return Store(engine, KeyStore.open(keys, wrapping), tenant=tenant, file=file)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def fill(copy: Store, owner: str, application: str, told: Told) -> None:
+    """Put the rows of `copy` into the prepared, empty database: all of them, or none.
+
+    `owner` is the address with the owner's role: the application's may not write what a log holds.
+    Cases are opened on the way. Raises StorageFailed, and BackupRefused where the database is not
+    empty.
+    """
+    postgres.check(application)
+    into = postgres.open_as_owner(owner)
+    try:
+        with storage_errors(postgres.WHERE), into.begin() as writing:
+            _check_same(writing, application)
+            names = ", ".join(f"{SCHEMA}.{table}" for table in tables.metadata.tables)
+            writing.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+            _check_empty(writing)
+            with copy.reading() as tx:
+                _carry(tx.connection, writing, ("the backup", postgres.WHERE), told)
+            open_cases(writing, copy.keys)
+    finally:
+        into.dispose()
+
+
+def check_empty(application: str) -> None:
+    """Refuse a database that cannot be filled, before anything is done. Raises as `fill` does."""
+    postgres.check(application)
+    engine = postgres.open_engine(application, writes=False)
+    try:
+        with storage_errors(postgres.WHERE), engine.connect() as plain:
+            reading = plain.execution_options(**postgres.READING_OPTIONS)
+            with reading.begin():
+                _check_empty(reading)
+    finally:
+        engine.dispose()
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+def _copy_rows(store: Store, file: Path, told: Told) -> None:
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    target = sqlite.open_engine(file)
+
+    def sealed(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+        return row if table is not tables.case_file else {**row, **_sealed(row, store.keys)}
+
+    try:
+        with store.reading() as tx, storage_errors(str(file)):
+            postgres.check_version(tx.connection)
+            upgrade(target)
+            with target.begin() as writing:
+                _carry(tx.connection, writing, (postgres.WHERE, str(file)), told, sealed)
+    finally:
+        target.dispose()
+
+
+def _carry(
+    source: Connection,
+    target: Connection,
+    names: tuple[str, str],
+    told: Told,
+    change: Change = lambda _, row: row,
+) -> None:
+    """Write every row of every table of `source` to `target`, and read it again there.
+
+    `names` are what errors call the two.
+    """
+    ours, (here, there) = tables.metadata.sorted_tables, names
+    with storage_errors(here):
+        total = sum(_count(source, table) for table in ours)
+    done = 0
+    for table in ours:
+        carried = _Digest()
+        for part in _parts(source, table, here):
+            rows = [change(table, row) for row in part]
+            carried.add(rows)
+            if table is tables.head:  # its rows are there from the start
+                for row in rows:
+                    same = table.c.log == row["log"]
+                    target.execute(update(table).where(same).values(row))
+            else:
+                target.execute(insert(table), rows)
+            done += len(rows)
+            told(table.name, done, total)
+        written = _Digest()
+        for part in _parts(target, table, there):
+            written.add(part)
+        if written != carried:
+            raise BackupRefused(
+                "What was written is not what was read.",
+                f"the table {table.name}",
+                "Check disk and memory of the machines, then try again.",
+            )
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _parts(connection: Connection, table: Table, where: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table, older ones first: what refers to another row comes after it."""
+    order = ("log", "seq") if "seq" in table.c else tuple(one.name for one in table.primary_key)
+    query = select(table).order_by(*(table.c[name] for name in order))
+    with storage_errors(where):
+        found = connection.execute(query, execution_options={"yield_per": PART})
+        with closing(found):
+            for part in found.mappings().partitions():
+                yield [dict(row) for row in part]
+
+
+class _Digest:
+    """Number and digest of rows in any order: two databases do not sort texts alike."""
+
+    def __init__(self) -> None:
+        self._count, self._sum = 0, 0
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            exact = [
+                (name, bytes(value) if isinstance(value, memoryview) else value)
+                for name, value in sorted(row.items())
+            ]
+            digest = hashlib.sha256(repr(exact).encode()).digest()
+            self._count += 1
+            self._sum = (self._sum + int.from_bytes(digest)) % 2**256
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Digest) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _check_empty(connection: Connection) -> None:
+    head = tables.head
+    sizes = connection.execute(select(head.c.size)).scalars().all()
+    others = [table for table in tables.metadata.sorted_tables if table is not head]
+    if any(sizes) or any(connection.execute(select(one).limit(1)).first() for one in others):
+        raise BackupRefused(
+            "There are records in the database already.",
+            postgres.WHERE,
+            "Name an empty one, made ready by `warum database prepare`, and keep the other: it may "
+            "be evidence. If a restore had just been cut short, it had been done: start Warum.",
+        )
+
+
+def _check_same(writing: Connection, application: str) -> None:
+    """Both addresses have to lead to one database: a lock taken by one is seen by the other."""
+    number = secrets.randbits(62)
+    writing.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+    engine = postgres.open_engine(application, writes=False)
+    try:
+        with storage_errors(postgres.WHERE), engine.connect() as other:
+            free = select(func.pg_try_advisory_xact_lock(literal(number, BigInteger)))
+            if other.execute(free).scalar_one():
+                raise StorageFailed(
+                    "The two addresses are not of the same database.",
+                    "WARUM_DATABASE_OWNER",
+                    "Name the database of WARUM_DATABASE in it.",
+                )
+    finally:
+        engine.dispose()
+
+
+# -- cases ----------------------------------------------------------------------------------------
+
+
+def _seal_cases(file: Path, keys: KeyStore) -> list[tuple[str, str]]:
+    """Seal the cases of a file in their places; returns the cases and the names of their keys."""
+    case, engine = tables.case_file, sqlite.open_engine(file)
+    try:
+        with storage_errors(str(file)), engine.begin() as connection:
+            # by name: the tables may be those of an older version
+            query = select(case.c.id, case.c.case_ref, case.c.values_json, case.c.state)
+            for row in connection.execute(query).all():
+                sealed = _sealed(row._asdict(), keys)
+                connection.execute(update(case).where(case.c.id == row.id).values(**sealed))
+    finally:
+        engine.dispose()
+    return _sealed_in(file)
+
+
+def _sealed_in(file: Path) -> list[tuple[str, str]]:
+    case, engine = tables.case_file, sqlite.open_engine(file)
+    try:
+        with storage_errors(str(file)), engine.begin() as connection:
+            found = connection.execute(select(case.c.id, case.c.values_json)).all()
+            return [(row.id, _key_of(row.values_json)) for row in found]
+    finally:
+        engine.dispose()
+
+
+def _cases_there(store: Store) -> frozenset[str]:
+    case = tables.case_file
+    with store.reading() as tx:
+        found = tx.connection.execute(select(case.c.id).where(case.c.state != ERASED)).scalars()
+        return frozenset(found.all())
+
+
+def _sealed(row: Mapping[str, Any], keys: KeyStore) -> dict[str, str]:
+    case_id = str(row["id"])
+    if row["state"] == ERASED:  # its key is gone or about to go, and none is made for it again
+        key_id, key = "", secrets.token_bytes(KEY_BYTES)
+    else:
+        key_id, key = keys.get_or_create(f"case:{row['case_ref']}")
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    plain = json.dumps([row["case_ref"], row["values_json"]]).encode()
+    sealed = nonce + AESGCM(key).encrypt(nonce, plain, case_id.encode())
+    return {
+        "case_ref": f"{SEALED}{case_id}",
+        "values_json": f"{SEALED}{key_id}:{sealed.hex()}",
+    }
+
+
+def _opened(case_id: str, stored: str, keys: KeyStore) -> dict[str, str]:
+    key = keys.get(_key_of(stored))
+    try:
+        data = bytes.fromhex(stored.rpartition(":")[2])
+        plain = AESGCM(key or b"").decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], case_id.encode())
+        case_ref, values = json.loads(plain)
+    except (ValueError, InvalidTag):
+        raise BackupRefused(
+            "A case in the backup does not open with its key.",
+            f"the case {case_id}",
+            "Use another copy of the backup.",
+        ) from None
+    return {"case_ref": case_ref, "values_json": values}
+
+
+def _key_of(stored: str) -> str:
+    return stored.removeprefix(SEALED).partition(":")[0]
