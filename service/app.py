@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
 from service.events import log
-from service.routes import api, applicant, caseworker, demo, health, public, supervisor
+from service.routes import api, applicant, caseworker, demo, health, public, receipts, supervisor
 from service.settings import LOOPBACK
 from service.web.description import describe
 from service.web.guards import Guarded
@@ -47,7 +47,7 @@ def create_app(tools: Tools) -> ASGIApp:
         lifespan=lifespan,
     )
     app.state.tools = tools
-    for routes in (health, public, demo, caseworker, applicant, supervisor, api):
+    for routes in (health, public, demo, caseworker, applicant, receipts, supervisor, api):
         app.include_router(routes.router)
     describe(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

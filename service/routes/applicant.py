@@ -69,6 +69,7 @@ def application(request: Request) -> Response:
         office=office,
         case_number=opened.file.case_ref,
         told_html=as_markup(shown.told),
+        receipt_href=f"/application/receipts/{shown.receipt.leaf_hash.hex()}",
         remedies=None,
         german_href=german_href,
     )

@@ -260,6 +260,7 @@ def _decided(opened: OpenCase, voice: Voice) -> dict[str, Any] | None:
             entry.receipt.leaf_hash.hex(),
             moment(at(row.decided_on), voice.language.locale),
         ),
+        "receipt_href": f"/cases/{opened.file.id}/receipts/{entry.receipt.leaf_hash.hex()}",
     }
 
 

@@ -12,8 +12,10 @@ from visiting import Answer, check_problem
 from explainer.core.decision import Role
 from explainer.core.disclosure import Audience
 from explainer.errors import CaseNotFound, NotAllowed
+from explainer.ledger.entries import EntryKind
 from service.open_case import open_case
 from service.permissions import ALLOWED, Action
+from service.store.records import entries_of_case
 from service.web.people import applicant_of
 from service.wiring import API_ROLES
 
@@ -33,6 +35,20 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("GET", "/cases/{case_id}"): (Action.SEE_AS_CASEWORKER, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/decision"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/application"): (Action.SEE_AS_APPLICANT, frozenset({"applicant"})),
+    **{
+        ("GET", f"/cases/{{case_id}}/receipts/{{mark}}{what}"): (
+            Action.SEE_AS_CASEWORKER,
+            frozenset({"caseworker"}),
+        )
+        for what in ("", "/proof", "/told")
+    },
+    **{
+        ("GET", f"/application/receipts/{{mark}}{what}"): (
+            Action.SEE_AS_APPLICANT,
+            frozenset({"applicant"}),
+        )
+        for what in ("", "/proof", "/told")
+    },
     ("GET", "/records"): (Action.LIST_RECORDS, frozenset({"supervisor"})),
     ("POST", "/records"): (Action.LIST_RECORDS, frozenset({"supervisor"})),
     ("GET", "/records/{record_id}"): (Action.OPEN_RECORD, frozenset({"supervisor"})),
@@ -88,10 +104,26 @@ def test_a_route_without_a_policy_is_noticed() -> None:
     assert ("GET", "/new", None) in list(declared(app))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def marks(standing: Office) -> None:
+    """What receipts are asked for: the applicant's page, and a case a caseworker has open."""
+    standing.visitor("applicant", standing.cases[0].id).get("/application")
+    standing.visitor("caseworker").get(f"/cases/{standing.cases[1].id}")
+    standing.tools.seals.now()
+
+
+def mark(office: Office, path: str) -> str:
+    case = office.cases[1] if path.startswith("/cases/") else office.cases[0]
+    with office.tools.store.reading() as tx:
+        return entries_of_case(tx, case.id, EntryKind.SHOWN)[-1].receipt.leaf_hash.hex()
+
+
 def send(office: Office, person: str, method: str, path: str) -> Answer:
     decided = office.cases[0]
     visitor = office.visitor(person, decided.id if person == "applicant" else "")
     (row,) = office.sql(f"SELECT record_id FROM decision_record WHERE case_id = '{decided.id}'")
+    if "{mark}" in path:
+        path = path.replace("{mark}", mark(office, path))
     path = path.replace("{case_id}", office.cases[1].id).replace("{record_id}", str(row[0]))
     if method == "GET":
         return visitor.get(path)
