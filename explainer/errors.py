@@ -278,6 +278,25 @@ class DecisionIncomplete(DecisionError):
     code = "decision.incomplete"
 
 
+class ReferenceInvalid(DecisionError):
+    """A reference into the file is too long, one of too many, or not plain text in one line."""
+
+    code = "decision.reference_invalid"
+
+
+class DayImpossible(DecisionError):
+    """A case cannot have been decided on paper on this day."""
+
+    code = "decision.day_impossible"
+
+
+class NotePersonal(DecisionError):
+    """The note may hold what belongs in the file: health, or what tells who somebody is. Only a
+    warning: whoever confirms it has it recorded."""
+
+    code = "decision.note_personal"
+
+
 class SuggestionOutdated(DecisionError):
     """The case was decided, or its package changed, since the page was opened."""
 

@@ -1,4 +1,4 @@
-"""The use cases: submit, show, decide, list, open. Each takes an actor.
+"""The use cases around a case: submit, list, show, decide and correct. Each takes an actor.
 
 This is one of the four files that carry a property of the whole product: nothing is shown or
 decided unrecorded. Every action that shows or decides leaves an entry in the same transaction,
@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime
 from typing import Any
 
 from explainer.core.case import read_case
-from explainer.core.decision import Actor, Relation, take_decision
+from explainer.core.decision import Actor, Decision, Relation, take_decision
 from explainer.core.disclosure import Audience, Told
 from explainer.core.explanation import Explanation
+from explainer.core.particulars import SentParticulars, day_of
 from explainer.errors import (
     CaseFaulty,
     CaseMalformed,
     DecisionFaulty,
-    DecisionIncomplete,
-    LedgerError,
     NotExplainable,
     NotYetDecided,
     PackageReplaced,
-    StorageFailed,
     SuggestionOutdated,
 )
 from explainer.ledger.entries import EntryKind, Json, Receipt, canonical, minute
@@ -34,26 +32,18 @@ from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
 from explainer.pipeline import tell, tell_withheld
 from explainer.text.languages import Language
+from explainer.text.notes import note_faults
 from explainer.text.sentences import HumanDecision
-from service.entries import access_entry, decision_entry, decision_row, shown_entry
+from service.entries import Basis, decision_entry, decision_row, shown_entry
 from service.events import log
-from service.open_case import OpenCase, agreed_payload, open_case, open_in, seen_for
-from service.permissions import (
-    GROUNDS_FOR_SUPERVISION,
-    PROGRAM_GROUND,
-    Action,
-    check_may,
-    grounds_for_supervision,
-)
+from service.open_case import OpenCase, open_case, open_in
+from service.permissions import Action, check_may
+from service.retention import forecast
 from service.store import cases, records
-from service.store.cases import DECIDED, CaseFile, ListedRecord, Page, RecordFilter
+from service.store.cases import DECIDED, CaseFile, Page
 from service.store.database import Reading
 from service.store.records import OpenedEntry
-from service.wiring import Tools
-
-PURPOSES = ("appeal", "complaint", "audit", "quality_sample")
-PURPOSE_LIMIT = 300
-
+from service.wiring import DEMO_UNIT, Tools
 
 # -- submitting -------------------------------------------------------------------------------
 
@@ -61,7 +51,8 @@ PURPOSE_LIMIT = 300
 def submit(raw: Any, actor: Actor, tools: Tools) -> CaseFile:
     """Take in a case. The same case sent again gets the same answer.
 
-    Raises CaseFaulty with every fault, and CaseExists for another case of the same number.
+    Raises CaseFaulty with every fault, CaseExists for another case of the same number, and Starting
+    while its package is being admitted.
     """
     check_may(actor, Action.SUBMIT)
     package = _package_named(raw, tools)
@@ -86,17 +77,20 @@ def submit(raw: Any, actor: Actor, tools: Tools) -> CaseFile:
 
 def _package_named(raw: Any, tools: Tools) -> ModelPackage:
     named = raw.get("package") if isinstance(raw, Mapping) else None
-    if named is None and len(tools.packages) == 1:
-        return next(iter(tools.packages.values()))
-    if isinstance(named, str) and named in tools.packages:
-        return tools.packages[named]
+    admitted = tools.admitted
+    if isinstance(named, str) and named in admitted.packages:
+        return admitted.packages[named]
+    # which one is meant by none, and which ones there are, is known once all were tried
+    admitted.check_tried()
+    if named is None and len(admitted.packages) == 1:
+        return next(iter(admitted.packages.values()))
     raise CaseFaulty(
         "case",
         [
             CaseMalformed(
                 "The case does not name a package that is in force.",
                 "package",
-                f"Name one of: {', '.join(tools.packages)}.",
+                f"Name one of: {', '.join(admitted.packages)}.",
             )
         ],
     )
@@ -116,10 +110,8 @@ def decided_cases(tools: Tools) -> list[CaseFile]:
     """Cases that were decided, for the demonstration's first page; nowhere else."""
     if not tools.settings.demo:
         return []
-    units = dict.fromkeys(map(tools.unit_of, tools.packages.values()))
     with tools.store.reading() as tx:
-        pages = [cases.queue(tx, unit, DECIDED, 1) for unit in units]
-    return [file for found in pages for file in found.rows]
+        return list(cases.queue(tx, DEMO_UNIT, DECIDED, 1).rows)
 
 
 # -- showing ----------------------------------------------------------------------------------
@@ -186,8 +178,13 @@ def _told_decision(opened: OpenCase, audience: Audience) -> HumanDecision | None
 
 @dataclass(frozen=True, slots=True)
 class SentDecision:
-    """A decision as it came in, nothing checked. `shown` is the ledger position of what the
-    person was shown, "" if nothing was."""
+    """A decision as it came in, nothing checked.
+
+    Attributes
+    ----------
+    shown : ledger position of what the person was shown, "" if nothing was
+    corrects : the record this one is to take the place of, "" for a first decision
+    """
 
     outcome: str
     relation: str
@@ -195,13 +192,19 @@ class SentDecision:
     facts: tuple[str, ...]
     note: str
     shown: str
+    particulars: SentParticulars = field(default_factory=SentParticulars)
+    corrects: str = ""
 
     def to_bytes(self) -> bytes:
-        return canonical({name: _listed(getattr(self, name)) for name in self.__slots__})
+        return canonical(_plain(self))
 
 
-def _listed(value: Any) -> Json:
-    return list(value) if isinstance(value, tuple) else value
+def _plain(value: Any) -> Json:
+    if isinstance(value, tuple):
+        return list(value)
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +217,20 @@ class Recorded:
 
 
 def decide(
-    case_id: str, sent: SentDecision, idempotency_key: str, actor: Actor, tools: Tools
+    case_id: str,
+    sent: SentDecision,
+    idempotency_key: str,
+    actor: Actor,
+    tools: Tools,
+    *,
+    ask_about_note: bool = False,
 ) -> Recorded:
     """Record a decision and its entry in one transaction; answers only after the commit.
 
-    Raises DecisionFaulty with every fault, SuggestionOutdated where the case was decided or its
-    package changed since, IdempotencyConflict for another decision under the same key.
+    A decision is never changed: one that names the record it corrects is a new record, by the
+    same rules. Raises DecisionFaulty with every fault (with `ask_about_note` also where the note
+    may hold what belongs in the file), SuggestionOutdated where the case was decided or corrected
+    or its package changed since, IdempotencyConflict for another decision under the same key.
     """
     check_may(actor, Action.DECIDE)
     now = tools.now()
@@ -231,10 +242,42 @@ def decide(
         before = records.replay(tx, idempotency_key, body)
         if before is not None and before.record_id is not None:
             return Recorded(before.record_id, before.receipt, repeated=True)
-        if opened.file.state == DECIDED:
-            raise _outdated("The case was decided in the meantime.")
-        seen = _what_was_shown(tx, sent.shown, opened) or _shown_last(tx, opened)
+        _check_still_holds(opened, sent.corrects)
+        seen = _seen_for_decision(tx, opened, sent)
         suggested = None if seen is None else (seen.payload or {})["recommendation_class"]
+        decision = _take(opened, sent, suggested, now, ask_about_note)
+        basis = Basis(
+            seen=seen,
+            corrects=sent.corrects or None,
+            erase_after=forecast(
+                records.entries_of_case(tx, case_id),
+                opened.package.manifest.retention_class,
+                tools.settings.retention,
+            ),
+        )
+        row = decision_row(opened, decision, basis, now)
+        entry = decision_entry(opened, decision, row, basis, actor, idempotency_key, tools)
+        receipt = records.add_decision(tx, row, entry, body=body)
+    tools.seals.soon(LogName.LEDGER)
+    log.info("decision recorded", seq=receipt.seq)
+    return Recorded(row.record_id, receipt, repeated=False)
+
+
+def _check_still_holds(opened: OpenCase, corrects: str) -> None:
+    holds = "" if opened.decided is None else opened.decided.row.record_id
+    if holds != corrects:
+        raise _outdated(
+            "The case was decided in the meantime."
+            if not corrects
+            else "The decision was corrected in the meantime, or is none of this case."
+        )
+
+
+def _take(
+    opened: OpenCase, sent: SentDecision, suggested: Json, now: datetime, ask_about_note: bool
+) -> Decision:
+    asked = note_faults(sent.note) if ask_about_note else ()
+    try:
         decision = take_decision(
             suggested=suggested if isinstance(suggested, str) else None,
             suggesting=opened.package.manifest.suggesting,
@@ -244,13 +287,24 @@ def decide(
             checklist=list(sent.facts),
             known_checklist=frozenset(opened.package.checklist),
             note=sent.note,
+            particulars=sent.particulars,
+            first_day=date.fromisoformat(opened.file.submitted_at[:10]),
+            today=now.date(),
         )
-        row = decision_row(opened, decision, now)
-        entry = decision_entry(opened, decision, row, seen, actor, now, idempotency_key, tools)
-        receipt = records.add_decision(tx, row, entry, body=body)
-    tools.seals.soon(LogName.LEDGER)
-    log.info("decision recorded", seq=receipt.seq)
-    return Recorded(row.record_id, receipt, repeated=False)
+    except DecisionFaulty as faulty:
+        raise DecisionFaulty("decision", (*faulty.faults, *asked)) from None
+    if asked:
+        raise DecisionFaulty("decision", asked)
+    return decision
+
+
+def _seen_for_decision(tx: Reading, opened: OpenCase, sent: SentDecision) -> OpenedEntry | None:
+    """What the person had before them; of a decision on paper only what they saw by that day."""
+    day = day_of(sent.particulars.entered_afterwards)
+    named = _what_was_shown(tx, sent.shown, opened)
+    if named is not None and (day is None or _shown_by(named, day)):
+        return named
+    return _shown_last(tx, opened, day)
 
 
 def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> OpenedEntry | None:
@@ -270,116 +324,22 @@ def _what_was_shown(tx: Reading, place: str, opened: OpenCase) -> OpenedEntry | 
     return entry
 
 
-def _shown_last(tx: Reading, opened: OpenCase) -> OpenedEntry | None:
+def _shown_last(tx: Reading, opened: OpenCase, day: date | None) -> OpenedEntry | None:
     """The newest thing a caseworker was shown of this case: who saw it cannot unsee it."""
     for entry in reversed(records.entries_of_case(tx, opened.file.id, EntryKind.SHOWN)):
         if (
             entry.payload is not None
             and entry.payload["audience"] == Audience.CASEWORKER.value
             and entry.leaf.model == opened.package.identity.digest
+            and (day is None or _shown_by(entry, day))
         ):
             return entry
     return None
 
 
+def _shown_by(entry: OpenedEntry, day: date) -> bool:
+    return str((entry.payload or {})["created_at"])[:10] <= day.isoformat()
+
+
 def _outdated(what: str) -> SuggestionOutdated:
     return SuggestionOutdated(what, "case", "Load the page again and decide anew.")
-
-
-# -- supervision ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RecordLine:
-    """A line of the list, its grounds as supervision may read them. Where it does not agree with
-    what was sealed, nothing of it is to be believed."""
-
-    listed: ListedRecord
-    agrees: bool
-
-
-def list_records(wanted: RecordFilter, page: int, actor: Actor, tools: Tools) -> Page[RecordLine]:
-    """Override records, newest first; without any field of staff."""
-    check_may(actor, Action.LIST_RECORDS)
-    if wanted.code is not None and wanted.code not in GROUNDS_FOR_SUPERVISION:
-        # as for a code there is not: what is hidden cannot be searched for
-        return Page((), 0, page)
-    with tools.store.reading() as tx:
-        found = cases.list_records(tx, wanted, page)
-        lines = tuple(RecordLine(_for_supervision(one), _agrees(tx, one)) for one in found.rows)
-    return Page(lines, found.total, found.number)
-
-
-def _for_supervision(listed: ListedRecord) -> ListedRecord:
-    return replace(listed, row=replace(listed.row, codes=grounds_for_supervision(listed.row.codes)))
-
-
-def _agrees(tx: Reading, listed: ListedRecord) -> bool:
-    try:
-        agreed_payload(listed, records.open_entry(tx, LogName.LEDGER, listed.seq))
-    except StorageFailed:
-        raise
-    except LedgerError:
-        return False
-    return True
-
-
-def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
-    """The line of the list that a record has, to ask for the purpose."""
-    check_may(actor, Action.OPEN_RECORD)
-    with tools.store.reading() as tx:
-        return records.get_record(tx, record_id).listed
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A single record, opened for a purpose, and what the caseworker was shown. `note` is None
-    where it is not for supervision, whether there is one or not."""
-
-    listed: ListedRecord
-    entry: OpenedEntry
-    payload: Mapping[str, Json]
-    note: str | None
-    shown: Mapping[str, Json] | None
-
-
-def open_record(
-    record_id: str,
-    purpose: str,
-    purpose_text: str,
-    actor: Actor,
-    tools: Tools,
-) -> Inspected:
-    """Open one record. The purpose is recorded in the access log before anything is shown."""
-    check_may(actor, Action.OPEN_RECORD)
-    tools.check_intact()
-    faults: list[tuple[str, Any]] = []
-    if purpose not in PURPOSES:
-        faults.append(
-            (
-                "purpose",
-                DecisionIncomplete("A purpose is needed.", "purpose", "Choose a purpose."),
-            )
-        )
-    if len(purpose_text) > PURPOSE_LIMIT:
-        faults.append(
-            (
-                "purpose_text",
-                DecisionIncomplete("The text is too long.", "purpose_text", "Shorten it."),
-            )
-        )
-    if faults:
-        raise DecisionFaulty("purpose", faults)
-    now = tools.now()
-    with tools.store.transaction(now) as tx:
-        record = records.get_record(tx, record_id)
-        payload = agreed_payload(record.listed, record.entry)
-        case_id = record.listed.row.case_id
-        entry = access_entry(record.listed, purpose, purpose_text, actor, now, tools)
-        records.record_access(tx, entry, case_id=case_id)
-        seen = seen_for(tx, case_id, payload)
-    tools.seals.soon(LogName.ACCESS)
-    listed = _for_supervision(record.listed)
-    # a note beside such a ground would tell which it is
-    note = None if PROGRAM_GROUND in listed.row.codes else str(payload.get("free_text") or "")
-    return Inspected(listed, record.entry, payload, note, None if seen is None else seen.payload)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
 
@@ -19,13 +20,28 @@ from explainer.errors import NotExplainable
 from explainer.families.attribute import SEED
 from explainer.ledger.entries import Entry, EntryKind, Json, minute
 from explainer.ledger.sealing import seal_actor
+from explainer.text.editions import catalog_version, template_version
+from explainer.text.languages import languages
 from service.open_case import OpenCase
 from service.store.cases import DecisionRow, ListedRecord, new_id
 from service.store.records import OpenedEntry
 from service.wiring import Tools
 
-TEMPLATES = "1"
-"""Version of the document templates, recorded with everything that is shown."""
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision stands on, beside what the person sent.
+
+    Attributes
+    ----------
+    seen : what the person had before them, None if nothing
+    corrects : the record it takes the place of
+    erase_after : first day on which the case may go, None while no time runs
+    """
+
+    seen: OpenedEntry | None
+    corrects: str | None
+    erase_after: date | None
 
 
 def shown_entry(
@@ -50,8 +66,10 @@ def shown_entry(
         "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
         "model_id": opened.package.manifest.id,
         "model_version": opened.package.manifest.version,
+        "model_digest": opened.package.identity.digest,
         "explainer_version": _version("warum"),
-        "template_version": TEMPLATES,
+        "template_version": template_version(),
+        "catalog_version": catalog_version(languages()[told.language]),
         "values": opened.file.values_json,
         "environment": environment(),
         "retention_class": opened.package.manifest.retention_class,
@@ -124,7 +142,7 @@ def environment() -> Mapping[str, Json]:
     }
 
 
-def decision_row(opened: OpenCase, decision: Decision, now: datetime) -> DecisionRow:
+def decision_row(opened: OpenCase, decision: Decision, basis: Basis, now: datetime) -> DecisionRow:
     at = minute(now)
     return DecisionRow(
         record_id=new_id(),
@@ -138,6 +156,7 @@ def decision_row(opened: OpenCase, decision: Decision, now: datetime) -> Decisio
         relation=decision.relation.value,
         direction=decision.effect.value,
         codes=tuple(code.value for code in decision.codes),
+        corrects=basis.corrects,
     )
 
 
@@ -145,26 +164,31 @@ def decision_entry(
     opened: OpenCase,
     decision: Decision,
     row: DecisionRow,
-    seen: OpenedEntry | None,
+    basis: Basis,
     actor: Actor,
-    now: datetime,
     idempotency_key: str,
     tools: Tools,
 ) -> Entry:
-    """The same fields for agreement and deviation, with other values."""
+    """The same fields for agreement, deviation and correction, with other values."""
     manifest = opened.package.manifest
+    seen = basis.seen
     shown = None if seen is None else seen.payload
+    rests_on = decision.particulars
     payload: dict[str, Json] = {
         "record_id": row.record_id,
+        "corrects": row.corrects,
         "case_ref": opened.file.case_ref,
         "created_at": row.decided_on,
+        "entered_afterwards": _iso(rests_on.entered_afterwards),
         "unit_id": row.unit,
         "benefit_type": row.benefit_type,
         "decision_type": manifest.decision_type,
         "model_id": manifest.id,
         "model_version": manifest.version,
+        "model_digest": opened.package.identity.digest,
         "explainer_version": _version("warum"),
-        "template_version": TEMPLATES,
+        "template_version": None if shown is None else shown.get("template_version"),
+        "catalog_version": None if shown is None else shown.get("catalog_version"),
         "recommendation_class": decision.suggested,
         "score_band": None if shown is None else shown.get("score_band"),
         "limits_flags": [] if shown is None else shown.get("limits_flags", []),
@@ -179,15 +203,16 @@ def decision_entry(
         "reason_codes": list(row.codes),
         "facts_considered": list(decision.checklist),
         "free_text": decision.note,
-        "evidence_refs": [],
-        "legal_basis_ref": None,
-        "hearing_ref": None,
-        "instruction_ref": None,
+        "evidence_refs": list(rests_on.evidence_refs),
+        "legal_basis_ref": rests_on.legal_basis_ref,
+        "hearing_ref": rests_on.hearing_ref,
+        "instruction_ref": rests_on.instruction_ref,
         "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
         "role": actor.role.value,
+        # nobody has to approve a decision, so there is nobody to name beside who took it
         "second_person": None,
         "retention_class": manifest.retention_class,
-        "erase_after": None,
+        "erase_after": _iso(basis.erase_after),
     }
     return Entry(
         EntryKind.DECISION,
@@ -197,6 +222,10 @@ def decision_entry(
         explainer=tools.explainer_digest,
         idempotency_key=idempotency_key,
     )
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _told_hash(shown: Mapping[str, Json]) -> str:

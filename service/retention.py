@@ -123,6 +123,17 @@ def due_on(entries: Sequence[OpenedEntry], rule: RetentionClass) -> date | None:
     return add_months(max(days.values()), rule.months)
 
 
+def forecast(entries: Sequence[OpenedEntry], of_class: str, path: Path | None) -> date | None:
+    """The first day on which a case may go, as far as that is known; None where it is not."""
+    if not any(entry.leaf.type == EntryKind.FOLLOW_UP for entry in entries):
+        return None  # no time runs, whatever the table says
+    try:
+        classes = read_classes(path)
+    except SettingsInvalid:
+        return None  # a forecast keeps nobody from deciding; the erasing itself names the fault
+    return due_on(entries, classes[of_class]) if of_class in classes else None
+
+
 def retain(
     ledger: Ledger,
     classes: Mapping[str, RetentionClass],

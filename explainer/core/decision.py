@@ -7,10 +7,13 @@ than agreeing.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from explainer.core.attribution import AmountOutcome, Suggesting
+from explainer.core.particulars import Particulars, SentParticulars, check_particulars
 from explainer.errors import (
     DecisionContradicts,
     DecisionError,
@@ -116,6 +119,7 @@ class Decision:
     codes: tuple[ReasonCode, ...]
     checklist: tuple[str, ...]
     note: str
+    particulars: Particulars
 
 
 def take_decision(
@@ -128,11 +132,15 @@ def take_decision(
     checklist: list[str],
     known_checklist: frozenset[str],
     note: str,
+    particulars: SentParticulars,
+    first_day: date,
+    today: date,
 ) -> Decision:
     """Check what was sent and make it a Decision.
 
     `suggested` is the outcome the person was shown, None if no suggestion was delivered; of an
-    amount, both are decimals as `AmountOutcome.canonical` writes them.
+    amount, both are decimals as `AmountOutcome.canonical` writes them. The case came in on
+    `first_day`.
     Raises DecisionFaulty with every fault and the form field it belongs to.
     """
     faults: list[tuple[str, DecisionError]] = []
@@ -147,21 +155,8 @@ def take_decision(
     clean = "".join(c for c in note if c in "\n" or unicodedata.category(c)[0] != "C").strip()
     if len(clean) > NOTE_LIMIT:
         faults.append(("note", _incomplete("note", f"Keep the note to {NOTE_LIMIT} characters.")))
-    if ReasonCode.X1 in grounds and not clean:
-        faults.append(
-            ("note", GroundsMissing("Code X1 needs a note.", "X1", "Say what the ground is."))
-        )
-    if ReasonCode.E1 in grounds and not clean and not checklist:
-        faults.append(
-            (
-                "note",
-                GroundsMissing(
-                    "Code E1 needs an item of the list or a note.",
-                    "E1",
-                    "Tick what the program does not know, or say it.",
-                ),
-            )
-        )
+    rests_on = check_particulars(particulars, first_day, today, faults)
+    faults.extend(_missing_beside(grounds, clean, bool(checklist), rests_on))
     if stated is not None and decided is not None and not faults:
         _check_fits(suggested, decided, stated, grounds, faults)
     if faults or stated is None or decided is None:
@@ -174,6 +169,7 @@ def take_decision(
         grounds,
         tuple(dict.fromkeys(checklist)),
         clean,
+        rests_on,
     )
 
 
@@ -217,6 +213,29 @@ def _grounds(raw: list[str], faults: list[tuple[str, DecisionError]]) -> tuple[R
             )
         )
     return grounds
+
+
+def _missing_beside(
+    grounds: tuple[ReasonCode, ...], note: str, ticked: bool, rests_on: Particulars
+) -> Iterator[tuple[str, DecisionError]]:
+    """What some grounds need beside them, whether they agree or depart."""
+    if ReasonCode.X1 in grounds and not note:
+        yield "note", GroundsMissing("Code X1 needs a note.", "X1", "Say what the ground is.")
+    if ReasonCode.E1 in grounds and not (note or ticked or rests_on.evidence_refs):
+        yield (
+            "note",
+            GroundsMissing(
+                "Code E1 needs an item of the list, a reference or a note.",
+                "E1",
+                "Tick what the program does not know, say where it stands, or say it.",
+            ),
+        )
+    if ReasonCode.P4 in grounds and not rests_on.instruction_ref:
+        # it is what shields the person who followed the instruction
+        yield (
+            "instruction_ref",
+            GroundsMissing("Code P4 needs a reference.", "P4", "Say which instruction it was."),
+        )
 
 
 def _check_fits(

@@ -15,9 +15,10 @@ from explainer.core.explanation import Explanation
 from explainer.core.forms import view_form, withheld_form
 from explainer.errors import LanguageNotOffered, NotExplainable, RecordsDisagree
 from explainer.text.languages import Language, language
-from service.actions import SentDecision, Shown, decide, list_records, show, submit
+from service.actions import SentDecision, Shown, decide, show, submit
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
 from service.store.cases import PAGE_SIZE, RecordFilter
+from service.supervision import list_records
 from service.web.description import CASE, EXPLANATION, described
 from service.web.people import machine, tools_of
 from service.web.problems import IdempotencyKeyMissing

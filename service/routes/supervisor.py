@@ -17,7 +17,10 @@ from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.values import clean, day, moment
-from service.actions import (
+from service.permissions import GROUNDS_FOR_SUPERVISION, Action
+from service.routes.caseworker import RELATIONS, ReceiptWords, at
+from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
+from service.supervision import (
     PURPOSES,
     Inspected,
     RecordLine,
@@ -25,9 +28,6 @@ from service.actions import (
     open_record,
     record_to_open,
 )
-from service.permissions import GROUNDS_FOR_SUPERVISION, Action
-from service.routes.caseworker import RELATIONS, ReceiptWords, at
-from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
 from service.verification import verify
 from service.web.pages import language_for, page
 from service.web.people import check_form_token, session_of, tools_of, visitor

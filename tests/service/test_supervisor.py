@@ -14,7 +14,7 @@ from visiting import Visitor, check_problem
 from explainer.core.decision import ReasonCode, Relation
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
-from service.actions import PURPOSES
+from service.supervision import PURPOSES
 from service.cli import main
 from service.store.cases import RecordFilter
 from service.store.tables import metadata

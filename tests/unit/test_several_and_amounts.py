@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 
 import jsonschema
 import pytest
@@ -27,6 +28,7 @@ from explainer.core.attribution import (
 from explainer.core.decision import Effect, take_decision
 from explainer.core.disclosure import Audience, disclose
 from explainer.core.forms import explanation_form, view_form
+from explainer.core.particulars import SentParticulars
 from explainer.errors import DecisionFaulty, PackageFaulty
 from explainer.packages.admit import admit
 from explainer.packages.scaffold import seal
@@ -136,6 +138,9 @@ def decide(suggesting, suggested, outcome, relation="deviate", codes=("E6",)):
         checklist=[],
         known_checklist=frozenset(),
         note="",
+        particulars=SentParticulars(),
+        first_day=date(2026, 11, 2),
+        today=date(2026, 11, 22),
     )
 
 
