@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,23 +17,26 @@ from starlette.types import ASGIApp
 
 from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
+from service.admission import Starting
 from service.events import log
 from service.routes import api, applicant, caseworker, demo, health, public, receipts, supervisor
 from service.settings import LOOPBACK
 from service.web.description import describe
 from service.web.guards import Guarded
-from service.web.pages import fault_page, problem_page
-from service.web.problems import BY_STATUS, Internal, RequestInvalid, http_fault, status_of
+from service.web.pages import fault_page, problem_page, starting_page
+from service.web.problems import BY_STATUS, RETRY, Internal, RequestInvalid, http_fault, status_of
 from service.wiring import Tools
 
 STATIC = Path(__file__).resolve().parent / "static"
 
 
-def create_app(tools: Tools) -> ASGIApp:
-    """The service, guarded. Whoever made `tools` closes them."""
+def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIApp:
+    """The service, guarded; it closes `tools` when it ends. `begun` is called when all is loaded
+    and the first answers are about to be given."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        begun()
         yield
         tools.close()
 
@@ -73,8 +76,11 @@ def _on_fault(request: Request, fault: ExplainerError) -> Response:
     log.warning(
         "refused", code=fault.code, status=status, route=_template(request), reference=reference
     )
+    headers = RETRY if isinstance(fault, Starting) else None
     if _is_api(request):
-        return JSONResponse(error_form(fault), status)
+        return JSONResponse(error_form(fault), status, headers)
+    if isinstance(fault, Starting):
+        return starting_page(request)
     return fault_page(request, fault, reference if status >= 500 else "")
 
 

@@ -89,31 +89,50 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def serve(settings: Settings, tools: Tools | None = None) -> int:
-    """Listen until stopped. Raises SettingsInvalid where the port is taken."""
+    """Listen until stopped. Pages answer once the ledger is found intact; packages are admitted
+    beside them, unless `tools` come with theirs.
+
+    Raises SettingsInvalid where the port is taken, and what `prepare_tools` and `Admission.run`
+    raise.
+    """
     listener = _listen(settings)
     # all imports first: the models' own processes are loading their libraries meanwhile
     import uvicorn
 
     from service.app import create_app
     from service.events import log_everything
-    from service.wiring import demo_token, open_tools
+    from service.wiring import demo_token, prepare_tools
 
     if tools is None:
-        say("Admitting packages and checking the ledger …")
-        tools = open_tools(settings)
-
+        say("Checking the ledger …")
+        tools = prepare_tools(settings)
     log_everything()
     explainer_cli.loaded()
-    for name, fault in tools.refused.items():
-        say(f"The package {name} was not admitted:")
-        explainer_cli.report(fault)
     say(f"Warum listens on http://{settings.host}:{settings.port}/  (stop with Ctrl+C)")
     if settings.demo:
         say(f"API token to submit cases: {demo_token(settings.data, 'system')}")
         say(f"All tokens: {settings.data / 'demo-api-tokens'}")
+    failed: list[Exception] = []
+
+    def ended(fault: Exception | None) -> None:
+        if fault is None:
+            explainer_cli.loaded()
+            _say_admitted(tools)
+        else:
+            failed.append(fault)
+            server.should_exit = True
+
+    def begun() -> None:
+        """Once pages are answered; before, every moment of it would keep them waiting."""
+        if tools.admitted.done:
+            _say_admitted(tools)
+        else:
+            say("Admitting packages; pages about their cases ask for a moment of patience …")
+            tools.admission.begin(ended)
+
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(tools),
+            create_app(tools, begun),
             access_log=False,  # addresses of people and cases belong in no log
             log_config=None,
             server_header=False,
@@ -121,10 +140,21 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
         )
     )
     daily = _daily(settings, tools)
-    server.run(sockets=[listener])
-    if daily is not None:
-        daily.close()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        if daily is not None:
+            daily.close()
+    if failed:
+        raise failed[0]
     return DONE
+
+
+def _say_admitted(tools: Tools) -> None:
+    for name, fault in tools.refused.items():
+        say(f"The package {name} was not admitted:")
+        explainer_cli.report(fault)
+    say(f"Ready. Packages in force: {', '.join(tools.packages) or 'none'}")
 
 
 def _daily(settings: Settings, tools: Tools) -> Daily | None:

@@ -66,7 +66,8 @@ class OpenCase:
 
 
 def open_case(case_id: str, audience: Audience, actor: Actor, tools: Tools) -> OpenCase:
-    """The case, if it is theirs. Raises CaseNotFound, also where it may not be seen."""
+    """The case, if it is theirs. Raises CaseNotFound, also where it may not be seen, and Starting
+    while its package is being admitted."""
     tools.check_intact()
     with tools.store.reading() as tx:
         return open_in(tx, case_id, audience, actor, tools)
@@ -138,6 +139,7 @@ def _disagree(seq: int) -> RecordsDisagree:
 
 
 def _package_of(file: CaseFile, decided: Decided | None, tools: Tools) -> tuple[ModelPackage, bool]:
+    tools.admitted.check_tried(file.package_id)
     if decided is not None and decided.entry.leaf.model is not None:
         try:
             return tools.exactly(decided.entry.leaf.model), True

@@ -40,14 +40,15 @@ def start(request: Request) -> Response:
     """What this is, and whose eyes to look with."""
     tools = tools_of(request)
     language = language_for(request, staff=False)
+    admitted = tools.admitted
     origin = ""
     applicants = []
     for file in decided_cases(tools):
-        package = tools.packages.get(file.package_id)
+        package = admitted.packages.get(file.package_id)
         if package is not None and language.tag in package.wordings:
             label = package.wording(language)["package|benefit"]
             applicants.append(Applicant(file.case_ref, label, file.state, file.id))
-    for package in tools.packages.values():
+    for package in admitted.packages.values():
         if language.tag in package.wordings:
             origin = package.wording(language).texts.get("demo|note", "")
     return page(
@@ -57,6 +58,7 @@ def start(request: Request) -> Response:
         staff=False,
         applicants=applicants,
         origin=origin,
+        starting=not admitted.done,
     )
 
 

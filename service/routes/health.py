@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from explainer.ledger.entries import minute
+from service.admission import Starting
 from service.web.people import anybody, tools_of
+from service.web.problems import RETRY
 
 router = APIRouter()
 
@@ -26,12 +28,16 @@ def readyz(request: Request) -> JSONResponse:
     tools = tools_of(request)
     if tools.seals.broken is not None:
         return JSONResponse({"status": "broken", "code": tools.seals.broken.code}, 503)
+    admitted = tools.admitted
+    known = {"packages": sorted(admitted.packages), "refused": sorted(admitted.refused)}
+    if not admitted.done:
+        starting = {"status": "starting", "code": Starting.code, **known}
+        return JSONResponse(starting, 503, RETRY)
     witnesses = tools.outside.standing()
     return JSONResponse(
         {
             "status": "ready",
-            "packages": sorted(tools.packages),
-            "refused": sorted(tools.refused),
+            **known,
             "witnesses": [
                 {
                     "witness": one.witness,

@@ -19,7 +19,7 @@ from explainer.text.sentences import translation_banner
 from explainer.text.values import moment
 from service.web.language_choice import COOKIE, choose_language
 from service.web.people import form_token, keep_session, session_of, tools_of
-from service.web.problems import status_of, words_of
+from service.web.problems import RETRY, status_of, words_of
 from service.wiring import Tools
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -77,7 +77,7 @@ def page(
         status,
         staff=staff,
         person=session.person or None,
-        notices=_notices(tools, language) if staff and session.person == "supervisor" else (),
+        notices=_notices(tools, language, session.person) if staff else (),
         demo=tools.settings.demo,
         form_token=form_token(request),
         errors=list(errors),
@@ -89,11 +89,16 @@ def page(
     return response
 
 
-def _notices(tools: Tools, language: Language) -> list[str]:
-    """What supervision has to know of the witnesses, each sentence once."""
+def _notices(tools: Tools, language: Language, person: str) -> list[str]:
+    """That agencies' words are still missing, and what supervision has to know of the witnesses,
+    each sentence once."""
     now, words = tools.now(), catalog(language, staff=True)
+    starting = [] if tools.admitted.done else [words.sentence("error.service.starting")]
+    if person != "supervisor":
+        return starting
     late = [one for one in tools.outside.standing() if one.late(now)]
     found = [words.sentence("staff.witness.alarm")] if any(one.alarm for one in late) else []
+    found += starting
     open_since = [one.unwitnessed_since for one in late if one.unwitnessed_since is not None]
     if open_since:
         since = moment(min(open_since), language.locale)
@@ -166,6 +171,26 @@ def problem_page(
 
 def fault_page(request: Request, fault: ExplainerError, reference: str = "") -> Response:
     return problem_page(request, words_of(fault), status_of(fault), reference)
+
+
+def starting_page(request: Request, sent: Sequence[tuple[str, str]] = ()) -> Response:
+    """The page in the place of a case whose package is still being admitted.
+
+    `sent` is what a form came with: from here it can be sent again, so nothing has to be filled
+    in twice. Nothing reloads by itself: that would take the page from under a screen reader.
+    """
+    response = page(
+        request,
+        "public/starting.html",
+        language_for(request, staff=False),
+        staff=False,
+        here="" if request.method == "GET" else "/",
+        status=503,
+        sent=sent,
+        action=request.url.path,
+    )
+    response.headers.update(RETRY)
+    return response
 
 
 def refusal_page(request: Request, fault: ExplainerError) -> Response:

@@ -75,11 +75,15 @@ STATUS: dict[str, int] = {
     "request.invalid": 422,
     "request.too_large": 413,
     "request.unreadable": 400,
+    "service.starting": 503,
     "storage.failed": 503,
 }
 """Codes with a status of their own; the rest by family."""
 
 FAMILY = (("case.", 422), ("decision.", 422), ("explanation.", 503))
+
+RETRY = {"retry-after": "2"}
+"""Said to machines while the service starts: seconds until it is worth asking again."""
 
 WORDS = frozenset(
     {
@@ -88,6 +92,7 @@ WORDS = frozenset(
         "form.expired",
         "language.not_offered",
         "request.from_elsewhere",
+        "service.starting",
         "storage.failed",
     }
 )
