@@ -25,6 +25,9 @@ LARGEST = 1024 * 1024 * 1024
 NUMBERS = {"f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8, "b1": np.bool_}
 _KINDS = {np.dtype(kind): name for name, kind in NUMBERS.items()}
 
+AT_ONCE = 64 * 1024
+"""Bytes that are sent, and asked for, in one call."""
+
 # version of the form, bytes of the head, bytes of the rest
 _SIZES = struct.Struct(">III")
 FORM = 1
@@ -59,12 +62,19 @@ def send(to: socket.socket, frame: Frame, deadline: float | None = None) -> None
             ],
         }
     ).encode()
+    head += b" " * (-(_SIZES.size + len(head)) % 8)  # so that arrays need not be copied
     rest = sum(blob.nbytes for blob in blobs) + len(frame.data)
     if len(head) + rest > LARGEST:
         raise FrameBroken("The message is too large.")
-    parts: list[bytes | memoryview] = [_SIZES.pack(FORM, len(head), rest) + head]
-    parts += [blob.data.cast("B") for blob in blobs if blob.nbytes]
-    for part in (*parts, frame.data):
+    start = _SIZES.pack(FORM, len(head), rest) + head
+    parts: list[memoryview] = [blob.data.cast("B") for blob in blobs if blob.nbytes]
+    if len(start) + rest <= AT_ONCE:
+        # in one go: each part by itself would wake the other side for nothing
+        to.settimeout(_left(deadline))
+        to.sendall(b"".join((start, *parts, frame.data)))
+        return
+    whole: list[bytes | memoryview] = [start, *parts, frame.data]
+    for part in whole:
         to.settimeout(_left(deadline))
         to.sendall(part)
 
@@ -76,11 +86,18 @@ def receive(
 
     Raises FrameBroken, or OSError (TimeoutError at the deadline) as the socket does.
     """
-    form, head_size, rest_size = _SIZES.unpack(_exactly(source, _SIZES.size, deadline))
+    # whoever asks waits for the answer before asking again: nothing of another frame comes along
+    taken = bytearray()
+    _fill(taken, _SIZES.size, source, deadline)
+    form, head_size, rest_size = _SIZES.unpack_from(taken)
     if form != FORM or head_size + rest_size > LARGEST or head_size > largest_head:
         raise FrameBroken("This is no frame.")
+    ends = _SIZES.size + head_size
+    _fill(taken, ends + rest_size, source, deadline)
+    if len(taken) != ends + rest_size:
+        raise FrameBroken("More came than was asked for.")
     try:
-        head = json.loads(bytes(_exactly(source, head_size, deadline)))
+        head = json.loads(taken[_SIZES.size : ends])
         kinds: Sequence[tuple[str, str, list[int]]] = [
             (str(name), str(kind), [int(n) for n in shape]) for name, kind, shape in head["arrays"]
         ]
@@ -92,13 +109,14 @@ def receive(
         raise
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError, MemoryError):
         raise FrameBroken("The head of a frame cannot be read.") from None
-    rest = _exactly(source, rest_size, deadline)
+    rest = memoryview(taken)[ends:]
     if sum(sizes) > rest_size:
         raise FrameBroken("A frame is shorter than its arrays.")
     arrays: dict[str, NDArray[Any]] = {}
     at = 0
     for (name, kind, shape), size in zip(kinds, sizes, strict=True):
-        arrays[name] = np.frombuffer(rest[at : at + size], NUMBERS[kind]).reshape(shape)
+        array: NDArray[Any] = np.frombuffer(rest[at : at + size], NUMBERS[kind]).reshape(shape)
+        arrays[name] = np.require(array, requirements="A")  # words and bytes come before it
         at += size
     return Frame(inner, arrays, bytes(rest[at:]))
 
@@ -118,12 +136,11 @@ def _left(deadline: float | None) -> float | None:
     return left
 
 
-def _exactly(source: socket.socket, size: int, deadline: float | None) -> memoryview:
-    taken = bytearray()
+def _fill(taken: bytearray, size: int, source: socket.socket, deadline: float | None) -> None:
+    """Take in until `size` bytes are there."""
     while len(taken) < size:
         source.settimeout(_left(deadline))  # or one byte now and then would put it off for ever
-        part = source.recv(min(size - len(taken), 1 << 20))
+        part = source.recv(min(max(size - len(taken), AT_ONCE), 1 << 20))
         if not part:
             raise FrameBroken("The other side ended.")
         taken += part
-    return memoryview(taken)

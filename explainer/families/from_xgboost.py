@@ -101,14 +101,17 @@ def open_saved(
     with refused_unless_read():
         booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(data))
 
+    missing = np.nan if model.missing is None else model.missing
+
     def margins(rows: Floats) -> Any:
-        matrix = xgboost.DMatrix(
-            rows,
-            missing=np.nan if model.missing is None else model.missing,
-            feature_types=model.types if "c" in model.types else None,
-            nthread=1,
-        )
         # the columns were placed by their names already
+        if not model.linear and model.weights is None:
+            # the same sum without a matrix; of dropped trees it adds in another order
+            return booster.inplace_predict(
+                rows, predict_type="margin", missing=missing, validate_features=False
+            )
+        types = model.types if "c" in model.types else None
+        matrix = xgboost.DMatrix(rows, missing=missing, feature_types=types, nthread=1)
         return booster.predict(matrix, output_margin=True, validate_features=False)
 
     space = space_of(model.task)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from html.parser import HTMLParser
 from typing import Any
+from xml.parsers import expat  # of an agency's text only what was escaped; no entity is declared
 
 from explainer.core.attribution import Compared
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
@@ -42,6 +42,14 @@ LONGEST = 200
 """Characters of the longest value that is looked for in a sentence."""
 
 _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
+_ELEMENTS = frozenset(
+    {
+        *("a", "address", "article", "bdi", "details", "div", "h2", "h3", "h4", "li", "p"),
+        *("section", "span", "summary", "ul", "svg", "rect", "line"),
+        *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+    }
+)
+"""Those of the templates."""
 _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
@@ -60,23 +68,45 @@ class _Read:
     missing: bool
 
 
-class _Text(HTMLParser):
-    """The words of an HTML fragment, those of the folded table apart, and its bars."""
+class _Text:
+    """The words of an HTML fragment, those of the folded table apart, and its bars.
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    Read as XML: a fragment that browsers would have to mend first is not ours. So are elements
+    no template has, as some of them hide their words.
+    """
+
+    def __init__(self, body: str) -> None:
         self.words: list[str] = []
         self.folded: list[str] = []
         self.bars: list[int] = []
         self._depth = 0
+        self._to = self.words
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._add
+        # all three are read in another way in HTML
+        parser.CommentHandler = parser.StartCdataSectionHandler = _foreign
+        parser.ProcessingInstructionHandler = _foreign
+        try:
+            # one root around it, so that nothing can be declared in front
+            for part, last in (("<div>", False), (body, False), ("</div>", True)):
+                parser.Parse(part, last)
+        except expat.ExpatError:
+            raise _disagrees("markup that is not whole") from None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if {"hidden", "style"} & set(given) or ("aria-hidden" in given and tag not in _DRAWN):
+    def _start(self, tag: str, given: dict[str, str]) -> None:
+        if tag not in _ELEMENTS:
+            raise _disagrees(f"an element {tag}")
+        names = {name.lower() for name in given}
+        if {"hidden", "style"} & names or ("aria-hidden" in names and tag not in _DRAWN):
             raise _disagrees("words that are hidden")
-        self._depth += tag == "details"
+        if tag == "details":
+            self._depth += 1
+            self._to = self.folded
         if tag == "rect" and given.get("class") in _BARS:
-            bar = _BARS[str(given["class"])] * int(given.get("width") or 0)
+            bar = _BARS[given["class"]] * int(given.get("width") or 0)
             # above nought it begins at the axis, below it ends there
             if given.get("x") != str(_AXIS + min(bar, 0)):
                 raise _disagrees("another bar in the table")
@@ -84,16 +114,19 @@ class _Text(HTMLParser):
         if tag != "bdi":
             self._add("\n")
 
-    def handle_endtag(self, tag: str) -> None:
-        self._depth -= tag == "details"
+    def _end(self, tag: str) -> None:
+        if tag == "details":
+            self._depth -= 1
+            self._to = self.folded if self._depth else self.words
         if tag != "bdi":
             self._add("\n")
 
-    def handle_data(self, data: str) -> None:
-        self._add(data)
-
     def _add(self, words: str) -> None:
-        (self.folded if self._depth else self.words).append(words)
+        self._to.append(words)
+
+
+def _foreign(*_: str) -> None:
+    raise _disagrees("markup that no template has")
 
 
 def check_agrees(told: Told, view: View, voice: Voice) -> None:
@@ -191,10 +224,7 @@ def _only_frame(between: str, frame: list[str]) -> None:
 @lru_cache(maxsize=2)
 def _parsed(body: str) -> _Text:
     """Read once for both checks."""
-    parser = _Text()
-    parser.feed(body)
-    parser.close()
-    return parser
+    return _Text(body)
 
 
 def _plain(told: Told) -> str:

@@ -28,7 +28,7 @@ def isolated(text: object) -> str:
     escaped = str(escape(text))
     for opening, tag in (
         (FIRST_STRONG_ISOLATE, "<bdi>"),
-        (LEFT_TO_RIGHT_ISOLATE, "<bdi dir=ltr>"),
+        (LEFT_TO_RIGHT_ISOLATE, '<bdi dir="ltr">'),
         (POP_ISOLATE, "</bdi>"),
     ):
         escaped = escaped.replace(opening, tag)

@@ -404,3 +404,27 @@ def test_the_folded_table_and_its_bars_are_read_back_too(demo, tag):
         for text in wrong:
             assert text != body
             assert not complete(replace(told, body=text.encode()), sentences)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('class="w-rest"', 'class="w-rest" HIDDEN=""'),
+        ('<p class="w-rest">', '<p class="w-rest"><!-- heimlich -->'),
+        ('<p class="w-rest">', '<p class="w-rest"><![CDATA[ ]]>'),
+        ('<p class="w-rest">', '<p class="w-rest"><?heimlich ?>'),
+        ('<p class="w-rest">', '<p class="w-rest"><template></template>'),
+        ('<p class="w-rest">', '<p class="w-rest">&nbsp;'),
+        ('<p class="w-rest">', '<p class="w-rest"><p>'),
+        ("</article>", "</article></div><div>"),
+        ("</article>", ""),
+        ('class="w-rest"', "class=w-rest"),
+    ],
+)
+def test_markup_that_browsers_read_in_another_way_is_not_ours(demo, old, new):
+    for sentences, told in spoken_texts(demo, "de", Audience.APPLICANT, "html"):
+        body = told.body.decode()
+        assert complete(told, sentences)
+        wrong = body.replace(old, new)
+        assert wrong != body
+        assert not complete(replace(told, body=wrong.encode()), sentences)

@@ -23,8 +23,9 @@
 namespace {
 
 constexpr int LANES = 16;        // cases looked at together
-constexpr int WORDS = 16;        // 64 comparison rows each: a block of rows in the walk
-constexpr int BLOCK = 64 * WORDS;
+// Words of 64 comparison rows each: a block of rows in the walk, where they are many and where a
+// sample is small enough for the fewer.
+constexpr int MANY = 16, FEW = 2;
 constexpr uint32_t MERGED = 11;  // bits of the largest table that leaves share
 constexpr int ROW = 4;           // rows of tables are filled up to a multiple of this
 
@@ -87,9 +88,9 @@ struct Tables {
 };
 
 struct Block {
-  std::vector<uint64_t> bits;     // WORDS words per distinct test: rows that go left
+  std::vector<uint64_t> bits;     // the walk's words per distinct test: rows that go left
   std::vector<int32_t> of_node;   // which of them a node asks
-  uint64_t all[WORDS];
+  uint64_t all[MANY];
   std::vector<double> weight;     // of each row, where rows are weighted
   int32_t rows;
 };
@@ -99,6 +100,7 @@ struct Walk {
   std::vector<int32_t> roots;
   std::vector<Block> blocks;
   int32_t depth = 0, slots = 0, width = 1;
+  int words = MANY;                // of a block: MANY or FEW
   std::vector<double> of_a, of_b;  // weights by b * width + a
   double share = 1;                // one over the sum of weights
   bool weighted = false;
@@ -110,13 +112,13 @@ struct Place {
   const Block* block;
   const int32_t* codes;
   const uint8_t* lut;
-  uint64_t* members;  // WORDS words per slot: rows that fail the player where the case meets
+  uint64_t* members;  // words of a block per slot: rows that fail the player where the case meets
   uint8_t* failed;    // per slot: the case fails the player
   uint16_t* in_a;     // per row: how many players it fails where the case meets
   double* ups;        // per row: what a player of its A has got from the leaves so far
   double* downs;      // per row: and one of its B
-  double* frames;     // by row: room for ups and downs as they were, BLOCK per depth
-  uint16_t* lists;    // not by row: room for the rows that join or part, BLOCK per depth
+  double* frames;     // by row: room for ups and downs as they were, a block per depth
+  uint16_t* lists;    // not by row: room for the rows that join or part, a block per depth
   double* values;     // n_players, or (rows of the block, n_players)
   int64_t n_players;
   bool by_row;
@@ -582,11 +584,13 @@ void bring_rows(Walk& walk, const uint8_t* lut, const int32_t* rows, int64_t n_r
                 int32_t n_columns, const double* weights) {
   std::vector<std::vector<int32_t>> sorted(static_cast<size_t>(n_columns));
   std::vector<std::vector<int32_t>> known(static_cast<size_t>(n_columns));
-  for (int64_t first = 0; first < n_rows; first += BLOCK) {
+  walk.words = n_rows <= 64 * FEW ? FEW : MANY;
+  const int words = walk.words, most = 64 * words;
+  for (int64_t first = 0; first < n_rows; first += most) {
     walk.blocks.emplace_back();
     Block& block = walk.blocks.back();
-    block.rows = static_cast<int32_t>(std::min<int64_t>(BLOCK, n_rows - first));
-    for (int w = 0; w < WORDS; ++w) {
+    block.rows = static_cast<int32_t>(std::min<int64_t>(most, n_rows - first));
+    for (int w = 0; w < words; ++w) {
       const int left = block.rows - 64 * w;
       block.all[w] = left >= 64 ? ~0ull : left > 0 ? (1ull << left) - 1 : 0;
     }
@@ -616,8 +620,8 @@ void bring_rows(Walk& walk, const uint8_t* lut, const int32_t* rows, int64_t n_r
       }
       if (*place < 0) {
         *place = n_tests++;
-        block.bits.resize(static_cast<size_t>(n_tests) * WORDS, 0);
-        uint64_t* bits = block.bits.data() + static_cast<size_t>(*place) * WORDS;
+        block.bits.resize(static_cast<size_t>(n_tests) * words, 0);
+        uint64_t* bits = block.bits.data() + static_cast<size_t>(*place) * words;
         for (int32_t r = 0; r < block.rows; ++r) {
           const int32_t code = part[int64_t{r} * n_columns + test.column];
           const bool goes = test.lut >= 0 ? lut[test.lut + 1 + code] != 0
@@ -658,18 +662,18 @@ struct Workspace {
   std::vector<double> sums;
   Place place{};
   Workspace(const Walk& walk, const uint8_t* lut, int64_t n_players, bool by_row)
-      : members(WORDS * (static_cast<size_t>(walk.slots) + 1)),
-        failed(static_cast<size_t>(walk.slots) + 1), in_a(BLOCK),
-        lists(static_cast<size_t>(BLOCK) * (by_row ? 0 : walk.depth + 1)),
-        sums(static_cast<size_t>(BLOCK) * (by_row ? walk.depth + 3 : 2)) {
+      : members(walk.words * (static_cast<size_t>(walk.slots) + 1)),
+        failed(static_cast<size_t>(walk.slots) + 1), in_a(64 * walk.words),
+        lists(size_t{64} * walk.words * (by_row ? 0 : walk.depth + 1)),
+        sums(size_t{64} * walk.words * (by_row ? walk.depth + 3 : 2)) {
     place.walk = &walk;
     place.lut = lut;
     place.members = members.data();
     place.failed = failed.data();
     place.in_a = in_a.data();
     place.ups = sums.data();
-    place.downs = sums.data() + BLOCK;
-    place.frames = sums.data() + 2 * BLOCK;
+    place.downs = sums.data() + 64 * walk.words;
+    place.frames = sums.data() + 128 * walk.words;
     place.lists = lists.data();
     place.n_players = n_players;
     place.by_row = by_row;
@@ -964,6 +968,7 @@ inline void many(const Tables& tables, const uint8_t* lut, const int32_t* packs,
 
 // -- walk ---------------------------------------------------------------------------------------
 
+template <int WORDS>
 WARUM_INLINE bool any(const uint64_t* words) {
   uint64_t sum = 0;
   for (int w = 0; w < WORDS; ++w) sum |= words[w];
@@ -971,14 +976,14 @@ WARUM_INLINE bool any(const uint64_t* words) {
 }
 
 // Calls `each` with every row of a set, in order.
-template <typename Each>
+template <int WORDS, typename Each>
 WARUM_INLINE void for_rows(const uint64_t* words, Each each) {
   for (int w = 0; w < WORDS; ++w)
     for (uint64_t left = words[w]; left; left &= left - 1) each(64 * w + __builtin_ctzll(left));
 }
 
 // The same without a branch per word, which no processor foresees: one loop over all rows.
-template <typename Each>
+template <int WORDS, typename Each>
 WARUM_INLINE void for_each_row(const uint64_t* words, Each each) {
   uint64_t held[WORDS + 1];
   int first[WORDS + 1], n_words = 0, n = 0;
@@ -1015,7 +1020,7 @@ WARUM_INLINE double summed(const double* ups, const uint16_t* rows, int n) {
 
 // Each row that is alive brings the leaf's value into play, for its A and for its B. Who is in A
 // or B is settled further up, where a player joins: there all leaves below are summed.
-template <bool BY_ROW>
+template <int WORDS, bool BY_ROW>
 inline double walk_leaf(Place& place, const Node& node, const uint64_t* alive, int b) {
   const Walk& walk = *place.walk;
   const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
@@ -1026,14 +1031,14 @@ inline double walk_leaf(Place& place, const Node& node, const uint64_t* alive, i
   double* downs = place.downs;
   const uint16_t* in_a = place.in_a;
   if (BY_ROW) {
-    for_rows(alive, [&](int row) {
+    for_rows<WORDS>(alive, [&](int row) {
       ups[row] += value * of_a[in_a[row]];
       downs[row] += value * of_b[in_a[row]];
     });
     return 0;
   }
   double down = 0;
-  for_each_row(alive, [&](int row) {
+  for_each_row<WORDS>(alive, [&](int row) {
     const int a = in_a[row];
     const double worth = weight ? value * weight[row] : value;
     ups[row] += worth * of_a[a];
@@ -1044,7 +1049,7 @@ inline double walk_leaf(Place& place, const Node& node, const uint64_t* alive, i
 
 // A test above the leaf the case gets to: rows that part from the case there join A, and where the
 // other side is a leaf too, bring that into play with the player in B.
-template <bool TWO>
+template <int WORDS, bool TWO>
 inline double walk_last(Place& place, const Node& node, double value, double other_value,
                         const uint64_t* apart, int b) {
   const Walk& walk = *place.walk;
@@ -1054,7 +1059,7 @@ inline double walk_last(Place& place, const Node& node, double value, double oth
   double* ups = place.ups;
   const uint16_t* in_a = place.in_a;
   double gained = 0, downs = 0, lost = 0;
-  for_each_row(apart, [&](int row) {
+  for_each_row<WORDS>(apart, [&](int row) {
     const int a = in_a[row];
     const double worth = weight ? value * weight[row] : value;
     double up = worth * of_a[a + 1];
@@ -1074,11 +1079,11 @@ inline double walk_last(Place& place, const Node& node, double value, double oth
 
 // Goes through the tree with the rows that fail nobody the case fails; `b` players are failed by
 // the case. Returns what each of those gets from the leaves below (not by row).
-template <bool BY_ROW>
+template <int WORDS, bool BY_ROW>
 inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, double* frame,
                         uint16_t* list) {
   const Node& node = place.walk->nodes[at];
-  if (node.test.column < 0) return walk_leaf<BY_ROW>(place, node, alive, b);
+  if (node.test.column < 0) return walk_leaf<WORDS, BY_ROW>(place, node, alive, b);
   const bool left = goes_left(node.test, place.codes[node.test.column], place.lut);
   const int32_t same = left ? node.left : node.right, other = left ? node.right : node.left;
   const uint64_t* bits =
@@ -1093,8 +1098,8 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
   double down = 0;
   if (!node.fresh && place.failed[node.slot]) {
     // the case has failed this player before: rows must meet whatever is asked of it
-    if (same >= 0 && any(with)) down += walk_node<BY_ROW>(place, same, with, b, frame, list);
-    if (other >= 0 && any(apart)) down += walk_node<BY_ROW>(place, other, apart, b, frame, list);
+    if (same >= 0 && any<WORDS>(with)) down += walk_node<WORDS, BY_ROW>(place, same, with, b, frame, list);
+    if (other >= 0 && any<WORDS>(apart)) down += walk_node<WORDS, BY_ROW>(place, other, apart, b, frame, list);
     return down;
   }
   uint64_t* members = place.members + static_cast<int64_t>(node.slot) * WORDS;
@@ -1106,43 +1111,43 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
     for (int w = 0; w < WORDS; ++w) apart[w] &= ~before[w];
   }
   place.failed[node.slot] = 0;
-  const bool some = any(apart);
+  const bool some = any<WORDS>(apart);
   double* ups = place.ups;
   const Node* nodes = place.walk->nodes.data();
   if (!BY_ROW && same >= 0 && some && nodes[same].test.column < 0) {
     const Node& last = nodes[same];
     for (int w = 0; w < WORDS; ++w) with[w] = alive[w] & ~apart[w];
-    down += walk_leaf<false>(place, last, with, b);
+    down += walk_leaf<WORDS, false>(place, last, with, b);
     if (other >= 0 && nodes[other].test.column < 0)
-      return down + walk_last<true>(place, node, last.value, nodes[other].value, apart, b);
-    down += walk_last<false>(place, node, last.value, 0, apart, b);
+      return down + walk_last<WORDS, true>(place, node, last.value, nodes[other].value, apart, b);
+    down += walk_last<WORDS, false>(place, node, last.value, 0, apart, b);
   } else if (same >= 0 && !some) {
-    down += walk_node<BY_ROW>(place, same, alive, b, frame, list);
+    down += walk_node<WORDS, BY_ROW>(place, same, alive, b, frame, list);
   } else if (same >= 0) {
     // they join A, and the player gets what the leaves below give them
     uint16_t* in_a = place.in_a;
     for (int w = 0; w < WORDS; ++w) members[w] = before[w] | apart[w];
     if (BY_ROW) {
       double* was = frame;
-      for_rows(apart, [&](int row) {
+      for_rows<WORDS>(apart, [&](int row) {
         ++in_a[row];
         *was++ = ups[row];
       });
-      walk_node<true>(place, same, alive, b, was, list);
+      walk_node<WORDS, true>(place, same, alive, b, was, list);
       was = frame;
       double* to = place.values + node.player;
-      for_rows(apart, [&](int row) {
+      for_rows<WORDS>(apart, [&](int row) {
         --in_a[row];
         to[row * place.n_players] += ups[row] - *was++;
       });
     } else {
       int n = 0;
-      for_each_row(apart, [&](int row) {
+      for_each_row<WORDS>(apart, [&](int row) {
         ++in_a[row];
         list[n++] = static_cast<uint16_t>(row);
       });
       const double was = summed(ups, list, n);
-      down += walk_node<false>(place, same, alive, b, frame, list + n);
+      down += walk_node<WORDS, false>(place, same, alive, b, frame, list + n);
       for (int k = 0; k < n; ++k) --in_a[list[k]];
       const double is = summed(ups, list, n);
       place.values[node.player] += is - was;
@@ -1154,13 +1159,13 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
     place.failed[node.slot] = 1;
     if (BY_ROW) {
       double* was = frame;
-      for_rows(apart, [&](int row) { *was++ = place.downs[row]; });
-      walk_node<true>(place, other, apart, b + 1, was, list);
+      for_rows<WORDS>(apart, [&](int row) { *was++ = place.downs[row]; });
+      walk_node<WORDS, true>(place, other, apart, b + 1, was, list);
       was = frame;
       double* to = place.values + node.player;
-      for_rows(apart, [&](int row) { to[row * place.n_players] += place.downs[row] - *was++; });
+      for_rows<WORDS>(apart, [&](int row) { to[row * place.n_players] += place.downs[row] - *was++; });
     } else {
-      const double lost = walk_node<false>(place, other, apart, b + 1, frame, list);
+      const double lost = walk_node<WORDS, false>(place, other, apart, b + 1, frame, list);
       place.values[node.player] += lost;
       down += lost;
     }
@@ -1170,14 +1175,22 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
   return down;
 }
 
-inline void walk_tree(Place& place, int32_t root) {
-  for (int r = 0; r < BLOCK; ++r) place.ups[r] = 0;
+template <int WORDS>
+inline void walk_from(Place& place, int32_t root) {
+  for (int r = 0; r < 64 * WORDS; ++r) place.ups[r] = 0;
   if (!place.by_row) {
-    walk_node<false>(place, root, place.block->all, 0, place.frames, place.lists);
+    walk_node<WORDS, false>(place, root, place.block->all, 0, place.frames, place.lists);
     return;
   }
-  for (int r = 0; r < BLOCK; ++r) place.downs[r] = 0;
-  walk_node<true>(place, root, place.block->all, 0, place.frames, place.lists);
+  for (int r = 0; r < 64 * WORDS; ++r) place.downs[r] = 0;
+  walk_node<WORDS, true>(place, root, place.block->all, 0, place.frames, place.lists);
+}
+
+inline void walk_tree(Place& place, int32_t root) {
+  if (place.walk->words == FEW)
+    walk_from<FEW>(place, root);
+  else
+    walk_from<MANY>(place, root);
 }
 
 }  // namespace WARUM_VARIANT
