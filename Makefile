@@ -117,6 +117,19 @@ compiler: ## have a C++ compiler for the tests of the kernel (Debian's g++, if n
 	  echo "A C++ compiler is missing; on Debian: apt-get install g++" >&2; exit 1; \
 	fi
 
+.PHONY: strace
+strace: ## have strace for the tests of a failing disk (Debian's package, if none is there)
+	@if command -v strace >/dev/null; then \
+	  exit 0; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing Debian's strace (once) …"; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -qq --yes --no-install-recommends strace >/dev/null; \
+	else \
+	  echo "strace is missing; on Debian: apt-get install strace" >&2; exit 1; \
+	fi
+
 # -- using ------------------------------------------------------------------------------------
 
 .PHONY: demo
@@ -143,11 +156,11 @@ fix: setup ## mend style as far as that goes by itself
 SHARED_OUT := -n auto --dist loadfile
 
 .PHONY: test
-test: compiler setup browser check ## everything that must hold before a change is taken
+test: compiler strace setup browser check ## everything that must hold before a change is taken
 	$(BIN)/pytest $(SHARED_OUT) -m "not long" $(ARGS)
 
 .PHONY: test-all
-test-all: compiler setup browser check ## the same with the long tests
+test-all: compiler strace setup browser check ## the same with the long tests
 	HYPOTHESIS_PROFILE=many $(BIN)/pytest $(SHARED_OUT) $(ARGS)
 
 # A newer Python than that of .venv, for libraries that exist only there.

@@ -32,11 +32,16 @@ def write_new(path: Path, data: bytes, *, exclusive: bool = False) -> None:
             draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _keep_names(path.parent)
+
+
+def _keep_names(folder: Path) -> None:
+    """Force the names in a folder to disk; without that a new file may be there without one."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 @contextmanager
@@ -53,6 +58,7 @@ def whole_folder(folder: Path, refused: type[LedgerError]) -> Iterator[Path]:
         draft.mkdir(parents=True)
         yield draft
         draft.rename(folder)
+        _keep_names(folder.parent)
     except OSError as fault:
         raise refused(
             f"It cannot be written ({fault.strerror}).", str(folder), "Check disk and rights."

@@ -160,6 +160,7 @@ def _failed(name: str, where: str) -> StorageFailed:
 
 _NOTHING = "nothing was recorded."
 _AGAIN = "Send the form again: if it was recorded, it is not recorded twice."
+_DAMAGED = "Look at the disk first; if it is the file, restore a backup and verify it."
 _REACH = "Start the server, and check address, role and password."
 
 _KNOWN = (
@@ -168,7 +169,9 @@ _KNOWN = (
     ("SQLITE_LOCKED", "Another program holds the database", "Try again; nothing was recorded."),
     ("SQLITE_READONLY", "The database may not be written", "Check the rights of the file."),
     ("SQLITE_CANTOPEN", "The database could not be opened", "Check path and rights."),
-    ("SQLITE_CORRUPT", "The database file is damaged", "Restore a backup and verify it."),
+    ("SQLITE_IOERR", "The disk fails", "Look there. " + _AGAIN),
+    # SQLite calls it the same when the disk gives a page out no more
+    ("SQLITE_CORRUPT", "The database file is damaged, or the disk fails", _DAMAGED),
     ("SQLITE_NOTADB", "The file is not a database", "Check the configured path."),
     ("ENOSPC", "The disk is full", "Make room, then try again."),
     ("EDQUOT", "The disk is full", "Make room, then try again."),

@@ -71,7 +71,8 @@ class KeyStore:
             with storage_errors(WHERE), engine.begin() as connection:
                 _metadata.create_all(connection)
                 _check_wrapping(connection, _derive(key, "check"))
-            path.chmod(0o600)
+            with storage_errors(WHERE):
+                path.chmod(0o600)
         except BaseException:
             engine.dispose()
             raise

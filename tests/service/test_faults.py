@@ -1,0 +1,69 @@
+"""Whatever call of the disk fails: nothing acknowledged is lost, and what failed says so.
+
+A sample here; every point in the long tests. `faults.py` says how it is done, `faulted.py` what is
+done and what has to be true afterwards. These tests need strace, which `make test` sees to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faulted import OPERATIONS
+
+from explainer.ledger import verify
+
+ROOT = Path(verify.__file__).parents[2]
+SAMPLE = 41
+
+
+def under_faults(folder: Path, operation: str, step: int) -> dict[str, Any]:
+    """Try every `step`-th point of an operation; returns what `faults.py` counted."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("faults.py")), folder, operation, str(step)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=7200,
+    )
+    assert done.returncode == 0, done.stderr
+    counted: dict[str, Any] = json.loads(done.stdout)
+    print(f"\n{operation}: {counted}")
+    return counted
+
+
+def check(counted: dict[str, Any], step: int) -> None:
+    assert counted["wrong"] == []
+    assert counted["recovered"] == counted["points"] == len(range(0, counted["of"], step))
+    assert min(counted[kind] for kind in ("killed", "sticky", "single", "refused")) > 0
+
+
+@pytest.fixture(scope="module", params=OPERATIONS)
+def sampled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An operation, and what became of it at a sample of the points."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return request.param, under_faults(folder, request.param, SAMPLE)
+
+
+def test_nothing_is_lost_or_half_there_whichever_call_fails(sampled: Any) -> None:
+    check(sampled[1], SAMPLE)
+
+
+def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled: Any) -> None:
+    """What a power cut would take is on disk; kills alone do not show that."""
+    operation, counted = sampled
+    assert counted["acknowledgements"] > 0
+    if operation != "export":  # which can be made anew
+        assert counted["told_too_early"] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_nothing_is_lost_or_half_there_at_any_call_at_all(tmp_path: Path, operation: str) -> None:
+    check(under_faults(tmp_path, operation, 1), 1)
