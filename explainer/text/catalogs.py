@@ -86,16 +86,20 @@ class Catalog:
         self.language = language
         self._messages = messages
         self._plural = plural
+        self._said: dict[str, str] = {}
 
     def sentence(self, key: str) -> str:
         """The product's sentence of this key, slots still in it."""
-        try:
-            source = source_sentences()[key]
-        except KeyError:
-            raise MessageMissing(
-                "There is no such sentence.", key, "Add it to locales/sentences.toml."
-            ) from None
-        return self.pgettext(key, source)
+        said = self._said.get(key)
+        if said is None:
+            try:
+                source = source_sentences()[key]
+            except KeyError:
+                raise MessageMissing(
+                    "There is no such sentence.", key, "Add it to locales/sentences.toml."
+                ) from None
+            said = self._said[key] = self.pgettext(key, source)
+        return said
 
     def gettext(self, source: str) -> str:
         return self._find(None, source)[0]

@@ -50,6 +50,7 @@ _ELEMENTS = frozenset(
     }
 )
 """Those of the templates."""
+_HIDING = ("hidden", "style")
 _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
@@ -68,6 +69,14 @@ class _Read:
     missing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Words that stand around a reason: labels by feature, and what is said by strength."""
+
+    labels: Mapping[str, str]
+    strengths: Mapping[Strength, str]
+
+
 class _Text:
     """The words of an HTML fragment, those of the folded table apart, and its bars.
 
@@ -81,11 +90,11 @@ class _Text:
         self.bars: list[int] = []
         self._depth = 0
         self._to = self.words
-        parser = expat.ParserCreate()
+        self._parser = parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._add
+        parser.CharacterDataHandler = self._to.append
         # all three are read in another way in HTML
         parser.CommentHandler = parser.StartCdataSectionHandler = _foreign
         parser.ProcessingInstructionHandler = _foreign
@@ -95,16 +104,17 @@ class _Text:
                 parser.Parse(part, last)
         except expat.ExpatError:
             raise _disagrees("markup that is not whole") from None
+        finally:
+            del self._parser  # it refers back to us
 
     def _start(self, tag: str, given: dict[str, str]) -> None:
         if tag not in _ELEMENTS:
             raise _disagrees(f"an element {tag}")
-        names = {name.lower() for name in given}
-        if {"hidden", "style"} & names or ("aria-hidden" in names and tag not in _DRAWN):
-            raise _disagrees("words that are hidden")
+        for name in map(str.lower, given):
+            if name in _HIDING or (name == "aria-hidden" and tag not in _DRAWN):
+                raise _disagrees("words that are hidden")
         if tag == "details":
-            self._depth += 1
-            self._to = self.folded
+            self._fold(1)
         if tag == "rect" and given.get("class") in _BARS:
             bar = _BARS[given["class"]] * int(given.get("width") or 0)
             # above nought it begins at the axis, below it ends there
@@ -112,17 +122,18 @@ class _Text:
                 raise _disagrees("another bar in the table")
             self.bars.append(bar)
         if tag != "bdi":
-            self._add("\n")
+            self._to.append("\n")
 
     def _end(self, tag: str) -> None:
         if tag == "details":
-            self._depth -= 1
-            self._to = self.folded if self._depth else self.words
+            self._fold(-1)
         if tag != "bdi":
-            self._add("\n")
+            self._to.append("\n")
 
-    def _add(self, words: str) -> None:
-        self._to.append(words)
+    def _fold(self, deeper: int) -> None:
+        self._depth += deeper
+        self._to = self.folded if self._depth else self.words
+        self._parser.CharacterDataHandler = self._to.append
 
 
 def _foreign(*_: str) -> None:
@@ -148,6 +159,10 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
     _check_only_one_of({each: f"{own}.rest.{each}" for each in Rest}, view.rest, text, voice)
     sections = _sections(text, headings(view, voice))
     found = list(_reasons(text, voice))
+    known = _Known(
+        {name: _fixed(voice.wording.label(name)) for name in voice.catalogue.names},
+        {s: _fixed(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS},
+    )
     expected = [r for r in view.reasons if r.outcome is not None]
     in_order = [r for pointing in Pointing for r in expected if r.pointing is pointing]
     if len(found) != len(in_order):
@@ -156,8 +171,9 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
         _check_reason(read, reason, view, voice)
         if _section_at(sections, read.at) is not reason.pointing:
             raise _disagrees(f"a reason for {read.feature} under the wrong heading")
-        _check_written(text, read.at, reason, voice)
-    _check_unclear(text, [r for r in view.reasons if r.outcome is None], sections, voice)
+        _check_written(text, read.at, reason, voice, known)
+    unclear = [r for r in view.reasons if r.outcome is None]
+    _check_unclear(text, unclear, sections, voice, known)
     for key in ("withheld_one", "unclear"):
         wanted = sum(
             r.withheld if key == "withheld_one" else r.outcome is None and not r.withheld
@@ -345,18 +361,18 @@ def _check_reason(read: _Read, reason: ShownReason, view: View, voice: Voice) ->
         raise _disagrees(f"whether {read.feature} is missing")
 
 
-def _check_written(text: str, at: int, reason: ShownReason, voice: Voice) -> None:
+def _check_written(text: str, at: int, reason: ShownReason, voice: Voice, known: _Known) -> None:
     """Before a reason's sentence stands its label, in it its value, after it its strength."""
     sentence = _sentence(reason, voice)
     if not text.startswith(sentence, at):
         raise _disagrees(f"the value of {reason.feature}")
     before, after = text[:at].rstrip(), text[at + len(sentence) :].lstrip()
-    labels = {name: _fixed(voice.wording.label(name)) for name in voice.catalogue.names}
+    labels = known.labels
     if _longest(label for label in labels.values() if before.endswith(label)) != labels.get(
         reason.feature or ""
     ):
         raise _disagrees(f"the label of {reason.feature}")
-    strengths = {s: _fixed(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS}
+    strengths = known.strengths
     if _longest(s for s in strengths.values() if after.startswith(s)) != strengths.get(
         reason.strength
     ):
@@ -390,7 +406,11 @@ def _sentence(reason: ShownReason, voice: Voice) -> str:
 
 
 def _check_unclear(
-    text: str, reasons: list[ShownReason], sections: list[tuple[int, Pointing]], voice: Voice
+    text: str,
+    reasons: list[ShownReason],
+    sections: list[tuple[int, Pointing]],
+    voice: Voice,
+    known: _Known,
 ) -> None:
     """A reason without a direction has no sentence of its own: it is found by its label."""
     at = 0
@@ -401,7 +421,7 @@ def _check_unclear(
         at = text.find(unclear, at)
         if at < 0 or _section_at(sections, at) is not Pointing.UNCLEAR:
             raise _disagrees(f"a reason for {reason.feature} is missing")
-        _check_written(text, at, reason, voice)
+        _check_written(text, at, reason, voice, known)
         at += len(unclear)
 
 
