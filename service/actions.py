@@ -257,7 +257,7 @@ def decide(
         )
         row = decision_row(opened, decision, basis, now)
         entry = decision_entry(opened, decision, row, basis, actor, idempotency_key, tools)
-        receipt = records.add_decision(tx, row, entry, body=body)
+        receipt = records.add_decision(tx, row, entry, body=body, by=actor.subject)
     tools.seals.soon(LogName.LEDGER)
     log.info("decision recorded", seq=receipt.seq)
     return Recorded(row.record_id, receipt, repeated=False)

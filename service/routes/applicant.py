@@ -11,7 +11,6 @@ from explainer.text.values import day
 from service.actions import show
 from service.open_case import open_case
 from service.permissions import Action
-from service.routes.caseworker import at
 from service.web.pages import language_for, page
 from service.web.people import session_of, tools_of, visitor
 
@@ -51,7 +50,8 @@ def application(request: Request) -> Response:
             german_href=german_href,
         )
     shown = show(session.case_id, Audience.APPLICANT, language, session.actor, tools)
-    row = opened.decided.row
+    holds = opened.decided
+    first, row = (*holds.earlier, holds)[0], holds.row
     return page(
         request,
         "public/applicant.html",
@@ -60,7 +60,8 @@ def application(request: Request) -> Response:
         package=package,
         decision={
             "outcome": package.voice(language, staff=False).outcome(row.outcome, "decided"),
-            "day": day(at(row.decided_on).date(), language.locale),
+            "day": day(first.day, language.locale),
+            "corrected": day(holds.day, language.locale) if holds.earlier else "",
             "interim": row.outcome in package.manifest.interim,
             "reasons": (),
             "lang": language.tag,

@@ -150,7 +150,7 @@ def _keys_of(tx: Reading, log: LogName, seqs: frozenset[int]) -> frozenset[str]:
 
 def _delete_rows(tx: Reading, erased: Covered) -> None:
     link, payload = tables.case_entry, tables.payload
-    record, case = tables.decision_record, tables.case_file
+    record, case, own = tables.decision_record, tables.case_file, tables.own_record
     run, log, seqs = tx.connection.execute, erased.log.value, erased.seqs
     linked = (link.c.log == log) & link.c.seq.in_(seqs)
     ids = list(run(select(link.c.case_id).where(linked).distinct()).scalars().all())
@@ -160,6 +160,7 @@ def _delete_rows(tx: Reading, erased: Covered) -> None:
     else:
         run(delete(payload).where(payload.c.log == log, payload.c.seq.in_(seqs)))
     run(delete(link).where(linked))
+    run(delete(own).where(own.c.log == log, own.c.seq.in_(seqs)))
     if erased.log is LogName.ACCESS:
         return  # that a case was looked up is forgotten, the case is not
     run(delete(link).where(link.c.case_id.in_(ids)))

@@ -56,6 +56,7 @@ class KeyStore:
         self._wrap = AESGCM(_derive(wrapping_key, "wrap"))
         self._refs = _derive(wrapping_key, "refs")
         self._bodies = _derive(wrapping_key, "bodies")
+        self._own = _derive(wrapping_key, "own records")
 
     @classmethod
     def open(cls, path: Path, wrapping: Path) -> KeyStore:
@@ -136,6 +137,10 @@ class KeyStore:
     def body_mac(self, body: bytes) -> bytes:
         """Return a keyed digest of a request, to know it again without being able to guess it."""
         return hmac.digest(self._bodies, body, "sha256")
+
+    def own_mark(self, subject: str, seq: int) -> bytes:
+        """Return a keyed digest of who recorded the entry at `seq`; another one at every place."""
+        return hmac.digest(self._own, f"{seq}:{subject}".encode(), "sha256")
 
     def _create(self, connection: Connection, case_ref: str, ref_mac: bytes) -> tuple[str, bytes]:
         key_id, key = secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)

@@ -27,6 +27,7 @@ from service.store import tables
 from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
 from service.store.database import Reading, Store, Transaction
 from service.store.erasure import ERASED
+from service.store.own import remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,17 @@ def record_shown(
 
 
 def add_decision(
-    tx: Transaction, row: DecisionRow, entry: Entry, *, body: bytes | None = None
+    tx: Transaction,
+    row: DecisionRow,
+    entry: Entry,
+    *,
+    body: bytes | None = None,
+    by: str | None = None,
 ) -> Receipt:
-    """Record a decision and mark its case as decided. `body` is the request, for `replay`."""
+    """Record a decision and mark its case as decided.
+
+    `body` is the request, for `replay`; `by` is who recorded it, and finds it again.
+    """
     if not 1 <= len(row.codes) <= 3:
         _malformed("A decision has one to three codes.")
     receipt = _record(
@@ -88,6 +97,8 @@ def add_decision(
     tx.connection.execute(
         tables.case_file.update().where(tables.case_file.c.id == row.case_id).values(state=DECIDED)
     )
+    if by is not None:
+        remember(tx, receipt.seq, by)
     return receipt
 
 

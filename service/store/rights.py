@@ -18,6 +18,7 @@ _RIGHTS = {
     "opening": (),
     "checkpoint": ("INSERT",),
     "decision_record": ("INSERT", "DELETE"),
+    "own_record": ("INSERT", "DELETE"),
     "idempotency": ("INSERT", "DELETE"),
 }
 _OPERATIONAL = ("INSERT", "UPDATE", "DELETE")
@@ -30,6 +31,7 @@ _APPEND_ONLY = {
     "checkpoint": "UPDATE OR DELETE OR TRUNCATE",
     "payload": "UPDATE OR TRUNCATE",
     "decision_record": "UPDATE OR TRUNCATE",
+    "own_record": "UPDATE OR TRUNCATE",
 }
 
 

@@ -1,7 +1,8 @@
 """The tables. Those of the logs hold what is vouched for; the others say what is going on.
 
 No table has a column for the person who acted: actors exist only sealed, inside payloads, so
-that no query can group, sort or filter by them.
+that no query can group, sort or filter by them. Only `own_record` can be asked whether somebody
+recorded a decision, by whoever has the key and their name; no two of its rows are alike.
 """
 
 from __future__ import annotations
@@ -152,4 +153,14 @@ decision_record = Table(
     Index(None, "case_id"),
     Index(None, "unit", "period"),
     Index(None, "corrects", unique=True),  # of two corrections of one record, one is too late
+)
+
+own_record = Table(  # who recorded a decision finds it again: see service/store/own.py
+    "own_record",
+    metadata,
+    Column("log", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "seq"),
+    _of_entry(),
 )

@@ -34,6 +34,8 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("GET", "/cases"): (Action.QUEUE, frozenset({"caseworker"})),
     ("GET", "/cases/{case_id}"): (Action.SEE_AS_CASEWORKER, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/decision"): (Action.DECIDE, frozenset({"caseworker"})),
+    ("GET", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
+    ("POST", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/application"): (Action.SEE_AS_APPLICANT, frozenset({"applicant"})),
     **{
         ("GET", f"/cases/{{case_id}}/receipts/{{mark}}{what}"): (
@@ -224,7 +226,9 @@ def test_of_another_unit_and_of_nobody_look_the_same(standing: Office) -> None:
     ids = [other_unit(standing), *NOWHERE[:2], NOWHERE[4], NOWHERE[5]]
     alike([visitor.get(f"/cases/{one}") for one in ids])
     form = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
-    alike([visitor.post(f"/cases/{one}/decision", form) for one in ids])
+    for kind in ("decision", "correction"):
+        alike([visitor.post(f"/cases/{one}/{kind}", form) for one in ids])
+    alike([visitor.get(f"/cases/{one}/correction") for one in ids])
     assert standing.size() == before
 
 
