@@ -64,8 +64,8 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
             copy_sealed(store, draft / DATABASE, told)
             # after the database: every package it speaks of is there by then
             for path in ("packages", *(f"seals/{name.value}/verifier.key" for name in LogName)):
-                _copy(where.data / path, draft / path)
-            _copy(where.data / "resolver.pub", draft / "resolver.pub")
+                copy(where.data / path, draft / path)
+            copy(where.data / "resolver.pub", draft / "resolver.pub")
             told("verifying", 0, 1)
             results = verify_database(draft / DATABASE, keys, known)
             check_clean(results, where.data)
@@ -142,7 +142,8 @@ def digests_in(folder: Path) -> dict[str, str]:
     }
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder; the way to it is made."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target)

@@ -17,7 +17,6 @@ from datetime import date, datetime
 from pathlib import Path
 
 from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
-from explainer.ledger.durable import whole_folder, write_new
 from explainer.ledger.entries import Entry, EntryKind, Json
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
@@ -32,6 +31,7 @@ from service.backup import (
     CONTENTS,
     DATABASE,
     check_clean,
+    copy,
     digests_in,
     keys_in,
     known_outside,
@@ -41,7 +41,7 @@ from service.backup import (
 from service.erasing import check_two
 from service.settings import Settings
 from service.store import snapshot
-from service.store.copies import copy_database, put_in_place, put_keys_back
+from service.store.copies import copy_database, put_in_place, put_keys_back, sync
 from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, record_system
@@ -239,17 +239,15 @@ def _made_ready(
 def _place(where: Settings, owner: str, source: Path, draft: Path, told: snapshot.Told) -> None:
     """Give everything its place; what the records need comes before them."""
     data = where.data
-    for kept in sorted((source / "packages").iterdir()):
-        target = data / "packages" / kept.name
-        if target.exists():
-            continue
-        if kept.is_file():
-            write_new(target, kept.read_bytes(), exclusive=True)
-            continue
-        with whole_folder(target, BackupRefused) as copied:
-            shutil.copytree(kept, copied, dirs_exist_ok=True)
-    if not (data / "resolver.pub").exists():
-        write_new(data / "resolver.pub", _resolver(data, source).read_bytes(), exclusive=True)
+    (data / "packages").mkdir(exist_ok=True)
+    kept = [f"packages/{one.name}" for one in sorted((source / "packages").iterdir())]
+    for name in (*kept, "resolver.pub"):
+        if not (data / name).exists():
+            copy(source / name, draft / "next")
+            for path in (draft / "next", *(draft / "next").rglob("*")):
+                sync(path)
+            (draft / "next").rename(data / name)
+            sync((data / name).parent)
     if (draft / KEYS).is_file():
         put_in_place(draft / KEYS, data / KEYS)
     if not where.database:

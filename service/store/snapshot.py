@@ -12,13 +12,23 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import BigInteger, Connection, Table, func, insert, literal, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Table,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from explainer.errors import BackupRefused, StorageFailed
 from explainer.ledger.sealing import KEY_BYTES, NONCE_BYTES
@@ -168,7 +178,7 @@ def _carry(
                 for row in rows:
                     same = table.c.log == row["log"]
                     target.execute(update(table).where(same).values(row))
-            else:
+            elif rows:
                 target.execute(insert(table), rows)
             done += len(rows)
             told(table.name, done, total)
@@ -188,14 +198,22 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 def _parts(connection: Connection, table: Table, where: str) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a table, older ones first: what refers to another row comes after it."""
-    order = ("log", "seq") if "seq" in table.c else tuple(one.name for one in table.primary_key)
-    query = select(table).order_by(*(table.c[name] for name in order))
-    with storage_errors(where):
-        found = connection.execute(query, execution_options={"yield_per": PART})
-        with closing(found):
-            for part in found.mappings().partitions():
-                yield [dict(row) for row in part]
+    """The rows of a table, older ones first: what refers to another row comes after it.
+
+    Not by a cursor, which would stay open where the copy stops half-way.
+    """
+    first = [name for name in ("log", "seq") if "seq" in table.c]
+    rest = [one.name for one in table.primary_key if one.name not in first]
+    order = [table.c[name] for name in (*first, *rest)]
+    query = part = select(table).order_by(*order).limit(PART)
+    while True:
+        with storage_errors(where):
+            rows = [dict(row) for row in connection.execute(part).mappings()]
+        yield rows
+        if len(rows) < PART:
+            return
+        last = [literal(rows[-1][one.name], one.type) for one in order]
+        part = query.where(tuple_(*order) > tuple_(*last))
 
 
 class _Digest:

@@ -109,6 +109,14 @@ class Server:
         self._free.append(name)
 
     @contextmanager
+    def unprepared(self) -> Iterator[str]:
+        """The name of a database in which nothing was made yet."""
+        name = "nothing_yet"
+        self.sql(f"CREATE DATABASE {name} OWNER {OWNER}")
+        yield name
+        self.sql(f"DROP DATABASE {name}")
+
+    @contextmanager
     def setting(self, statement: str, back: str) -> Iterator[None]:
         """While the block runs the server has this setting."""
         self.sql(f"ALTER SYSTEM {statement}", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import pytest
 from offices import NOON, MakeOffice, Office, decide_by_form, demo_settings
-from servers import DATABASES, OWNER, as_role, emptied, reached_into
+from servers import DATABASES, OWNER, Server, as_role, emptied, reached_into
 from test_erasing import BASIS, BOTH, CASE, Marked, mark, run, traces_in
 
-from explainer.errors import LogBehindWitness
+from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
 from explainer.ledger.entries import EntryKind
 from service import erasing
 from service.backup import back_up, back_up_keys
 from service.restoring import restore
 from service.settings import Settings
+from service.store import snapshot
 from service.store.tables import metadata
 from service.verification import verify_files
 
@@ -138,6 +139,7 @@ def test_the_records_move_from_either_database_to_the_other_and_back_unchanged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every row of every table is the same, but for the entry each restore writes."""
+    monkeypatch.setattr(snapshot, "PART", 2)  # as with tables that are longer than that
     marked = mark(make_office(package, database=address if first == "postgresql" else ""))
     tools, data = marked.office.tools, marked.data
     marked.office.decided(1)
@@ -168,6 +170,108 @@ def test_the_records_move_from_either_database_to_the_other_and_back_unchanged(
     assert again.decisions(again.cases[1])
     decide_by_form(again.visitor("caseworker"), again.cases[2].id)
     assert all(result.clean for result in verify_files(again.tools))
+
+
+@pytest.fixture
+def backup(office: Office, tmp_path: Path) -> Path:
+    """A backup of an office that has lost its database since."""
+    back_up(office.tools.settings, tmp_path / "out", NOON)
+    office.tools.close()
+    lose(office.tools.settings)
+    return tmp_path / "out"
+
+
+on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+
+
+@on_postgresql
+def test_a_restore_into_postgresql_needs_its_owner_and_an_empty_database_made_ready(
+    address: str,
+    backup: Path,
+    office: Office,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, owner = office.tools.settings.data, as_role(address, OWNER)
+    restoring = ("restore", backup, *BOTH, "--data", data)
+
+    def refused(database: str, as_owner: str, said: str) -> None:
+        monkeypatch.setenv("WARUM_DATABASE", database)
+        monkeypatch.setenv("WARUM_DATABASE_OWNER", as_owner)
+        capsys.readouterr()
+        assert run(*restoring) == 1
+        told = capsys.readouterr().err
+        assert said in told
+        assert "Traceback" not in told
+        (data / "keys.sqlite").rename(data / "aside")
+        assert is_empty(replace(office.tools.settings, database=address))
+        (data / "aside").rename(data / "keys.sqlite")
+
+    refused(address, "", "owner of the database is not named")
+    refused(address, address, "may not do this")  # the application's own role
+    refused(address, f"{owner}&connect_timeout=x", "no whole number")
+    with server.database() as another:
+        refused(address, server.address(another, OWNER), "not of the same database")
+    with server.unprepared() as nothing:
+        refused(server.address(nothing), server.address(nothing, OWNER), "not those of this vers")
+    monkeypatch.setenv("WARUM_DATABASE", address)
+    monkeypatch.setenv("WARUM_DATABASE_OWNER", owner)
+    assert run(*restoring) == 0
+    capsys.readouterr()
+    there = rows(office.tools.settings)
+    assert run(*restoring) == 1
+    assert "records in the database already" in capsys.readouterr().err
+    assert rows(office.tools.settings) == there
+
+
+@on_postgresql
+def test_a_bit_that_changes_on_the_way_stops_the_restore(
+    address: str, backup: Path, office: Office
+) -> None:
+    reached_into(
+        address,
+        "CREATE FUNCTION flip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "NEW.ciphertext := set_byte(NEW.ciphertext, 7, get_byte(NEW.ciphertext, 7) # 1); "
+        "RETURN NEW; END $$",
+        "CREATE TRIGGER flip BEFORE INSERT ON payload FOR EACH ROW EXECUTE FUNCTION flip()",
+        "ALTER TABLE payload ENABLE ALWAYS TRIGGER flip",
+    )
+    with pytest.raises(BackupRefused, match="not what was read"):
+        put_back(office.tools.settings, backup)
+    reached_into(address, "DROP FUNCTION flip CASCADE")
+    put_back(office.tools.settings, backup)
+
+
+@on_postgresql
+@pytest.mark.parametrize("at", [0, 3, -1])
+def test_a_server_that_goes_away_in_the_middle_is_left_empty_and_the_second_restore_works(
+    at: int, address: str, backup: Path, office: Office
+) -> None:
+    settings, owner = office.tools.settings, as_role(address, OWNER)
+    told: list[str] = []
+
+    def lost(what: str, done: int, total: int) -> None:
+        told.append(what)
+        if what == names[at]:
+            ours = f"usename = '{OWNER}' AND application_name = 'warum'"
+            reached_into(
+                address, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"
+            )
+
+    names = [table.name for table in metadata.sorted_tables if rows_in(backup, table.name)]
+    with pytest.raises(StorageFailed, match=r"broke|stopping") as failed:
+        restore(settings, backup, None, [], APPROVERS, NOON, owner=owner, told=lost)
+    assert "restore again" in failed.value.mend
+    assert names[at] in told
+    assert set(reached_into(address, "SELECT size FROM head")) == {(0,)}
+    assert not [path for path in settings.data.rglob(".*") if "draft" in path.name]
+    put_back(settings, backup)
+
+
+def rows_in(backup: Path, table: str) -> int:
+    with closing(sqlite3.connect(backup / "warum.sqlite")) as database:
+        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 @on_both

@@ -617,10 +617,8 @@ def test_whatever_an_administrator_changes_is_found(
 @pytest.fixture
 def empty(server: Server) -> Iterator[str]:
     """The name of a database in which nothing was made yet."""
-    name = "nothing_yet"
-    server.sql(f"CREATE DATABASE {name} OWNER {OWNER}")
-    yield name
-    server.sql(f"DROP DATABASE {name}")
+    with server.unprepared() as name:
+        yield name
 
 
 def test_an_empty_database_is_refused_made_ready_and_then_used(
