@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -55,6 +56,7 @@ def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIAp
     describe(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(ExplainerError, _on_fault)  # type: ignore[arg-type]
+    app.add_exception_handler(Starting, _on_starting)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_invalid)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_failure)
@@ -76,12 +78,18 @@ def _on_fault(request: Request, fault: ExplainerError) -> Response:
     log.warning(
         "refused", code=fault.code, status=status, route=_template(request), reference=reference
     )
-    headers = RETRY if isinstance(fault, Starting) else None
     if _is_api(request):
-        return JSONResponse(error_form(fault), status, headers)
-    if isinstance(fault, Starting):
-        return starting_page(request)
+        return JSONResponse(error_form(fault), status)
     return fault_page(request, fault, reference if status >= 500 else "")
+
+
+async def _on_starting(request: Request, fault: Starting) -> Response:
+    log.info("asked too early", code=fault.code, route=_template(request))
+    if _is_api(request):
+        return JSONResponse(error_form(fault), status_of(fault), RETRY)
+    sent = (await request.form()).multi_items() if request.method == "POST" else []
+    fields = [(name, value) for name, value in sent if isinstance(value, str)]
+    return await run_in_threadpool(starting_page, request, fields)
 
 
 def _on_http(request: Request, fault: HTTPException) -> Response:
