@@ -20,7 +20,18 @@ from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
 from service.admission import Starting
 from service.events import log
-from service.routes import api, applicant, caseworker, demo, health, public, receipts, supervisor
+from service.routes import (
+    api,
+    applicant,
+    caseworker,
+    deciding,
+    demo,
+    health,
+    own,
+    public,
+    receipts,
+    supervisor,
+)
 from service.settings import LOOPBACK
 from service.web.description import describe
 from service.web.guards import Guarded
@@ -51,7 +62,18 @@ def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIAp
         lifespan=lifespan,
     )
     app.state.tools = tools
-    for routes in (health, public, demo, caseworker, applicant, receipts, supervisor, api):
+    for routes in (
+        health,
+        public,
+        demo,
+        caseworker,
+        deciding,
+        applicant,
+        receipts,
+        own,
+        supervisor,
+        api,
+    ):
         app.include_router(routes.router)
     describe(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -44,9 +44,12 @@ class Decided:
 
     @property
     def day(self) -> date:
-        """The day it was decided; of one entered afterwards not the day it was entered."""
-        day = self.payload.get("entered_afterwards") or self.row.decided_on[:10]
-        return date.fromisoformat(str(day))
+        return decided_day(self.row, self.payload)
+
+
+def decided_day(row: DecisionRow, payload: Mapping[str, Json]) -> date:
+    """The day it was decided; of one entered afterwards not the day it was entered."""
+    return date.fromisoformat(str(payload.get("entered_afterwards") or row.decided_on[:10]))
 
 
 @dataclass(frozen=True, slots=True)

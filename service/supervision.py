@@ -14,7 +14,7 @@ from explainer.errors import DecisionFaulty, DecisionIncomplete, LedgerError, St
 from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
 from service.entries import access_entry
-from service.open_case import agreed_payload, seen_for
+from service.open_case import agreed_payload, sealed_decision, seen_for
 from service.permissions import (
     GROUNDS_FOR_SUPERVISION,
     PROGRAM_GROUND,
@@ -77,7 +77,8 @@ def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """A single record, opened for a purpose, and what the caseworker was shown. `note` is None
-    where it is not for supervision, whether there is one or not."""
+    where it is not for supervision, whether there is one or not; then there is no evidence either.
+    """
 
     listed: ListedRecord
     entry: OpenedEntry
@@ -118,11 +119,17 @@ def open_record(
         record = records.get_record(tx, record_id)
         payload = agreed_payload(record.listed, record.entry)
         case_id = record.listed.row.case_id
+        file = cases.get_case(tx, case_id)
+        if file is not None:
+            # whether it still holds is said too, so the case's other decisions have to agree
+            sealed_decision(tx, file)
         entry = access_entry(record.listed, purpose, purpose_text, actor, now, tools)
         records.record_access(tx, entry, case_id=case_id)
         seen = seen_for(tx, case_id, payload)
     tools.seals.soon(LogName.ACCESS)
     listed = _for_supervision(record.listed)
-    # a note beside such a ground would tell which it is
-    note = None if PROGRAM_GROUND in listed.row.codes else str(payload.get("free_text") or "")
+    note: str | None = str(payload.get("free_text") or "")
+    if PROGRAM_GROUND in listed.row.codes:
+        # a note beside such a ground, or where its proof stands, would tell which it is
+        note, payload = None, {**payload, "free_text": "", "evidence_refs": []}
     return Inspected(listed, record.entry, payload, note, None if seen is None else seen.payload)

@@ -13,8 +13,10 @@ from explainer.core.decision import Actor, ReasonCode, Relation
 from explainer.core.disclosure import Audience, disclose
 from explainer.core.explanation import Explanation
 from explainer.core.forms import view_form, withheld_form
+from explainer.core.particulars import EVIDENCE_LIMIT, REFERENCE_LIMIT, SentParticulars
 from explainer.errors import LanguageNotOffered, NotExplainable, RecordsDisagree
 from explainer.text.languages import Language, language
+from explainer.text.notes import Kind, personal_in
 from service.actions import SentDecision, Shown, decide, show, submit
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
 from service.store.cases import PAGE_SIZE, RecordFilter
@@ -67,15 +69,37 @@ class DecisionIn(Strict):
     ] = []
     facts: Annotated[list[str], Field(max_length=50)] = []
     note: Annotated[str, Field(max_length=500)] = ""
+    evidence_refs: Annotated[
+        list[Annotated[str, Field(max_length=REFERENCE_LIMIT)]],
+        Field(max_length=EVIDENCE_LIMIT, description="Where the evidence stands in the file."),
+    ] = []
+    legal_basis_ref: Annotated[str, Field(max_length=REFERENCE_LIMIT)] = ""
+    hearing_ref: Annotated[str, Field(max_length=REFERENCE_LIMIT)] = ""
+    instruction_ref: Annotated[
+        str, Field(max_length=REFERENCE_LIMIT, description="Needed beside code P4.")
+    ] = ""
+    entered_afterwards: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+            description="The day the case was decided on paper, where it is recorded later.",
+        ),
+    ] = None
+    corrects: Annotated[
+        str | None,
+        Field(max_length=64, description="The record that this decision takes the place of."),
+    ] = None
     shown: Annotated[int | None, Field(ge=0)] = None
 
 
 class DecisionOut(Strict):
-    """The record and its place in the ledger; a signed checkpoint over it follows."""
+    """The record and its place in the ledger; a signed checkpoint over it follows. `warnings` names
+    what the note seems to hold that belongs in the file; it is recorded all the same."""
 
     record: str
     entry: int
     leaf_hash: str
+    warnings: list[Kind]
 
 
 class RecordOut(Strict):
@@ -93,6 +117,8 @@ class RecordOut(Strict):
     direction: str
     codes: list[str]
     entry: int
+    corrects: str | None
+    correction: str | None
 
 
 class RecordsOut(Strict):
@@ -201,7 +227,8 @@ def record_decision(
     idempotency_key: Annotated[str | None, Header(max_length=128)] = None,
 ) -> DecisionOut:
     """Record a decision. Needs a random `Idempotency-Key`; a repeated request with the same key
-    gets the same answer. Answered only after the ledger entry is stored."""
+    gets the same answer. Answered only after the ledger entry is stored. A decision is never
+    changed: to correct it, record another one that names it in `corrects`."""
     if idempotency_key is None or len(idempotency_key) < 16:
         raise IdempotencyKeyMissing(
             "A decision needs a key of its own, so that it is never recorded twice.",
@@ -217,6 +244,14 @@ def record_decision(
             tuple(sent.facts),
             sent.note,
             "" if sent.shown is None else str(sent.shown),
+            SentParticulars(
+                tuple(sent.evidence_refs),
+                sent.legal_basis_ref,
+                sent.hearing_ref,
+                sent.instruction_ref,
+                sent.entered_afterwards or "",
+            ),
+            sent.corrects or "",
         ),
         idempotency_key,
         actor,
@@ -226,6 +261,7 @@ def record_decision(
         record=recorded.record_id,
         entry=recorded.receipt.seq,
         leaf_hash=recorded.receipt.leaf_hash.hex(),
+        warnings=list(personal_in(sent.note)),
     )
 
 
@@ -276,6 +312,8 @@ def records(
                 direction=one.row.direction,
                 codes=list(one.row.codes),
                 entry=one.seq,
+                corrects=one.row.corrects,
+                correction=one.correction,
             )
             for one in (line.listed for line in listed.rows)
         ],

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
 
-from explainer.core.attribution import AmountOutcome, Suggesting
+from explainer.core.attribution import AmountOutcome
 from explainer.core.case import Feature, Value
 from explainer.core.decision import ReasonCode, Relation
 from explainer.core.disclosure import Audience
-from explainer.errors import DecisionFaulty, ExplainerError, IdempotencyConflict, SuggestionOutdated
-from explainer.text.catalogs import catalog
-from explainer.text.languages import Language, languages
+from explainer.ledger.entries import Json
+from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.sentences import provenance_parts, value_or_missing
-from explainer.text.values import (
-    clean,
-    day,
-    moment,
-    number_in_words,
-    read_amount,
-    value_in_words,
-)
+from explainer.text.values import day, moment, number_in_words, value_in_words
 from explainer.text.voice import Voice
-from explainer.text.wording import VALUE, named_outcomes
-from service.actions import SentDecision, decide, queue, show
-from service.open_case import OpenCase, open_case
+from explainer.text.wording import named_outcomes
+from service.actions import queue, show
+from service.open_case import Decided, OpenCase
 from service.permissions import Action
 from service.store.cases import DECIDED, OPEN, PAGE_SIZE
 from service.web.pages import language_for, page
-from service.web.people import check_form_token, session_of, tools_of, visitor
+from service.web.people import session_of, tools_of, visitor
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,8 +37,14 @@ CODE_GROUPS = tuple(
     for letter, codes in groupby(ReasonCode, key=lambda code: code.group)
 )
 RELATIONS = tuple(relation.value for relation in Relation)
-FIELD_IDS = {"checklist": "facts"}
-"""Where the form calls a field otherwise than the decision does."""
+FURTHER = (
+    "evidence_refs",
+    "legal_basis_ref",
+    "hearing_ref",
+    "instruction_ref",
+    "entered_afterwards",
+)
+"""Fields of the form that few decisions need; they are folded away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +137,42 @@ def _benefit(request: Request, package_id: str, language: Language) -> str:
 @router.get("/cases/{case_id}", dependencies=[visitor(Action.SEE_AS_CASEWORKER)])
 def case(request: Request, case_id: str) -> Response:
     """One case: suggestion, reasons, data, and the form to decide."""
-    return _case_page(request, case_id)
+    return case_page(request, case_id)
 
 
-def _case_page(
+@router.get("/cases/{case_id}/correction", dependencies=[visitor(Action.DECIDE)])
+def correction(request: Request, case_id: str) -> Response:
+    """The same for a decided case, with the form to correct the decision."""
+    return case_page(request, case_id, correcting=True)
+
+
+EMPTY_FORM: Mapping[str, Any] = {
+    "outcome": "",
+    "amount": "",
+    "relation": "",
+    "codes": (),
+    "facts": (),
+    "note": "",
+    "note_confirmed": False,
+    "evidence_refs": "",
+    "legal_basis_ref": "",
+    "hearing_ref": "",
+    "instruction_ref": "",
+    "entered_afterwards": "",
+}
+
+
+def case_page(
     request: Request,
     case_id: str,
     *,
-    form: Mapping[str, Any] | None = None,
+    correcting: bool = False,
+    form: Mapping[str, Any] = EMPTY_FORM,
     errors: tuple[tuple[str, str], ...] = (),
+    note_warned: bool = False,
     status: int = 200,
 ) -> Response:
+    """The page of a case, with the form as it was sent where it comes back."""
     tools = tools_of(request)
     actor = session_of(request).actor
     language = language_for(request, staff=True)
@@ -158,6 +181,11 @@ def _case_page(
     voice = opened.package.voice(language, staff=True)
     wording = voice.wording
     file = opened.file
+    holds = opened.decided
+    correcting = correcting and holds is not None
+    hidden = [("shown", str(shown.receipt.seq)), ("written_in", language.tag)]
+    if correcting and holds is not None:
+        hidden.append(("corrects", holds.row.record_id))
     return page(
         request,
         "staff/case.html",
@@ -172,7 +200,9 @@ def _case_page(
             "benefit": wording["package|benefit"],
             "received": day(at(file.submitted_at).date(), language.locale),
             "unit": wording["contact|office"],
-            "decide_href": f"/cases/{file.id}/decision",
+            "decide_href": f"/cases/{file.id}/{'correction' if correcting else 'decision'}",
+            "correct_href": f"/cases/{file.id}/correction",
+            "href": f"/cases/{file.id}",
         },
         told_html=as_markup(shown.told),
         told_state="",
@@ -186,11 +216,14 @@ def _case_page(
         amount=_amount_field(voice),
         relations=RELATIONS,
         code_groups=CODE_GROUPS,
-        form=form
-        or {"outcome": "", "amount": "", "relation": "", "codes": (), "facts": (), "note": ""},
-        hidden_fields=(("shown", str(shown.receipt.seq)), ("written_in", language.tag)),
+        form=form,
+        note_warned=note_warned or form["note_confirmed"],
+        further_open=any(form[name] for name in FURTHER)
+        or any(field in FURTHER for field, _ in errors),
+        hidden_fields=tuple(hidden),
         idempotency_key=secrets.token_urlsafe(24),
         decided=_decided(opened, voice),
+        correcting=correcting,
         saved=bool(opened.decided) and "saved" in request.query_params,
     )
 
@@ -206,11 +239,11 @@ class AmountField:
 def _amount_field(voice: Voice) -> AmountField | None:
     if not isinstance(voice.suggesting, AmountOutcome):
         return None
-    hint = voice.say("staff.form.amount", _example(voice.suggesting, voice.language))
+    hint = voice.say("staff.form.amount", example(voice.suggesting, voice.language))
     return AmountField(voice.wording["amount|decide"], hint)
 
 
-def _example(amount: AmountOutcome, language: Language) -> str:
+def example(amount: AmountOutcome, language: Language) -> str:
     return number_in_words(amount.canonical("1234") or "", language.locale)
 
 
@@ -246,7 +279,16 @@ def _used(feature: Feature, value: Value, voice: Voice) -> str:
 def _decided(opened: OpenCase, voice: Voice) -> dict[str, Any] | None:
     if opened.decided is None:
         return None
-    entry, payload, row = opened.decided.entry, opened.decided.payload, opened.decided.row
+    return {
+        **_record(opened.decided, voice),
+        "earlier": [_record(one, voice) for one in reversed(opened.decided.earlier)],
+        "receipt_href": f"/cases/{opened.file.id}/receipts/"
+        + opened.decided.entry.receipt.leaf_hash.hex(),
+    }
+
+
+def _record(decided: Decided, voice: Voice) -> dict[str, Any]:
+    entry, payload, row = decided.entry, decided.payload, decided.row
     checklist = voice.wording.part("checklist")
     facts = payload.get("facts_considered", [])
     return {
@@ -255,92 +297,35 @@ def _decided(opened: OpenCase, voice: Voice) -> dict[str, Any] | None:
         "codes": row.codes,
         "note": payload.get("free_text", ""),
         "facts": tuple(checklist[str(f)] for f in facts) if isinstance(facts, list) else (),
+        "day": day(decided.day, voice.language.locale),
+        "corrects": row.corrects is not None,
+        "particulars": particulars_of(payload),
         "receipt": ReceiptWords(
             entry.receipt.seq,
             entry.receipt.leaf_hash.hex(),
             moment(at(row.decided_on), voice.language.locale),
         ),
-        "receipt_href": f"/cases/{opened.file.id}/receipts/{entry.receipt.leaf_hash.hex()}",
     }
 
 
-@router.post("/cases/{case_id}/decision", dependencies=[visitor(Action.DECIDE)])
-def decision(
-    request: Request,
-    case_id: str,
-    form_token: Annotated[str, Form()] = "",
-    idempotency_key: Annotated[str, Form(max_length=128)] = "",
-    outcome: Annotated[str, Form(max_length=64)] = "",
-    amount: Annotated[str, Form(max_length=64)] = "",
-    written_in: Annotated[str, Form(max_length=20)] = "",
-    relation: Annotated[str, Form(max_length=64)] = "",
-    codes: Annotated[list[str] | None, Form()] = None,
-    facts: Annotated[list[str] | None, Form()] = None,
-    note: Annotated[str, Form()] = "",
-    shown: Annotated[str, Form(max_length=20)] = "",
-) -> Response:
-    """Record what the caseworker decided. Agreeing and deviating are the same form."""
-    check_form_token(request, form_token)
-    language = language_for(request, staff=True)
-    # as the page was written on which it was filled in: 1.234 is not the same number everywhere
-    writing = languages().get(written_in, language)
-    sent = SentDecision(
-        outcome or read_amount(clean(amount), writing.locale) or "",
-        relation,
-        tuple(codes or ()),
-        tuple(facts or ()),
-        note.replace("\r\n", "\n"),
-        shown,
+@dataclass(frozen=True, slots=True)
+class ParticularWords:
+    """What a record says it rests on, as it was typed; "" or empty where nothing was."""
+
+    evidence: tuple[str, ...]
+    legal_basis: str
+    hearing: str
+    instruction: str
+    afterwards: bool
+
+
+def particulars_of(payload: Mapping[str, Json]) -> ParticularWords:
+    """Of a record from before there were any, none."""
+    evidence = payload.get("evidence_refs") or ()
+    return ParticularWords(
+        evidence=tuple(map(str, evidence)) if isinstance(evidence, Sequence) else (),
+        legal_basis=str(payload.get("legal_basis_ref") or ""),
+        hearing=str(payload.get("hearing_ref") or ""),
+        instruction=str(payload.get("instruction_ref") or ""),
+        afterwards=bool(payload.get("entered_afterwards")),
     )
-    try:
-        decide(
-            case_id,
-            sent,
-            idempotency_key or secrets.token_urlsafe(24),
-            session_of(request).actor,
-            tools_of(request),
-        )
-    except DecisionFaulty as faulty:
-        package = open_case(
-            case_id, Audience.CASEWORKER, session_of(request).actor, tools_of(request)
-        ).package
-        errors = tuple(
-            (_field_id(field, fault), _words(language, field, fault, package.manifest.suggesting))
-            for field, fault in faulty.faults
-        )
-        return _case_page(request, case_id, form=_form(sent, amount), errors=errors, status=422)
-    except (SuggestionOutdated, IdempotencyConflict) as fault:
-        words = catalog(language, staff=True)
-        # no field is at fault, and a decided case has none: the link leads to the heading
-        errors = (("entscheidung", words.sentence(f"staff.error.{fault.code}")),)
-        return _case_page(request, case_id, form=_form(sent, amount), errors=errors, status=409)
-    return RedirectResponse(f"/cases/{case_id}?saved=1", 303)
-
-
-def _form(sent: SentDecision, amount: str) -> dict[str, Any]:
-    return {
-        "outcome": sent.outcome,
-        "amount": clean(amount),
-        "relation": sent.relation,
-        "codes": sent.codes,
-        "facts": sent.facts,
-        "note": "\n".join(map(clean, sent.note.split("\n"))),
-    }
-
-
-def _field_id(field: str, fault: ExplainerError) -> str:
-    return "amount" if fault.where == "amount" else FIELD_IDS.get(field, field)
-
-
-def _words(language: Language, field: str, fault: ExplainerError, suggesting: Suggesting) -> str:
-    words = catalog(language, staff=True)
-    key = fault.code
-    if isinstance(suggesting, AmountOutcome) and fault.where == "amount":
-        told = words.sentence("staff.error.decision.incomplete.amount")
-        return told.replace(VALUE, _example(suggesting, language))
-    if key == "decision.incomplete":
-        key = f"decision.incomplete.{field}"
-    elif key in ("decision.grounds_missing", "decision.contradicts"):
-        # several situations share a code; each has words of its own
-        key = f"{key}.{fault.where}"
-    return words.sentence(f"staff.error.{key}")

@@ -17,8 +17,9 @@ from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
 from explainer.text.values import clean, day, moment
+from service.open_case import decided_day
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
-from service.routes.caseworker import RELATIONS, ReceiptWords, at
+from service.routes.caseworker import RELATIONS, ReceiptWords, at, particulars_of
 from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
 from service.supervision import (
     PURPOSES,
@@ -119,6 +120,15 @@ def _row(
         "relation": one.row.relation,
         "codes": one.row.codes,
         "href": _href(one),
+        **_chain(one),
+    }
+
+
+def _chain(one: ListedRecord) -> dict[str, str]:
+    """Addresses of the record this one corrects, and of the one that corrects it; "" for none."""
+    return {
+        "corrects_href": f"/records/{one.row.corrects}" if one.row.corrects else "",
+        "corrected_href": f"/records/{one.correction}" if one.correction else "",
     }
 
 
@@ -236,7 +246,9 @@ def _opened(
         "case_number": listed.case_ref,
         "benefit": labels["benefit"],
         "unit": labels["unit"],
-        "decided_at": day(at(row.decided_on).date(), language.locale),
+        **_chain(listed),
+        "decided_at": day(decided_day(row, payload), language.locale),
+        "particulars": particulars_of(payload),
         "suggestion": labels["suggestion"] if row.suggested else "",
         "outcome": labels["outcome"],
         "relation": row.relation,

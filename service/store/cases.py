@@ -81,13 +81,13 @@ class ListedRecord:
 
     Attributes
     ----------
-    corrected_by : the record that took the place of this one, None while it holds
+    correction : the record that took the place of this one, None while it holds
     """
 
     row: DecisionRow
     case_ref: str
     seq: int
-    corrected_by: str | None = None
+    correction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,13 @@ class Page(Generic[T]):
 
 
 def new_id() -> str:
-    """Return an opaque random id of 128 bits, for cases and records."""
-    return secrets.token_urlsafe(16)
+    """Return an opaque random id of 128 bits, for cases and records.
+
+    None begins with a hyphen: a command would take that for an option.
+    """
+    while (made := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return made
 
 
 # -- cases --------------------------------------------------------------------------------------
@@ -194,6 +199,18 @@ def find_record(tx: Reading, record_id: str) -> ListedRecord | None:
     return None if row is None else _listed(row)
 
 
+def record_at(tx: Reading, seq: int) -> ListedRecord | None:
+    """Return the decision at this place of the ledger."""
+    row = tx.connection.execute(_records().where(tables.decision_record.c.seq == seq)).one_or_none()
+    return None if row is None else _listed(row)
+
+
+def record_at(tx: Reading, seq: int) -> ListedRecord | None:
+    """Return the decision at this place of the ledger."""
+    row = tx.connection.execute(_records().where(tables.decision_record.c.seq == seq)).one_or_none()
+    return None if row is None else _listed(row)
+
+
 def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
     """Return the newest decision in a case."""
     found = decisions_of(tx, case_id)
@@ -230,7 +247,7 @@ def _records() -> Select[Any]:
     table, case = tables.decision_record, tables.case_file
     later = table.alias("later")
     return (
-        select(table, case.c.case_ref, later.c.record_id.label("corrected_by"))
+        select(table, case.c.case_ref, later.c.record_id.label("correction"))
         .join(case, case.c.id == table.c.case_id)
         .outerjoin(later, later.c.corrects == table.c.record_id)
     )
@@ -240,9 +257,9 @@ def _listed(row: Row[Any]) -> ListedRecord:
     columns = dict(row._mapping)
     del columns["log"]
     case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
-    corrected_by = columns.pop("corrected_by")
+    correction = columns.pop("correction")
     columns["codes"] = _codes(columns["codes"])
-    return ListedRecord(DecisionRow(**columns), case_ref, seq, corrected_by)
+    return ListedRecord(DecisionRow(**columns), case_ref, seq, correction)
 
 
 def _codes(stored: Any) -> tuple[str, ...]:

@@ -130,6 +130,7 @@ def decide_by_form(visitor: Visitor, case_id: str, **changes: object) -> object:
             "outcome": "can_be_granted",
             "relation": "not_used",
             "codes": ["E6"],
+            "note_confirmed": "1",
             **changes,
         },
     )

@@ -134,7 +134,7 @@ def test_from_a_case_to_its_record(standing: Office, case: dict[str, Any]) -> No
     }
     decided = caseworker.post(f"{path}/decisions", form, key=f"{KEY} {path}")
     assert decided.status == 201
-    assert set(decided.json()) == {"record", "entry", "leaf_hash"}
+    assert set(decided.json()) == {"record", "entry", "leaf_hash", "warnings"}
     listed = standing.machine("supervisor").get("/records").json()
     row = next(r for r in listed["records"] if r["record"] == decided.json()["record"])
     assert row["ref"] == case["ref"]

@@ -36,6 +36,7 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("POST", "/cases/{case_id}/decision"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
+    ("GET", "/own-records"): (Action.READ_OWN, frozenset({"caseworker"})),
     ("GET", "/application"): (Action.SEE_AS_APPLICANT, frozenset({"applicant"})),
     **{
         ("GET", f"/cases/{{case_id}}/receipts/{{mark}}{what}"): (
@@ -350,6 +351,7 @@ def test_nobody_may_look_over_shoulders() -> None:
         Action.SEE_AS_APPLICANT,
         Action.QUEUE,
         Action.DECIDE,
+        Action.READ_OWN,
         Action.SUBMIT,
     }
     assert not ALLOWED[Role.CASEWORKER] & {Action.LIST_RECORDS, Action.OPEN_RECORD}

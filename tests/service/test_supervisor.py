@@ -14,10 +14,10 @@ from visiting import Visitor, check_problem
 from explainer.core.decision import ReasonCode, Relation
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
-from service.supervision import PURPOSES
 from service.cli import main
 from service.store.cases import RecordFilter
 from service.store.tables import metadata
+from service.supervision import PURPOSES
 
 SOUND = "Die Prüfung hat keine Abweichung gefunden."
 UNSOUND = "Die Prüfung hat eine Abweichung gefunden."
@@ -312,7 +312,10 @@ def test_a_suspicion_goes_to_the_contact_and_not_to_supervision(
         opened = visitor.post(f"/records/{record_of(office, at)}", PURPOSE)
         assert opened.status == 200
         part = opened.body.partition('id="entscheidung"')[2].partition('class="w-shown"')[0]
-        assert "Bei einem Grund zum Programm zeigen wir hier keine Notiz." in part
+        assert (
+            "Bei einem Grund zum Programm zeigen wir hier keine Notiz und keine Fundstellen."
+            in part
+        )
         told.add(without_what_differs_anyway(office, at, part))
         found = visitor.post("/records", {"case_number": office.cases[at].case_ref})
         (row,) = [e for e in found.all("td") if e.attrs.get("data-l") == "Gründe"]
