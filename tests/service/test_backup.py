@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from offices import NOON, MakeOffice, Office, decide_by_form, demo_settings
 from servers import DATABASES, OWNER, Server, as_role, emptied, reached_into
-from test_erasing import BASIS, BOTH, CASE, Marked, mark, run, traces_in
+from test_erasing import BASIS, BOTH, CASE, Marked, mark, on_both, run, traces_in
 
 from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
 from explainer.ledger.entries import EntryKind
@@ -29,7 +29,6 @@ from service.store.tables import metadata
 from service.verification import verify_files
 
 APPROVERS = ("Anna Berg", "Jan Ott")
-on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from offices import MakeOffice, Office, decide_by_form
+from servers import DATABASES
 
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
@@ -25,6 +26,7 @@ NOTE = "Frau Kanarienvogel legte den Mietvertrag vor."
 REASON = "Klage der Kanarienvogel vor dem Sozialgericht"
 BOTH = ["--by", "Anna Berg", "--by", "Jan Ott"]
 BASIS = ["--basis", "Art. 17 DSGVO"]
+on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def test_nothing_of_an_erased_case_is_left_in_any_file_or_export(
     assert traces_in(marked.data, marked.traces) == []
 
 
+@on_both
 def test_the_service_knows_an_erased_case_no_more(marked: Marked) -> None:
     office = marked.office
     assert run("erase", CASE, *BASIS, *BOTH, data=office.tools) == 0
@@ -117,6 +120,7 @@ def test_the_service_knows_an_erased_case_no_more(marked: Marked) -> None:
         assert get_case(tx, marked.case.id) is None
 
 
+@on_both
 def test_the_certificate_names_everything_but_the_person(
     marked: Marked,
     tmp_path: Path,
@@ -137,6 +141,7 @@ def test_the_certificate_names_everything_but_the_person(
     assert not any(trace in file.read_bytes() for trace in marked.traces)
 
 
+@on_both
 def test_who_approved_is_recorded_sealed_and_the_legal_basis_in_clear(marked: Marked) -> None:
     assert run("erase", CASE, *BASIS, *BOTH, data=marked.office.tools) == 0
     (opened,) = marked.office.sql("SELECT payload FROM opening")
@@ -146,6 +151,7 @@ def test_who_approved_is_recorded_sealed_and_the_legal_basis_in_clear(marked: Ma
     assert len(entry.payload["approvers"]) == 2  # type: ignore[index, arg-type]
 
 
+@on_both
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -170,6 +176,7 @@ def test_an_approval_that_is_not_whole_erases_nothing(
         assert get_case(tx, marked.case.id) is not None
 
 
+@on_both
 def test_a_case_on_hold_is_not_erased_until_it_is_released(
     marked: Marked, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +191,7 @@ def test_a_case_on_hold_is_not_erased_until_it_is_released(
     assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
 
 
+@on_both
 def test_a_hold_needs_a_reason_and_a_name(
     marked: Marked, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +202,7 @@ def test_a_hold_needs_a_reason_and_a_name(
     assert marked.office.size() == size
 
 
+@on_both
 def test_a_case_nobody_was_ever_shown_can_be_erased_as_well(
     marked: Marked, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +215,7 @@ def test_a_case_nobody_was_ever_shown_can_be_erased_as_well(
     assert all(result.clean for result in verify_files(tools))
 
 
+@on_both
 def test_a_key_store_from_before_the_erasure_brings_nothing_back(
     marked: Marked, make_office: MakeOffice
 ) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from offices import MakeOffice, Office
+from offices import MakeOffice, Office, demo_settings, open_office
+from servers import DATABASES, POSTGRESQL, Server
+from test_erasing import on_both
 from trained import SmallModel, write_package
 
 from explainer.ledger.entries import EntryKind, Json
@@ -17,20 +20,33 @@ from service import replay as replaying
 from service.cli import main
 from service.replay import TOLERANCE
 from service.store import records
+from service.store.cases import new_id
 
 
-@pytest.fixture(scope="module")
-def told(standing: Office) -> Office:
+@pytest.fixture(scope="module", params=DATABASES)
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Office]:
     """An office whose first case was shown to the caseworker, decided, shown to the applicant."""
-    case = standing.cases[0]
-    assert standing.visitor("applicant", case.id).get("/application").status == 200
-    standing.tools.seals.now()
-    return standing
+    with ExitStack() as stack:
+        database = ""
+        if request.param == POSTGRESQL:
+            server: Server = request.getfixturevalue("server")
+            database = server.address(stack.enter_context(server.database()))
+        data = tmp_path_factory.mktemp("told") / "data"
+        office = open_office(demo_settings(data, database=database), 1)
+        stack.callback(office.tools.close)
+        case = office.decided(0)
+        assert office.visitor("applicant", case.id).get("/application").status == 200
+        office.tools.seals.now()
+        yield office
 
 
 def run(office: Office, *arguments: object) -> int:
-    data = office.tools.settings.data
-    return main(["ledger", "replay", *map(str, arguments), "--data", str(data)])
+    where = office.tools.settings
+    with pytest.MonkeyPatch.context() as surroundings:
+        surroundings.setenv("WARUM_DATABASE", where.database)
+        return main(["ledger", "replay", *map(str, arguments), "--data", str(where.data)])
 
 
 def shown_of(office: Office, audience: str) -> Any:
@@ -63,6 +79,14 @@ def test_a_decision_is_replayed_by_its_record_with_what_the_person_saw(
     assert f"Entry {decision.leaf.seq}: decision" in said
     assert f"Entry {payload['explanation_entry']}: shown" in said
     assert "Computed again: the same to the bit" in said
+
+
+def test_no_record_has_a_name_a_command_takes_for_an_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = iter(["-first", "-second", "th-ird"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(made))
+    assert new_id() == "th-ird"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +145,7 @@ def test_another_processor_or_library_is_named(
     assert "now 9.9.9" in capsys.readouterr().out
 
 
+@on_both
 def test_a_package_that_is_gone_is_named_and_no_other_one_speaks(
     make_office: MakeOffice,
     small_model: SmallModel,
@@ -153,6 +178,7 @@ def test_a_package_that_is_gone_is_named_and_no_other_one_speaks(
     assert str(entry.payload["margin"]) in said  # what is stored is shown all the same
 
 
+@on_both
 def test_what_is_not_what_was_sealed_is_refused(
     make_office: MakeOffice,
     make_package: Callable[[], Path],
@@ -168,13 +194,14 @@ def test_what_is_not_what_was_sealed_is_refused(
     (decision,) = office.decisions(office.cases[0])
     assert run(office, (decision.payload or {})["record_id"]) == 1
     assert "tables say something else" in capsys.readouterr().err
-    office.tamper(f"UPDATE entry SET leaf_hash = zeroblob(32) WHERE seq = {seq + 1}")
+    office.tamper(f"UPDATE entry SET leaf_hash = leaf WHERE seq = {seq + 1}")
     assert run(office, seq) == 1
     assert "error [ledger.proof_invalid]" in capsys.readouterr().err
-    office.tamper(f"UPDATE payload SET ciphertext = zeroblob(200) WHERE seq = {seq}")
+    office.tamper(f"UPDATE payload SET ciphertext = nonce WHERE seq = {seq}")
     assert run(office, seq) == 1
 
 
+@on_both
 def test_records_there_are_not_and_records_that_were_erased(
     make_office: MakeOffice, make_package: Callable[[], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

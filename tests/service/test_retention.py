@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from offices import NOON, MakeOffice, Office
-from test_erasing import BOTH, run, traces_in
+from test_erasing import BOTH, on_both, run, traces_in
 
 from explainer.errors import ErasureRefused, SettingsInvalid, StorageFailed
 from explainer.ledger.entries import EntryKind
@@ -55,6 +55,7 @@ def due(office: Office, day: date, classes: dict[str, RetentionClass] = SHORT) -
 NOTIFIED, FINAL, CLOSED = Event.NOTIFIED, Event.FINAL, Event.CLOSED
 
 
+@on_both
 @pytest.mark.parametrize(
     ("months", "events", "first"),
     [
@@ -90,6 +91,7 @@ def test_the_time_of_a_case_runs_from_the_newest_day_and_ends_on_that_day(
     assert all(result.clean for result in verify_files(office.tools))
 
 
+@on_both
 def test_a_month_of_the_access_log_goes_twelve_months_after_its_last_day(office: Office) -> None:
     supervisor = office.visitor("supervisor")
     record = (office.decisions(office.cases[0])[0].payload or {})["record_id"]
@@ -115,6 +117,7 @@ def test_a_month_of_the_access_log_goes_twelve_months_after_its_last_day(office:
     assert all(result.clean for result in verify_files(office.tools))
 
 
+@on_both
 def test_a_hold_stands_above_every_time_until_it_is_released(office: Office) -> None:
     event(office, CLOSED, TODAY)
     day = date(2030, 1, 1)
@@ -129,6 +132,7 @@ def test_a_hold_stands_above_every_time_until_it_is_released(office: Office) -> 
     assert due(office, day) == [office.cases[0].case_ref]
 
 
+@on_both
 def test_a_case_put_on_hold_while_others_are_erased_stays(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +150,7 @@ def test_a_case_put_on_hold_while_others_are_erased_stays(
         assert get_case(tx, office.cases[at].id) is not None
 
 
+@on_both
 def test_a_class_nobody_set_a_time_for_stays_and_is_named(office: Office) -> None:
     event(office, CLOSED, TODAY)
     classes = {"other": RetentionClass(13, 13, "x"), "access_log": CLASSES["access_log"]}
@@ -154,6 +159,7 @@ def test_a_class_nobody_set_a_time_for_stays_and_is_named(office: Office) -> Non
     assert planned.without_rule["case_file"] >= 1
 
 
+@on_both
 def test_the_command_lists_without_deleting_then_deletes_with_certificates(
     office: Office,
     tmp_path: Path,
@@ -252,6 +258,7 @@ def test_what_is_done_daily_is_done_once_a_day_and_again_after_a_failure() -> No
     assert len(runs) == 4
 
 
+@on_both
 def test_the_service_itself_erases_only_where_two_people_approved_that(office: Office) -> None:
     from dataclasses import replace
 
