@@ -34,6 +34,16 @@ class Kind(StrEnum):
 
 
 _PATTERNS: dict[Kind, re.Pattern[str]] = {
+    # long numbers first: a part of one could pass for a phone number
+    Kind.ACCOUNT: re.compile(
+        r"\b(?i:DE)\d{2}(?:\s?\d{4}){4}\s?\d{2}\b"
+        r"|\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?\b"
+    ),
+    # of pension insurance, of health insurance, for tax
+    Kind.NUMBER: re.compile(
+        r"\b\d{2}\s?\d{6}\s?[A-Z]\s?\d{3}\b|\b[A-Z]\d{9}\b|\b\d{2}\s\d{3}\s\d{3}\s\d{3}\b"
+        r"|(?<!\d)[1-9]\d{10}(?!\d)"
+    ),
     # a form of address and a capital letter after it
     Kind.NAME: re.compile(
         r"\b(?:Frau|Herrn?|Fr\.|Hr\.|Mrs?|Ms|Miss)\.?\s(?:(?:Dr|Prof)\.\s)*[A-ZÄÖÜ][\w’'-]"
@@ -51,15 +61,6 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
     Kind.EMAIL: re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"),
-    Kind.ACCOUNT: re.compile(
-        r"\bDE\d{2}(?:\s?\d{4}){4}\s?\d{2}\b"
-        r"|\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?\b"
-    ),
-    # of pension insurance, of health insurance, for tax
-    Kind.NUMBER: re.compile(
-        r"\b\d{2}\s?\d{6}\s?[A-Z]\s?\d{3}\b|\b[A-Z]\d{9}\b|\b\d{2}\s\d{3}\s\d{3}\s\d{3}\b"
-        r"|(?<!\d)[1-9]\d{10}(?!\d)"
-    ),
     Kind.ADDRESS: re.compile(
         r"\b[A-ZÄÖÜ][\w-]{0,40}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm)\s\d{1,4}\b"
         r"|\b[A-ZÄÖÜ][\wäöüß]+er\s(?:Straße|Str\.|Weg|Platz|Allee)\s\d{1,4}\b"
@@ -75,9 +76,11 @@ def personal_in(note: str) -> tuple[Kind, ...]:
     plain = "".join(c for c in even if unicodedata.category(c) not in ("Cf", "Mn"))
     start, inside, taken_out = _health_words()
     words = taken_out.sub(" ", plain.casefold())
-    found = [kind for kind, pattern in _PATTERNS.items() if pattern.search(plain)]
-    if start.search(words) or inside.search(words):
-        found.insert(0, Kind.HEALTH)
+    found = [Kind.HEALTH] if start.search(words) or inside.search(words) else []
+    for kind, pattern in _PATTERNS.items():
+        plain, count = pattern.subn(" ", plain)
+        if count:
+            found.append(kind)
     return tuple(found)
 
 
