@@ -18,6 +18,7 @@ class Action(StrEnum):
     SEE_AS_CASEWORKER = "see_as_caseworker"
     SEE_AS_APPLICANT = "see_as_applicant"
     DECIDE = "decide"
+    READ_OWN = "read_own"
     LIST_RECORDS = "list_records"
     OPEN_RECORD = "open_record"
     VERIFY = "verify"
@@ -31,6 +32,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
             Action.QUEUE,
             Action.SEE_AS_CASEWORKER,
             Action.DECIDE,
+            Action.READ_OWN,
             Action.VERIFY,
             Action.READ_PUBLIC,
         }
