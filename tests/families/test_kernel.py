@@ -55,9 +55,10 @@ def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
 TREES = full_trees()
 ROWS = np.random.default_rng(1).normal(size=(150, 6))
 CASES = np.random.default_rng(2).normal(size=(5, 6))
+SINGLE = np.arange(0, 150, 15)
 
 
-def witness(case: np.ndarray) -> np.ndarray:
+def witness(case: np.ndarray, against: np.ndarray = ROWS) -> np.ndarray:
     """By enumerating all coalitions of the four players."""
     mine = [[c for c in range(6) if c % 4 == p] for p in range(4)]
 
@@ -71,7 +72,7 @@ def witness(case: np.ndarray) -> np.ndarray:
     def by_player(row):
         return [tuple(row[c] for c in mine[p]) for p in range(4)]
 
-    return brute_force(margins, by_player(case), [by_player(row) for row in ROWS])
+    return brute_force(margins, by_player(case), [by_player(row) for row in against])
 
 
 SCRIPT = """
@@ -204,6 +205,11 @@ MUTANTS = {
     "who joins A above a leaf": ("double up = worth * of_a[a + 1]", "double up = worth * of_a[a]"),
     "who is lost above a leaf": ("lost += other * of_b[walk.width + a]", "lost += other * of_b[a]"),
     "who was in A before": ("with[w] = alive[w] & ~apart[w]", "with[w] &= ~apart[w]"),
+    "who joins A above a leaf, by row": ("in_a[row] + 1", "in_a[row]"),
+    "who is lost above a leaf, by row": (
+        "place.downs[row] += down;",
+        "place.downs[row] -= down;",
+    ),
     "rows of every word": ("first[n_words] = 64 * w;", "first[n_words] = 0;"),
     "where equal codes go": ("low <= span;\n    } else", "low < span;\n    } else"),
 }
@@ -220,12 +226,18 @@ def compiled(source: str, folder: Path) -> Kernel:
 
 
 def right(used: Kernel, monkeypatch) -> bool:
-    """Whether tables and walk give what brute force gives."""
+    """Whether tables, walk and single rows give what brute force gives."""
     monkeypatch.setattr(exact, "kernel", lambda: used)
     expected = [witness(case) for case in CASES]
+    single = [[witness(case, ROWS[[at]]) for at in SINGLE] for case in CASES]
+    laid = [Exact(TREES, ROWS, most_bits=bits) for bits in (14, 0)]
+    by_row = [laid[0].row_values(case, SINGLE) for case in CASES]
     return all(
-        np.allclose(Exact(TREES, ROWS, most_bits=bits).values(CASES), expected, rtol=0, atol=1e-12)
-        for bits in (14, 0)
+        np.allclose(found, wanted, rtol=0, atol=1e-12)
+        for found, wanted in (
+            *((one.values(CASES), expected) for one in laid),
+            (by_row, single),
+        )
     )
 
 

@@ -33,7 +33,7 @@ constexpr int ROW = 4;           // rows of tables are filled up to a multiple o
 struct Test {
   int32_t column, low;
   uint32_t span;
-  int64_t lut;  // -1: a test of numbers
+  int32_t lut;  // -1: a test of numbers
 };
 
 // Part of a pattern: registers are bits, one per player on the path that fails.
@@ -72,9 +72,9 @@ struct Ending {
 struct Node {
   Test test;
   int32_t left, right;  // -1: nothing to look for there
-  int32_t slot, player, slots;
-  int32_t fresh;
   double value;
+  int16_t slot, player;
+  bool fresh;
 };
 
 struct Tables {
@@ -213,7 +213,8 @@ struct Given {
 
 Test test_of(const Given& g, int32_t node) {
   return {g.column[node], g.low[node],
-          static_cast<uint32_t>(g.high[node]) - static_cast<uint32_t>(g.low[node]), g.lut_at[node]};
+          static_cast<uint32_t>(g.high[node]) - static_cast<uint32_t>(g.low[node]),
+          static_cast<int32_t>(g.lut_at[node])};  // forest.LARGEST_LUT fits
 }
 
 uint32_t padded(uint32_t width) { return (width + ROW - 1) / ROW * ROW; }
@@ -560,17 +561,16 @@ struct Paving {
     walk.nodes.push_back({});
     Node made{};
     made.left = made.right = made.slot = made.player = -1;
-    made.slots = plan.slots[node];
-    walk.slots = std::max(walk.slots, made.slots);
+    walk.slots = std::max(walk.slots, plan.slots[node]);
     walk.depth = std::max(walk.depth, at + 1);
     if (g.left[node] < 0) {
       made.test.column = -1;
       made.value = g.value[node];
     } else {
       made.test = test_of(g, node);
-      made.slot = plan.slot[node];
-      made.player = g.player[g.column[node]];
-      made.fresh = made.slot == made.slots;
+      made.slot = static_cast<int16_t>(plan.slot[node]);
+      made.player = static_cast<int16_t>(g.player[g.column[node]]);
+      made.fresh = plan.slot[node] == plan.slots[node];
       made.left = pave(g.left[node], at + 1);
       made.right = pave(g.right[node], at + 1);
     }
@@ -602,7 +602,7 @@ void bring_rows(Walk& walk, const uint8_t* lut, const int32_t* rows, int64_t n_r
       std::sort(sorted[c].begin(), sorted[c].end());
       known[c].assign(2 * static_cast<size_t>(block.rows) + 2, -1);
     }
-    std::unordered_map<int64_t, int32_t> sets;
+    std::unordered_map<int32_t, int32_t> sets;
     block.of_node.assign(walk.nodes.size(), -1);
     int32_t n_tests = 0;
     for (size_t k = 0; k < walk.nodes.size(); ++k) {
@@ -1077,6 +1077,40 @@ inline double walk_last(Place& place, const Node& node, double value, double oth
   return downs + loss;
 }
 
+// The leaf on the side of the case, row by row: rows that part from the case join A here.
+template <int WORDS>
+inline void part_at_leaf(Place& place, const Node& node, double value, const uint64_t* apart,
+                         int b) {
+  const Walk& walk = *place.walk;
+  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b) * walk.width;
+  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b) * walk.width;
+  double* to = place.values + node.player;
+  for_rows<WORDS>(apart, [&](int row) {
+    const int a = place.in_a[row] + 1;
+    const double up = value * of_a[a];
+    place.ups[row] += up;
+    place.downs[row] += value * of_b[a];
+    to[row * place.n_players] += up;
+  });
+}
+
+// The leaf on the other side: the case fails the player there, who is in B.
+template <int WORDS>
+inline void fail_at_leaf(Place& place, const Node& node, double value, const uint64_t* apart,
+                         int b) {
+  const Walk& walk = *place.walk;
+  const double* of_a = walk.of_a.data() + static_cast<int64_t>(b + 1) * walk.width;
+  const double* of_b = walk.of_b.data() + static_cast<int64_t>(b + 1) * walk.width;
+  double* to = place.values + node.player;
+  for_rows<WORDS>(apart, [&](int row) {
+    const int a = place.in_a[row];
+    const double down = value * of_b[a];
+    place.ups[row] += value * of_a[a];
+    place.downs[row] += down;
+    to[row * place.n_players] += down;
+  });
+}
+
 // Goes through the tree with the rows that fail nobody the case fails; `b` players are failed by
 // the case. Returns what each of those gets from the leaves below (not by row).
 template <int WORDS, bool BY_ROW>
@@ -1114,13 +1148,17 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
   const bool some = any<WORDS>(apart);
   double* ups = place.ups;
   const Node* nodes = place.walk->nodes.data();
-  if (!BY_ROW && same >= 0 && some && nodes[same].test.column < 0) {
+  if (same >= 0 && some && nodes[same].test.column < 0) {
     const Node& last = nodes[same];
     for (int w = 0; w < WORDS; ++w) with[w] = alive[w] & ~apart[w];
-    down += walk_leaf<WORDS, false>(place, last, with, b);
-    if (other >= 0 && nodes[other].test.column < 0)
+    down += walk_leaf<WORDS, BY_ROW>(place, last, with, b);
+    if (BY_ROW) {
+      part_at_leaf<WORDS>(place, node, last.value, apart, b);
+    } else if (other >= 0 && nodes[other].test.column < 0) {
       return down + walk_last<WORDS, true>(place, node, last.value, nodes[other].value, apart, b);
-    down += walk_last<WORDS, false>(place, node, last.value, 0, apart, b);
+    } else {
+      down += walk_last<WORDS, false>(place, node, last.value, 0, apart, b);
+    }
   } else if (same >= 0 && !some) {
     down += walk_node<WORDS, BY_ROW>(place, same, alive, b, frame, list);
   } else if (same >= 0) {
@@ -1154,7 +1192,9 @@ inline double walk_node(Place& place, int32_t at, const uint64_t* alive, int b, 
     }
     for (int w = 0; w < WORDS; ++w) members[w] = before[w];
   }
-  if (other >= 0 && some) {
+  if (BY_ROW && other >= 0 && some && nodes[other].test.column < 0) {
+    fail_at_leaf<WORDS>(place, node, nodes[other].value, apart, b);
+  } else if (other >= 0 && some) {
     for (int w = 0; w < WORDS; ++w) members[w] = 0;
     place.failed[node.slot] = 1;
     if (BY_ROW) {
