@@ -82,14 +82,14 @@ def restore(
     StorageFailed.
     """
     check_two(approvers)
+    draft = where.data / DRAFT
+    shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed, even if it was done
     _check_place(where, owner, key_copy)
     made_on = _check_contents(source, where.tenant)
     told("verifying", 0, 1)
     results = _verified(where, source, checkpoints)
     sizes = {result.log: result.size for result in results}
-    draft = where.data / DRAFT
     try:
-        shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed
         draft.mkdir(mode=0o700)
         copy_database(source / DATABASE, draft / DATABASE)
         if key_copy is not None:
