@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,44 @@ class Transaction(Reading):
     ts_source: str
 
 
+class _Turns:
+    """A lock that is given to whoever has waited longest; `with` takes and gives it.
+
+    With a plain lock a thread that is done and begins again is often first, before the others
+    have so much as woken up: the slowest of a hundred then waits for seconds.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        try:
+            turn.acquire()  # held until the one before hands its turn on
+        except BaseException:  # a person pressed Ctrl-C
+            with self._guard:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                    raise
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
 class Store:
     """Holds the engine and the key store of one installation.
 
@@ -70,7 +109,7 @@ class Store:
         self.tenant = tenant
         self.file = file
         self._ts_source = ts_source
-        self._one_writer = threading.Lock()  # fair between threads, where SQLite only polls
+        self._one_writer = _Turns()
 
     @classmethod
     def open(

@@ -327,6 +327,8 @@ class Migrate(StartAndAppend):
             database.execute("ATTACH ? AS newest", (str(newest),))
             for table in tables.metadata.tables:
                 known = database.execute(f"PRAGMA main.table_info({table})").fetchall()
+                if not known:
+                    continue  # it came later
                 names = ", ".join(f'"{column[1]}"' for column in known)
                 database.execute(f"DELETE FROM main.{table}")
                 database.execute(

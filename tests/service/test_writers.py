@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from ledgers import NOON, Installation, case, decision, row
 from explainer.ledger import verify
 from explainer.ledger.log import LogName
 from service.store import cases, records
+from service.store.database import _Turns
 
 ROOT = Path(verify.__file__).parents[2]
 
@@ -144,3 +148,60 @@ def test_threads_that_write_at_once_make_no_fork_and_no_gap(installation: Instal
     assert sorted(receipt.seq for receipt in receipts) == list(range(60))
     assert len({receipt.leaf_hash for receipt in receipts}) == 60
     assert installation.verify()["ledger"].clean
+
+
+# -- turns within one process ---------------------------------------------------------------------
+
+
+def wait_until(told: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not told():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_who_waited_longest_writes_next_though_another_is_awake_already() -> None:
+    turns, order = _Turns(), []
+
+    def take(name: int) -> None:
+        with turns:
+            order.append(name)
+
+    turns.__enter__()
+    threads = []
+    for name in range(6):
+        threads.append(threading.Thread(target=take, args=[name]))
+        threads[-1].start()
+        wait_until(lambda: len(turns._waiting) == len(threads))
+    turns.__exit__()
+    take(6)  # begins again at once, and is the last all the same
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_somebody_who_gives_up_waiting_keeps_nobody_else_from_writing() -> None:
+    turns = _Turns()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        wait_until(lambda: len(turns._waiting) == 1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    thread = threading.Thread(target=interrupt)
+    try:
+        turns.__enter__()
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            turns.__enter__()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        thread.join()
+    assert not turns._waiting
+    turns.__exit__()
+    for _ in range(2):
+        with turns:
+            pass
