@@ -69,7 +69,8 @@ class Service:
                 if self.send("GET", "/readyz")[0] == 200:
                     return
             except (OSError, HTTPException):
-                time.sleep(0.02)
+                pass
+            time.sleep(0.02)
         raise AssertionError("the service did not become ready")
 
     def _open(self) -> subprocess.Popen[str]:

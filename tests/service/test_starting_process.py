@@ -12,7 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -26,8 +28,11 @@ from test_kill import free_port
 from trained import SmallModel, write_package
 from visiting import Machine, Visitor
 
+from explainer.families.nursery import prepare
 from explainer.ledger.entries import EntryKind
 from explainer.packages.bundled import find_package
+from service.admission import Admission
+from service.shelf import Shelf
 from service.wiring import demo_token
 
 PATIENCE = 90
@@ -318,6 +323,35 @@ def test_a_changed_log_stops_the_start_before_anything_is_answered(
     assert process.ends() == 1
     assert "its tail was cut" in process.said
     assert "listens" not in process.said
+
+
+def test_nothing_is_written_after_closing_whatever_was_waited_for(
+    small: Path, tmp_path: Path
+) -> None:
+    recorded: list[str] = []
+    shelf = Shelf(tmp_path / "shelf")
+    admission = Admission([small], shelf, lambda package: recorded.append(package.manifest.id))
+    prepare(SKOPS)
+    libraries = until(lambda: children(os.getpid(), SKOPS))
+    for library in libraries:
+        os.kill(library, signal.SIGSTOP)
+    try:
+        admission.begin(lambda fault: recorded.append(repr(fault)))
+        until(lambda: any("begin" in names and "_try" in names for names in stacks()))
+        admission.close()
+    finally:
+        for library in libraries:
+            os.kill(library, signal.SIGCONT)
+    until(lambda: not any(one.name in ("admit", "admission") for one in threading.enumerate()))
+    assert recorded == []
+    assert not (tmp_path / "shelf").exists()
+    assert not admission.state.done
+
+
+def stacks() -> Iterator[list[str]]:
+    """The names of the functions each thread is in."""
+    for frame in sys._current_frames().values():
+        yield [each.f_code.co_name for each, _ in traceback.walk_stack(frame)]
 
 
 def test_stopping_while_a_model_hangs_leaves_no_process(
