@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     select,
 )
 
@@ -41,6 +42,7 @@ _case_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("retention_class", String(32), nullable=False),
 )
+_OF_CASE = select(_case_key).where(_case_key.c.ref_mac == bindparam("wanted"))
 _wrapping = Table(
     "wrapping",
     _metadata,
@@ -86,15 +88,15 @@ class KeyStore:
     def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
         """Return name and key for `case_ref`; a new key is on disk before this returns."""
         ref_mac = hmac.digest(self._refs, case_ref.encode(), "sha256")
-        query = select(_case_key).where(_case_key.c.ref_mac == ref_mac)
+        asked = {"wanted": ref_mac}
         with storage_errors(WHERE):
             with self._engine.connect() as plain:
                 reading = plain.execution_options(**{READING: True})
                 with reading.begin():
-                    row = reading.execute(query).one_or_none()
+                    row = reading.execute(_OF_CASE, asked).one_or_none()
             if row is None:
                 with self._engine.begin() as connection:
-                    row = connection.execute(query).one_or_none()  # another was faster
+                    row = connection.execute(_OF_CASE, asked).one_or_none()  # another was faster
                     if row is None:
                         return self._create(connection, case_ref, ref_mac)
         return row.key_id, self._unwrap(row.key_id, row.wrapped)
