@@ -363,10 +363,13 @@ def raw_row(case: Case) -> RawRow:
 
 
 @lru_cache(maxsize=64)
-def _resamples(n: int) -> Floats:
-    """How much each of `n` rows counts in each resample; shape (RESAMPLES, n), rows add up to 1."""
+def _strays(n: int, n_rows: int) -> Floats:
+    """How far the mean of each resample strays from that of all, as weights of the `n` rows of a
+    sample; shape (RESAMPLES, n). Less by the root of how much larger the group is."""
     draws = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
-    return np.stack([np.bincount(drawn, minlength=n) for drawn in draws]) / n
+    counts = np.stack([np.bincount(drawn, minlength=n) for drawn in draws])
+    weights: Floats = (counts - 1) / n * math.sqrt(n / n_rows)
+    return weights
 
 
 def _stable_signs(
@@ -377,8 +380,5 @@ def _stable_signs(
     Drawn from a sample of its rows: how far the mean of a resample strays from the mean of the
     sample, less by the root of how much larger the group is, is how far the group's own would.
     """
-    n = len(by_row)
-    strayed = _resamples(n) @ (by_row - by_row.mean(axis=0))
-    means = phi + strayed * math.sqrt(n / n_rows)
-    agree = (np.sign(means) == np.sign(phi)).sum(axis=0)
-    return np.asarray((agree >= STABLE) & (phi != 0))
+    means = phi + _strays(len(by_row), n_rows) @ by_row
+    return np.asarray(np.count_nonzero(means * phi > 0, axis=0) >= STABLE)
