@@ -77,7 +77,8 @@ def page(
         status,
         staff=staff,
         person=session.person or None,
-        notices=_notices(tools, language, session.person) if staff else (),
+        notices=_notices(tools, language) if staff and session.person == "supervisor" else (),
+        waiting=_waiting(tools, language) if staff else "",
         demo=tools.settings.demo,
         form_token=form_token(request),
         errors=list(errors),
@@ -89,16 +90,18 @@ def page(
     return response
 
 
-def _notices(tools: Tools, language: Language, person: str) -> list[str]:
-    """That agencies' words are still missing, and what supervision has to know of the witnesses,
-    each sentence once."""
+def _waiting(tools: Tools, language: Language) -> str:
+    """Why an agency's words may still be missing on a page of staff."""
+    if tools.admitted.done:
+        return ""
+    return catalog(language, staff=True).sentence("error.service.starting")
+
+
+def _notices(tools: Tools, language: Language) -> list[str]:
+    """What supervision has to know of the witnesses, each sentence once."""
     now, words = tools.now(), catalog(language, staff=True)
-    starting = [] if tools.admitted.done else [words.sentence("error.service.starting")]
-    if person != "supervisor":
-        return starting
     late = [one for one in tools.outside.standing() if one.late(now)]
     found = [words.sentence("staff.witness.alarm")] if any(one.alarm for one in late) else []
-    found += starting
     open_since = [one.unwitnessed_since for one in late if one.unwitnessed_since is not None]
     if open_since:
         since = moment(min(open_since), language.locale)
