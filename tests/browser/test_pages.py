@@ -37,7 +37,7 @@ def test_every_page_in_every_guise(
                 faults.append(f"{where}: wider than the window")
         page.set_viewport_size({"width": 1280, "height": 900})
         seen.append(stop.name)
-    assert len(seen) == len(set(seen)) == (14 if pages == "staff" else 5)
+    assert len(seen) == len(set(seen)) == (17 if pages == "staff" else 6)
     assert faults == []
 
 

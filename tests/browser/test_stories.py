@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-from walking import be, choose, open_first_case, other, submit, suggested
+from conftest import Demonstration
+from playwright.sync_api import Browser, Page, expect
+from walking import be, choose, open_first_case, open_receipt, other, submit, suggested
 from windows import OpenPage
+
+from explainer.ledger import verify
 
 pytestmark = pytest.mark.browser
 
@@ -230,3 +234,55 @@ def press_until(page: Page, wanted: str, most: int = 90) -> None:
             expect(focused).to_be_in_viewport()
             return
     raise AssertionError(f"{wanted} cannot be reached with Tab")
+
+
+def test_an_applicant_keeps_a_receipt_and_anybody_can_check_it(
+    open_page: OpenPage, browser: Browser, demonstration: Demonstration, tmp_path: Path
+) -> None:
+    """As somebody who applied I take the receipt and the text with me, and years later somebody who
+    has nothing but the checking page and the key finds that this is what I was told.
+    """
+    page = open_page(accept_downloads=True)
+    be(page, "applicant", "de")
+    open_receipt(page)
+    kept = []
+    for name in ("Beleg herunterladen", "Text herunterladen"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        kept.append(tmp_path / download.value.suggested_filename)
+        download.value.save_as(kept[-1])
+    assert [path.suffix for path in kept] == [".tlog-proof", ".html"]
+    assert kept[0].stem == kept[1].stem
+
+    context = browser.new_context(offline=True, locale="de-DE")
+    checking = context.new_page()
+    checking.goto(Path(verify.__file__).with_suffix(".html").as_uri())
+    key = demonstration.data / "seals" / "ledger" / "verifier.key"
+    checking.locator("#keys").fill(key.read_text("ascii"))
+    checking.locator("#receipt").set_input_files(kept[0])
+    checking.locator("#told").set_input_files(kept[1])
+    checking.locator("button[type=submit]").click()
+    expect(checking.locator("#said")).to_contain_text("Er steht für genau die Datei")
+    kept[1].write_bytes(kept[1].read_bytes() + b" ")
+    checking.locator("#told").set_input_files(kept[1])
+    checking.locator("button[type=submit]").click()
+    expect(checking.locator("#said")).to_contain_text("ist nicht die, für die der Eintrag steht")
+    context.close()
+
+
+def test_a_caseworker_reads_their_own_entries_and_nobody_else_can(open_page: OpenPage) -> None:
+    """As a caseworker I look up what I entered, whole; supervision has no way to that page."""
+    page = open_page()
+    be(page, "caseworker")
+    number = page.locator(".w-list__link").first.inner_text()
+    open_first_case(page)
+    choose(page, "can_be_granted", "not_used", "E6")
+    page.get_by_role("link", name="Meine Einträge").click()
+    first = page.locator(".w-own details").first
+    expect(first.locator("summary")).to_contain_text(number)
+    first.locator("summary").click()
+    expect(first).to_contain_text("Ergebnis eines persönlichen Gesprächs")
+    first.get_by_role("link", name=f"Beleg zu Fall {number}").click()
+    expect(page.locator("h1")).to_have_text(f"Beleg zu Fall {number}")
+    be(page, "supervisor")
+    assert page.get_by_role("link", name="Meine Einträge").count() == 0

@@ -56,6 +56,18 @@ def choose(page: Page, outcome: str, relation: str, *codes: str) -> int:
     return 3 + len(codes)
 
 
+def open_receipt(page: Page) -> None:
+    """Follow the link to the receipt, and load that page until the head was signed."""
+    with page.expect_navigation():
+        page.locator("main a[href*='/receipts/']").first.click()
+    for _ in range(120):
+        if page.locator(".w-files").count():
+            return
+        page.wait_for_timeout(500)
+        page.reload()
+    raise AssertionError("the head was not signed")
+
+
 @dataclass(frozen=True)
 class Stop:
     """A page to be looked at."""
@@ -81,6 +93,12 @@ def walk_staff(page: Page, tag: str) -> Iterator[Stop]:
     choose(page, "check_more_closely", "not_used", "E6", "P5")
     expect(page.locator(".w-receipt")).to_be_visible()
     yield Stop("decided case", tag)
+    open_receipt(page)
+    yield Stop("receipts of a decision", tag)
+    page.goto("/own-records")
+    yield Stop("own records", tag)
+    page.locator(".w-own summary").first.click()
+    yield Stop("own records, one opened", tag)
     be(page, "supervisor", tag)
     yield Stop("records", tag)
     page.locator("#period").fill("2026")
@@ -110,6 +128,8 @@ def walk_public(page: Page, tag: str) -> Iterator[Stop]:
     yield Stop("start", tag)
     be(page, "applicant", tag)
     yield Stop("applicant", tag)
+    open_receipt(page)
+    yield Stop("receipt", tag)
     page.goto("/accessibility")
     yield Stop("accessibility", tag)
     page.goto("/feedback")
