@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from offices import NOON, MakeOffice, Office, decide_by_form
+from servers import ADMIN, DATABASES, POSTGRESQL, Server, as_role
 from sqlalchemy import event
-from test_erasing import run
+from test_erasing import on_both, run
 
 from explainer.errors import KeyMissing, LogBehindWitness, SettingsInvalid, StorageFailed
 from explainer.ledger.entries import EntryKind
 from service.store import copies
 from service.verification import verify_files
 from service.wiring import open_tools
+
+sys.path.append(str(Path(__file__).parents[1] / "ledger"))
+from ledgers import Attacker
 
 
 @pytest.fixture
@@ -83,6 +92,28 @@ def test_a_full_disk(
     holds(office)
 
 
+FULL_DISK = Path(__file__).with_name("full_disk.py")
+
+
+@pytest.mark.parametrize("where", DATABASES)
+def test_a_disk_without_a_free_byte(where: str, tmp_path: Path) -> None:
+    """A real disk of four megabytes, filled to the last byte, and then not."""
+    root = os.geteuid() == 0
+    alone = ["unshare", "--mount", *([] if root else ["--map-root-user"])]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode != 0:
+        pytest.skip("nobody may mount a disk here; tests/service/test_faults.py has the same fault")
+    if where == POSTGRESQL and not root:
+        pytest.skip("the server does not run as root, and only root may mount a disk for it")
+    ran = subprocess.run(
+        [*alone, sys.executable, FULL_DISK, where, tmp_path],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "storage.failed" in ran.stderr + ran.stdout
+
+
 def test_a_database_that_may_not_be_written(office: Office, listening: Callable[..., None]) -> None:
     uri = f"file:{office.tools.settings.data / 'warum.sqlite'}?mode=ro"
 
@@ -100,6 +131,7 @@ def test_a_database_that_may_not_be_written(office: Office, listening: Callable[
     holds(office)
 
 
+@on_both
 @pytest.mark.parametrize("number", [28, 30, 13])
 def test_a_disk_that_takes_no_backup(
     number: int,
@@ -111,19 +143,20 @@ def test_a_disk_that_takes_no_backup(
     def fails(path: Path) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(copies, "_sync", fails)
-    assert run("backup", tmp_path / "out", data=office.tools) == 1
-    assert run("backup", "--keys", tmp_path / "keys", data=office.tools) == 1
+    with monkeypatch.context() as broken:
+        broken.setattr(copies, "_sync", fails)
+        assert run("backup", tmp_path / "out", data=office.tools) == 1
+        assert run("backup", "--keys", tmp_path / "keys", data=office.tools) == 1
     said = capsys.readouterr().err
     assert {28: "disk is full", 30: "disk may not be written", 13: "read or written"}[
         number
     ] in said
     left = [path.name for path in tmp_path.iterdir()]
     assert not {"out", ".out.draft", "keys"} & set(left)
-    monkeypatch.undo()
     assert run("backup", tmp_path / "out", "--keys", tmp_path / "keys", data=office.tools) == 0
 
 
+@on_both
 @pytest.mark.parametrize(
     ("lost", "error", "said"),
     [
@@ -155,6 +188,7 @@ def test_a_lost_key(
     holds(make_office(package))
 
 
+@on_both
 def test_another_signing_key(office: Office) -> None:
     settings = office.tools.settings
     office.tools.close()
@@ -164,6 +198,7 @@ def test_another_signing_key(office: Office) -> None:
         open_tools(settings, lambda: NOON)
 
 
+@on_both
 def test_a_clock_that_steps_back(office: Office) -> None:
     earlier = Office(replace(office.tools, now=lambda: NOON - timedelta(days=40)), office.cases)
     decide_by_form(earlier.visitor("caseworker"), office.cases[2].id)
@@ -199,6 +234,7 @@ def test_a_database_restored_to_last_week(
     holds(again)
 
 
+@on_both
 def test_a_truncated_export(
     office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,3 +260,80 @@ def test_a_truncated_export(
         path.write_bytes(good)
     assert named == 3 * len(files) >= 12
     holds(office)
+
+
+# -- what only a server can do --------------------------------------------------------------------
+
+on_postgresql = pytest.mark.parametrize("address", [POSTGRESQL], indirect=True)
+
+
+@on_postgresql
+def test_a_server_put_back_to_last_week(
+    address: str,
+    office: Office,
+    make_office: MakeOffice,
+    package: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings, attacker = office.tools.settings, Attacker(as_role(address, ADMIN))
+    last_week = attacker.contents()
+    decide_by_form(office.visitor("caseworker"), office.cases[2].id)
+    office.tools.seals.now()
+    office.tools.close()
+    today = attacker.contents()
+    attacker.put_back(last_week)
+    with pytest.raises(LogBehindWitness, match="its tail was cut"):
+        open_tools(settings, lambda: NOON)
+    assert run("verify", settings.data) == 1
+    assert "The tail was cut" in capsys.readouterr().out
+    erasing = ["erase", office.cases[0].case_ref, "--basis", "x", "--by", "A", "--by", "B"]
+    assert run(*erasing, "--data", settings.data) == 1
+    attacker.put_back(today)
+    again = make_office(package)
+    assert len(again.decisions(again.cases[2])) == 1
+    holds(again)
+
+
+@on_postgresql
+def test_a_server_that_is_away_while_people_work(
+    address: str, server: Server, office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.stop()
+    try:
+        case = office.cases[1]
+        answer = office.visitor("caseworker").get(f"/cases/{case.id}")
+        assert answer.status == 503
+        assert run("backup", office.tools.settings.data.parent / "out", data=office.tools) == 1
+        assert "not reached" in capsys.readouterr().err
+    finally:
+        server.start()
+    holds(office)
+
+
+@on_postgresql
+@pytest.mark.parametrize("recorded", [False, True], ids=["before", "after"])
+def test_a_connection_lost_at_commit_is_told_and_the_same_form_is_recorded_once(
+    recorded: bool, address: str, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can know whether the server had committed; the form sent again finds out."""
+    case, action = office.cases[1], f"/cases/{office.cases[1].id}/decision"
+    visitor = office.visitor("caseworker")
+    form = visitor.get(f"/cases/{case.id}").hidden(action)
+    form |= {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
+    dialect = office.tools.store.engine.dialect
+    commit = dialect.do_commit
+
+    def lost(connection: Any) -> None:
+        if recorded:
+            commit(connection)
+        connection.dbapi_connection.close()
+        raise psycopg.OperationalError("the connection is closed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dialect, "do_commit", lost)
+        assert visitor.post(action, form).status == 503
+    assert len(office.decisions(case)) == recorded
+    assert visitor.post(action, form).status == 303
+    assert len(office.decisions(case)) == 1
+    assert len(office.decisions(office.cases[0])) == 1
+    assert all(result.clean for result in verify_files(office.tools))
