@@ -77,14 +77,18 @@ class Attempt:
     said: Said
     killed: bool
     trace: list[str]
+    left: dict[Path, bytes]
 
     @property
     def faults(self) -> int:
         return sum("(INJECTED)" in line or "+++ killed by SIGKILL" in line for line in self.trace)
 
 
-def attempt(operation: Operation, folder: Path, options: list[str]) -> Attempt:
-    """Have a process of its own do the operation, under strace with these options."""
+def attempt(operation: Operation, folder: Path, options: list[str], strings: int = 0) -> Attempt:
+    """Have a process of its own do the operation, under strace with these options.
+
+    Of what is written so many bytes are in the trace, as hexadecimal digits.
+    """
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -94,9 +98,10 @@ def attempt(operation: Operation, folder: Path, options: list[str]) -> Attempt:
     with ours, ours.makefile("r") as heard:
         assert heard.readline() == "ready\n"
         trace = folder.with_name("trace")
+        shown = ["-xx", "-s", str(strings)] if strings else ["-s", "0"]
         chosen = [word for option in options for word in ("-e", option)]
         tracer = subprocess.Popen(
-            ["strace", "-f", "-y", "-s", "0", "-o", str(trace), *chosen, "-p", str(child)],
+            ["strace", "-f", "-y", *shown, "-o", str(trace), *chosen, "-p", str(child)],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -112,7 +117,8 @@ def attempt(operation: Operation, folder: Path, options: list[str]) -> Attempt:
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     if not killed and status != 0:
         words.append(["stray", f"ended with {status}"])
-    return Attempt(words, killed, trace.read_text(errors="replace").splitlines())
+    left = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return Attempt(words, killed, trace.read_text(errors="replace").splitlines(), left)
 
 
 def _act(operation: Operation, folder: Path, to: socket.socket) -> None:
@@ -228,9 +234,8 @@ def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
                 assert kind != "refused" or words[2], "an error says not how to mend it"
             operation.judge(work, made.said)
         except (AssertionError, ExplainerError, KeyError) as fault:
-            where = traceback.extract_tb(fault.__traceback__)[-1]
             said = [words[:3] for words in made.said if words[0] != "acknowledged"]
-            wrong.append(f"{point}: {fault!r} in line {where.lineno} ({where.line}); {said}")
+            wrong.append(f"{point}: {why(fault)}; {said}")
         else:
             counts["recovered"] += 1
     return {
@@ -240,6 +245,11 @@ def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
         "told_too_early": told_too_early(whole.trace, folder),
         "wrong": wrong,
     }
+
+
+def why(fault: BaseException) -> str:
+    where = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{fault!r} in line {where.lineno} ({where.line})"
 
 
 def main() -> None:

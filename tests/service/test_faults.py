@@ -1,7 +1,8 @@
 """Whatever call of the disk fails: nothing acknowledged is lost, and what failed says so.
 
-A sample here; every point in the long tests. `faults.py` says how it is done, `faulted.py` what is
-done and what has to be true afterwards. These tests need strace, which `make test` sees to.
+A sample here; every point in the long tests. `faults.py` and `power.py` say how it is done,
+`faulted.py` what is done and what has to be true afterwards. These tests need strace, which
+`make test` sees to.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulted import OPERATIONS
+from faulted import ON_THE_STORE, OPERATIONS
 
 from explainer.ledger import verify
 
@@ -22,10 +23,10 @@ ROOT = Path(verify.__file__).parents[2]
 SAMPLE = 41
 
 
-def under_faults(folder: Path, operation: str, step: int) -> dict[str, Any]:
-    """Try every `step`-th point of an operation; returns what `faults.py` counted."""
+def under(program: str, folder: Path, operation: str, step: int) -> dict[str, Any]:
+    """Try every `step`-th point of an operation; returns what the program counted."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("faults.py")), folder, operation, str(step)],
+        [sys.executable, str(Path(__file__).with_name(program)), folder, operation, str(step)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -40,7 +41,10 @@ def under_faults(folder: Path, operation: str, step: int) -> dict[str, Any]:
 
 def check(counted: dict[str, Any], step: int) -> None:
     assert counted["wrong"] == []
-    assert counted["recovered"] == counted["points"] == len(range(0, counted["of"], step))
+    assert counted["recovered"] == counted["points"] == len(range(0, counted["of"], step)) > 0
+
+
+def check_kinds(counted: dict[str, Any]) -> None:
     assert min(counted[kind] for kind in ("killed", "sticky", "single", "refused")) > 0
 
 
@@ -48,11 +52,12 @@ def check(counted: dict[str, Any], step: int) -> None:
 def sampled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """An operation, and what became of it at a sample of the points."""
     folder = tmp_path_factory.mktemp(request.param)
-    return request.param, under_faults(folder, request.param, SAMPLE)
+    return request.param, under("faults.py", folder, request.param, SAMPLE)
 
 
 def test_nothing_is_lost_or_half_there_whichever_call_fails(sampled: Any) -> None:
     check(sampled[1], SAMPLE)
+    check_kinds(sampled[1])
 
 
 def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled: Any) -> None:
@@ -66,4 +71,17 @@ def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled:
 @pytest.mark.long
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_nothing_is_lost_or_half_there_at_any_call_at_all(tmp_path: Path, operation: str) -> None:
-    check(under_faults(tmp_path, operation, 1), 1)
+    counted = under("faults.py", tmp_path, operation, 1)
+    check(counted, 1)
+    check_kinds(counted)
+
+
+@pytest.mark.parametrize("operation", ON_THE_STORE)
+def test_nothing_is_lost_when_the_power_goes(tmp_path: Path, operation: str) -> None:
+    check(under("power.py", tmp_path, operation, SAMPLE), SAMPLE)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("operation", ON_THE_STORE)
+def test_nothing_is_lost_whenever_the_power_goes(tmp_path: Path, operation: str) -> None:
+    check(under("power.py", tmp_path, operation, 1), 1)
