@@ -184,7 +184,7 @@ contract-newer: compiler ## the contract suite under Python 3.13 or 3.12 with th
 	pip="$(CONTRACT)/bin/python -m pip --disable-pip-version-check --no-input --quiet"; \
 	$$pip install $(foreach tool,$(BUILD_TOOLS),'$(tool)') setuptools wheel; \
 	$$pip install --no-build-isolation --editable '.[dev]'; \
-	$$pip list 2>/dev/null | grep -iE '^(numpy|pandas|scikit-learn|skops|shap|xgboost|lightgbm|catboost|onnx)'; \
+	$(CONTRACT)/bin/python -m pip list 2>/dev/null | grep -iE '^(numpy|pandas|scikit-learn|skops|shap|xgboost|lightgbm|catboost|onnx)'; \
 	$(CONTRACT)/bin/python -m pytest -m "not long" -p no:cacheprovider tests/families $(ARGS)
 
 # The Python that measures the engine beside others: one that has shapiq, see benchmarks/peers.txt.
