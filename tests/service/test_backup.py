@@ -5,9 +5,11 @@ What is promised holds on both databases, and from each to the other.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +27,7 @@ from service.backup import back_up, back_up_keys
 from service.restoring import restore
 from service.settings import Settings
 from service.store import snapshot
+from service.store.keys import KeyStore
 from service.store.tables import metadata
 from service.verification import verify_files
 
@@ -271,6 +274,53 @@ def test_a_server_that_goes_away_in_the_middle_is_left_empty_and_the_second_rest
 def rows_in(backup: Path, table: str) -> int:
     with closing(sqlite3.connect(backup / "warum.sqlite")) as database:
         return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+@on_both
+def test_a_backup_an_older_version_made_is_put_back_in_todays_form(
+    address: str, backup: Path, office: Office, make_office: MakeOffice, package: Path
+) -> None:
+    with closing(sqlite3.connect(backup / "warum.sqlite")) as database:
+        # what versions after the first one added
+        for (name,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%corrects%'"
+        ).fetchall():
+            database.execute(f"DROP INDEX {name}")
+        database.execute("ALTER TABLE decision_record DROP COLUMN corrects")
+        database.execute("DROP TABLE own_record")
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+        database.commit()
+    contents = json.loads((backup / "backup.json").read_text())
+    changed = (backup / "warum.sqlite").read_bytes()
+    contents["files"]["warum.sqlite"] = hashlib.sha256(changed).hexdigest()
+    (backup / "backup.json").write_text(json.dumps(contents))
+    put_back(office.tools.settings, backup)
+    again = make_office(package)
+    assert len(again.decisions(again.cases[0])) == 1
+    decide_by_form(again.visitor("caseworker"), again.cases[1].id)
+    assert all(result.clean for result in verify_files(again.tools))
+
+
+@on_both
+def test_a_case_erased_while_a_backup_is_made_opens_there_with_no_key(
+    make_office: MakeOffice, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = mark(make_office(package))
+    tools, sealed, left = marked.office.tools, snapshot._sealed, [1]
+
+    def meanwhile(row: Mapping[str, object], keys: KeyStore) -> dict[str, str]:
+        if left:  # the copy has the case; before it is sealed the case is erased
+            left.clear()
+            assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+        return sealed(row, keys)
+
+    monkeypatch.setattr(snapshot, "_sealed", meanwhile)
+    back_up(tools.settings, tmp_path / "out", NOON)
+    with closing(sqlite3.connect(tmp_path / "out" / "warum.sqlite")) as copied:
+        query = "SELECT values_json FROM case_file WHERE id = ?"
+        (stored,) = copied.execute(query, (marked.case.id,)).fetchone()
+    assert stored.startswith("sealed:")
+    assert stored.split(":")[1] not in tools.store.keys.names()
 
 
 @on_both
