@@ -297,6 +297,12 @@ class NotePersonal(DecisionError):
     code = "decision.note_personal"
 
 
+class AssessmentMissing(DecisionError):
+    """The suggestion of this case is shown only after a person has assessed the case."""
+
+    code = "decision.assessment_missing"
+
+
 class SuggestionOutdated(DecisionError):
     """The case was decided, or its package changed, since the page was opened."""
 

@@ -34,6 +34,7 @@ from explainer.pipeline import tell, tell_withheld
 from explainer.text.languages import Language
 from explainer.text.notes import note_faults
 from explainer.text.sentences import HumanDecision
+from service.assessing import check_assessed, initial_assessment
 from service.entries import Basis, decision_entry, decision_row, shown_entry
 from service.events import log
 from service.open_case import OpenCase, open_case, open_in
@@ -130,7 +131,8 @@ class Shown:
 def show(case_id: str, audience: Audience, language: Language, actor: Actor, tools: Tools) -> Shown:
     """Show an explanation, or that it is withheld, and record the exact bytes.
 
-    No entry, no page: whatever fails before the commit, nothing is shown.
+    No entry, no page: whatever fails before the commit, nothing is shown. Raises AssessmentMissing
+    where a caseworker has to say first what they think.
     """
     opened = open_case(case_id, audience, actor, tools)
     if audience is Audience.APPLICANT and opened.decided is None:
@@ -138,6 +140,8 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
         raise NotYetDecided(
             "Nobody has decided yet.", "case", "The applicant is told once a person decided."
         )
+    if audience is Audience.CASEWORKER:
+        check_assessed(opened, tools)
     now = tools.now()
     finding = _find(opened, now, tools)
     decision = _told_decision(opened, audience)
@@ -249,6 +253,7 @@ def decide(
         basis = Basis(
             seen=seen,
             corrects=sent.corrects or None,
+            initial_assessment=initial_assessment(tx, case_id),
             erase_after=forecast(
                 records.entries_of_case(tx, case_id),
                 opened.package.manifest.retention_class,

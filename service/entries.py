@@ -36,11 +36,13 @@ class Basis:
     ----------
     seen : what the person had before them, None if nothing
     corrects : the record it takes the place of
+    initial_assessment : what was recorded before the suggestion was shown to anybody
     erase_after : first day on which the case may go, None while no time runs
     """
 
     seen: OpenedEntry | None
     corrects: str | None
+    initial_assessment: str | None
     erase_after: date | None
 
 
@@ -192,7 +194,7 @@ def decision_entry(
         "recommendation_class": decision.suggested,
         "score_band": None if shown is None else shown.get("score_band"),
         "limits_flags": [] if shown is None else shown.get("limits_flags", []),
-        "initial_assessment": None,
+        "initial_assessment": basis.initial_assessment,
         "recommendation_shown_at": None if shown is None else shown["created_at"],
         "explanation_doc_hash": None if shown is None else _told_hash(shown),
         "explanation_entry": None if seen is None else seen.leaf.seq,

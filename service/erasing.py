@@ -41,6 +41,7 @@ class Event(StrEnum):
     NOTIFIED = "notified"
     FINAL = "final"
     CLOSED = "closed"
+    ASSESSED = "assessed"
 
 
 STARTS = (Event.NOTIFIED, Event.FINAL, Event.CLOSED)

@@ -56,6 +56,8 @@ class Manifest:
     trained_with: Mapping[str, str]
     suggesting: Suggesting
     decision_type: str
+    think_first: bool
+    """Whether a person assesses a case before its suggestion is shown to caseworkers."""
     interim: tuple[str, ...]
     """Outcomes after which the application is still open: no notice, no remedy yet."""
     background_file: str
@@ -147,6 +149,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         suggestion.fault(
             "It names an outcome that is none.", "Name one of the outcomes.", "interim"
         )
+    think_first = suggestion.take("think_first", bool, "Say true or false.", default=False)
     suggestion.done()
     background = top.table("background")
     head |= {
@@ -189,6 +192,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         target=target,
         suggesting=suggesting,
         decision_type=decision_type,
+        think_first=bool(think_first),
         interim=tuple(map(str, interim)),
         policy=_policy(top.table("reasons")),
         limits=_limits(top.table("limits")),

@@ -18,6 +18,7 @@ from explainer.errors import LanguageNotOffered, NotExplainable, RecordsDisagree
 from explainer.text.languages import Language, language
 from explainer.text.notes import Kind, personal_in
 from service.actions import SentDecision, Shown, decide, show, submit
+from service.assessing import NOT_SURE, assess
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
 from service.store.cases import PAGE_SIZE, RecordFilter
 from service.supervision import list_records
@@ -90,6 +91,22 @@ class DecisionIn(Strict):
         Field(max_length=64, description="The record that this decision takes the place of."),
     ] = None
     shown: Annotated[int | None, Field(ge=0)] = None
+
+
+class AssessmentIn(Strict):
+    """What somebody thinks of a case before they know the suggestion."""
+
+    outcome: Annotated[
+        str,
+        Field(max_length=64, description=f"An outcome as of a decision, or `{NOT_SURE}`."),
+    ]
+
+
+class AssessmentOut(Strict):
+    """Its place in the ledger."""
+
+    entry: int
+    leaf_hash: str
 
 
 class DecisionOut(Strict):
@@ -190,7 +207,8 @@ def explanation(
     audience: Annotated[Literal["applicant", "caseworker"], Query()] = "applicant",
     tag: Annotated[str, Query(alias="language", max_length=35)] = "de",
 ) -> Response:
-    """What this audience may see of the explanation, and its text. Reading it is recorded."""
+    """What this audience may see of the explanation, and its text. Reading it is recorded. Where
+    the package asks people to think first, caseworkers get 403 until an assessment is recorded."""
     tools = tools_of(request)
     wanted = Audience(audience)
     shown = show(case_id, wanted, _spoken(tag, wanted), actor, tools)
@@ -217,6 +235,32 @@ def _form(shown: Shown, audience: Audience) -> dict[str, Any]:
     return withheld_form(shown.finding, shown.told, shown.opened.file.case_ref)
 
 
+@router.post("/cases/{case_id}/assessments", status_code=201, responses=PROBLEMS)
+def record_assessment(
+    request: Request,
+    case_id: str,
+    sent: AssessmentIn,
+    actor: Annotated[Actor, machine(Action.DECIDE)],
+    idempotency_key: Annotated[str | None, Header(max_length=128)] = None,
+) -> AssessmentOut:
+    """Record somebody's own assessment, where the package asks for it before it shows the
+    suggestion (`think_first`). Once for each case; it cannot be changed. Needs a random
+    `Idempotency-Key`."""
+    key = _checked(idempotency_key)
+    receipt = assess(case_id, sent.outcome, key, actor, tools_of(request))
+    return AssessmentOut(entry=receipt.seq, leaf_hash=receipt.leaf_hash.hex())
+
+
+def _checked(idempotency_key: str | None) -> str:
+    if idempotency_key is None or len(idempotency_key) < 16:
+        raise IdempotencyKeyMissing(
+            "What is recorded needs a key of its own, so that it is never recorded twice.",
+            "Idempotency-Key",
+            "Send a random header of at least 16 characters.",
+        )
+    return idempotency_key
+
+
 @router.post("/cases/{case_id}/decisions", status_code=201, responses=PROBLEMS)
 def record_decision(
     request: Request,
@@ -229,12 +273,7 @@ def record_decision(
     """Record a decision. Needs a random `Idempotency-Key`; a repeated request with the same key
     gets the same answer. Answered only after the ledger entry is stored. A decision is never
     changed: to correct it, record another one that names it in `corrects`."""
-    if idempotency_key is None or len(idempotency_key) < 16:
-        raise IdempotencyKeyMissing(
-            "A decision needs a key of its own, so that it is never recorded twice.",
-            "Idempotency-Key",
-            "Send a random header of at least 16 characters.",
-        )
+    key = _checked(idempotency_key)
     recorded = decide(
         case_id,
         SentDecision(
@@ -253,7 +292,7 @@ def record_decision(
             ),
             sent.corrects or "",
         ),
-        idempotency_key,
+        key,
         actor,
         tools_of(request),
     )

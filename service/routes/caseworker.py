@@ -16,6 +16,7 @@ from explainer.core.attribution import AmountOutcome
 from explainer.core.case import Feature, Value
 from explainer.core.decision import ReasonCode, Relation
 from explainer.core.disclosure import Audience
+from explainer.errors import AssessmentMissing
 from explainer.ledger.entries import Json
 from explainer.text.languages import Language
 from explainer.text.render import as_markup
@@ -24,7 +25,8 @@ from explainer.text.values import day, moment, number_in_words, value_in_words
 from explainer.text.voice import Voice
 from explainer.text.wording import named_outcomes
 from service.actions import queue, show
-from service.open_case import Decided, OpenCase
+from service.assessing import NOT_SURE
+from service.open_case import Decided, OpenCase, open_case
 from service.permissions import Action
 from service.store.cases import DECIDED, OPEN, PAGE_SIZE
 from service.web.pages import language_for, page
@@ -176,7 +178,10 @@ def case_page(
     tools = tools_of(request)
     actor = session_of(request).actor
     language = language_for(request, staff=True)
-    shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
+    try:
+        shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
+    except AssessmentMissing:
+        return assess_page(request, case_id, errors=errors, status=status)
     opened = shown.opened
     voice = opened.package.voice(language, staff=True)
     wording = voice.wording
@@ -196,10 +201,7 @@ def case_page(
         status=status,
         errors=errors,
         case={
-            "number": file.case_ref,
-            "benefit": wording["package|benefit"],
-            "received": day(at(file.submitted_at).date(), language.locale),
-            "unit": wording["contact|office"],
+            **_headline(opened, voice),
             "decide_href": f"/cases/{file.id}/{'correction' if correcting else 'decision'}",
             "correct_href": f"/cases/{file.id}/correction",
             "href": f"/cases/{file.id}",
@@ -209,10 +211,7 @@ def case_page(
         told_since="",
         data=_data_rows(opened, voice),
         unknown=list(wording.part("checklist").items()),
-        outcomes=[
-            (outcome, voice.outcome(outcome, "decide"))
-            for outcome in named_outcomes(voice.suggesting)
-        ],
+        outcomes=_outcomes(voice),
         amount=_amount_field(voice),
         relations=RELATIONS,
         code_groups=CODE_GROUPS,
@@ -226,6 +225,52 @@ def case_page(
         correcting=correcting,
         saved=bool(opened.decided) and "saved" in request.query_params,
     )
+
+
+def assess_page(
+    request: Request,
+    case_id: str,
+    *,
+    form: Mapping[str, str] = EMPTY_FORM,
+    errors: tuple[tuple[str, str], ...] = (),
+    status: int = 200,
+) -> Response:
+    """A case before its suggestion may be shown: the data, and what the person thinks."""
+    language = language_for(request, staff=True)
+    opened = open_case(case_id, Audience.CASEWORKER, session_of(request).actor, tools_of(request))
+    voice = opened.package.voice(language, staff=True)
+    return page(
+        request,
+        "staff/assess.html",
+        language,
+        staff=True,
+        package=opened.package,
+        here=f"/cases/{case_id}",
+        status=status,
+        errors=errors,
+        case={**_headline(opened, voice), "assess_href": f"/cases/{case_id}/assessment"},
+        data=_data_rows(opened, voice, used=False),
+        outcomes=_outcomes(voice),
+        amount=_amount_field(voice),
+        form=form,
+        hidden_fields=(("written_in", language.tag),),
+        idempotency_key=secrets.token_urlsafe(24),
+    )
+
+
+def _headline(opened: OpenCase, voice: Voice) -> dict[str, str]:
+    return {
+        "number": opened.file.case_ref,
+        "benefit": voice.wording["package|benefit"],
+        "received": day(at(opened.file.submitted_at).date(), voice.language.locale),
+        "unit": voice.wording["contact|office"],
+    }
+
+
+def _outcomes(voice: Voice) -> list[tuple[str, str]]:
+    return [
+        (outcome, voice.outcome(outcome, "decide")) for outcome in named_outcomes(voice.suggesting)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +292,9 @@ def example(amount: AmountOutcome, language: Language) -> str:
     return number_in_words(amount.canonical("1234") or "", language.locale)
 
 
-def _data_rows(opened: OpenCase, voice: Voice) -> list[DataRow]:
-    """The data in the order of the application, never by influence."""
+def _data_rows(opened: OpenCase, voice: Voice, *, used: bool = True) -> list[DataRow]:
+    """The data in the order of the application, never by influence; with `used`, what the program
+    put in the place of missing ones."""
     rows = []
     for feature in opened.package.catalogue:
         value = opened.case.values[feature.name]
@@ -258,7 +304,7 @@ def _data_rows(opened: OpenCase, voice: Voice) -> list[DataRow]:
                 voice.wording.label(feature.name),
                 voice.wording.texts.get(f"feature|{feature.name}|help", ""),
                 value_or_missing(feature.name, value, voice, staff=True)
-                + _used(feature, value, voice),
+                + (_used(feature, value, voice) if used else ""),
                 value.missing is not None,
                 source,
                 as_of,
@@ -300,12 +346,19 @@ def _record(decided: Decided, voice: Voice) -> dict[str, Any]:
         "day": day(decided.day, voice.language.locale),
         "corrects": row.corrects is not None,
         "particulars": particulars_of(payload),
+        "initial": initial_words(payload, voice),
         "receipt": ReceiptWords(
             entry.receipt.seq,
             entry.receipt.leaf_hash.hex(),
             moment(at(row.decided_on), voice.language.locale),
         ),
     }
+
+
+def initial_words(payload: Mapping[str, Json], voice: Voice) -> str:
+    """The outcome somebody had in mind before the suggestion; "" where nobody was asked."""
+    said = str(payload.get("initial_assessment") or "")
+    return voice.outcome(said, "label") if said not in ("", NOT_SURE) else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ from explainer.text.languages import Language, languages
 from explainer.text.values import clean, read_amount
 from explainer.text.wording import VALUE
 from service.actions import SentDecision, decide
+from service.assessing import assess
 from service.open_case import open_case
 from service.permissions import Action
-from service.routes.caseworker import case_page, example
+from service.routes.caseworker import assess_page, case_page, example
 from service.web.pages import language_for
 from service.web.people import check_form_token, session_of, tools_of, visitor
 
@@ -118,6 +119,40 @@ def decision(
             request, case_id, correcting=correcting, form=form, errors=errors, status=409
         )
     return RedirectResponse(f"/cases/{case_id}?saved=1", 303)
+
+
+@router.post("/cases/{case_id}/assessment", dependencies=[visitor(Action.DECIDE)])
+def assessment(
+    request: Request,
+    case_id: str,
+    form_token: Annotated[str, Form()] = "",
+    idempotency_key: Annotated[str, Form(max_length=128)] = "",
+    outcome: Annotated[str, Form(max_length=64)] = "",
+    amount: Annotated[str, Form(max_length=64)] = "",
+    written_in: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    """Record what the caseworker thinks before the suggestion is shown; then show it."""
+    check_form_token(request, form_token)
+    language = language_for(request, staff=True)
+    writing = languages().get(written_in, language)
+    actor, tools = session_of(request).actor, tools_of(request)
+    said = outcome or read_amount(clean(amount), writing.locale) or ""
+    try:
+        assess(case_id, said, idempotency_key or secrets.token_urlsafe(24), actor, tools)
+    except DecisionFaulty as faulty:
+        suggesting = open_case(
+            case_id, Audience.CASEWORKER, actor, tools
+        ).package.manifest.suggesting
+        field = "amount" if isinstance(suggesting, AmountOutcome) else "outcome"
+        told = catalog(language, staff=True).sentence(f"staff.error.assessment.{field}")
+        errors = tuple((field, told) for _ in faulty.faults)
+        form = {"outcome": outcome, "amount": clean(amount)}
+        return assess_page(request, case_id, form=form, errors=errors, status=422)
+    except (SuggestionOutdated, IdempotencyConflict):
+        # somebody was faster: what holds now is on the page of the case
+        words = catalog(language, staff=True).sentence("staff.error.assessment.late")
+        return case_page(request, case_id, errors=(("entscheidung", words),), status=409)
+    return RedirectResponse(f"/cases/{case_id}", 303)
 
 
 def _form(sent: SentDecision, amount: str, note_confirmed: bool) -> dict[str, Any]:

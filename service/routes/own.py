@@ -65,6 +65,7 @@ def _words(one: OwnRecord, language: Language) -> dict[str, Any]:
         else (),
         "note": str(payload.get("free_text") or ""),
         "particulars": particulars_of(payload),
+        "initial": _outcome(str(payload.get("initial_assessment") or ""), one, language),
         "corrects": row.corrects is not None,
         "corrected": one.listed.correction is not None,
         "receipt": ReceiptWords(one.listed.seq, mark, moment(at(row.decided_on), language.locale)),

@@ -136,8 +136,11 @@ def _href(one: ListedRecord) -> str:
     return f"/records/{one.row.record_id}"
 
 
-def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str, str]:
-    """The agency's words for a record; its identifiers where the package is gone."""
+def _labels(
+    request: Request, one: ListedRecord, language: Language, initial: str = ""
+) -> dict[str, str]:
+    """The agency's words for a record; its identifiers where the package is gone. `initial` is
+    what was thought before the suggestion was shown."""
     row = one.row
     for package in tools_of(request).packages.values():
         if package.manifest.benefit_type == row.benefit_type and language.tag in package.wordings:
@@ -147,12 +150,14 @@ def _labels(request: Request, one: ListedRecord, language: Language) -> dict[str
                 "unit": wording["contact|office"],
                 "outcome": _outcome(row.outcome, package, language),
                 "suggestion": _outcome(row.suggested or "", package, language),
+                "initial": _outcome(initial, package, language),
             }
     return {
         "benefit": row.benefit_type,
         "unit": row.unit,
         "outcome": row.outcome,
         "suggestion": row.suggested or "",
+        "initial": initial,
     }
 
 
@@ -241,13 +246,14 @@ def _opened(
             checklist = package.wording(language).part("checklist")
             title = package.wording(language)["package|title"]
     facts = payload.get("facts_considered", [])
-    labels = _labels(request, listed, language)
+    labels = _labels(request, listed, language, str(payload.get("initial_assessment") or ""))
     return {
         "case_number": listed.case_ref,
         "benefit": labels["benefit"],
         "unit": labels["unit"],
         **_chain(listed),
         "decided_at": day(decided_day(row, payload), language.locale),
+        "initial": labels["initial"],
         "particulars": particulars_of(payload),
         "suggestion": labels["suggestion"] if row.suggested else "",
         "outcome": labels["outcome"],

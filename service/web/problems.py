@@ -63,6 +63,7 @@ STATUS: dict[str, int] = {
     "access.not_allowed": 403,
     "case.exists": 409,
     "case.not_found": 404,
+    "decision.assessment_missing": 403,
     "decision.suggestion_outdated": 409,
     "explanation.pending": 503,
     "form.expired": 403,

@@ -34,6 +34,7 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("GET", "/cases"): (Action.QUEUE, frozenset({"caseworker"})),
     ("GET", "/cases/{case_id}"): (Action.SEE_AS_CASEWORKER, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/decision"): (Action.DECIDE, frozenset({"caseworker"})),
+    ("POST", "/cases/{case_id}/assessment"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/correction"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/own-records"): (Action.READ_OWN, frozenset({"caseworker"})),
@@ -65,6 +66,7 @@ API: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
         Action.READ_PUBLIC,
         frozenset({"system", "caseworker"}),  # each for its own audience, see below
     ),
+    ("POST", "/api/v1/cases/{case_id}/assessments"): (Action.DECIDE, frozenset({"caseworker"})),
     ("POST", "/api/v1/cases/{case_id}/decisions"): (Action.DECIDE, frozenset({"caseworker"})),
     ("GET", "/api/v1/records"): (Action.LIST_RECORDS, frozenset({"supervisor"})),
 }
@@ -227,7 +229,7 @@ def test_of_another_unit_and_of_nobody_look_the_same(standing: Office) -> None:
     ids = [other_unit(standing), *NOWHERE[:2], NOWHERE[4], NOWHERE[5]]
     alike([visitor.get(f"/cases/{one}") for one in ids])
     form = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
-    for kind in ("decision", "correction"):
+    for kind in ("decision", "correction", "assessment"):
         alike([visitor.post(f"/cases/{one}/{kind}", form) for one in ids])
     alike([visitor.get(f"/cases/{one}/correction") for one in ids])
     assert standing.size() == before
