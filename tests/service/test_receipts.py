@@ -314,7 +314,7 @@ def test_a_head_far_off_is_not_asked_for_where_a_nearer_one_covers_the_entry(
 
 
 def test_a_receipt_carries_what_a_witness_signed_a_moment_later(
-    office: Office, tmp_path: Path
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness, tools = Witness({}), office.tools
     sealer, folder = tools.seals.sealers[LEDGER], tools.outside.folders[LEDGER]
@@ -346,6 +346,20 @@ def test_a_receipt_carries_what_a_witness_signed_a_moment_later(
     note = applicant.get(f"{href}/proof").response.content.partition(b"\n\n")[2]
     key = verify.read_key(str(sealer.key))
     assert verify.read_note(note, key, outside=False, witnesses=known).outside
+    # of two heads the witness signed, not the one that is far off
+    tools.outside.ask_due()
+    entry = shown(office, case, Audience.APPLICANT)
+
+    def above() -> int:
+        proof = applicant.get(f"{href}/proof").response.content
+        return verify.verify_receipt(proof, [key])[1].size - entry.leaf.seq
+
+    near = above() - 5
+    assert near > 0
+    with monkeypatch.context() as patched:
+        patched.setattr(receipts, "SPAN", near)
+        assert above() == near
+        assert signatures() == [sealer.key.name, KEY.name]
     # damaged notes and a share that is out of reach cost the line, not the receipt
     for path in folder.path.glob("*.note"):
         path.write_bytes(b"damaged")
