@@ -15,6 +15,7 @@ from explainer.errors import ExplainerError, LedgerError, ModelFailed, StorageFa
 from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
+from service.admission import Starting
 from service.open_case import agreed_payload
 from service.permissions import Action, check_may, check_may_see
 from service.store.cases import ListedRecord, get_case, record_at
@@ -78,7 +79,7 @@ def _record(tx: Reading, seq: int, actor: Actor, tools: Tools) -> OwnRecord | No
 def _package(entry: OpenedEntry, tools: Tools) -> ModelPackage | None:
     try:
         return None if entry.leaf.model is None else tools.exactly(entry.leaf.model)
-    except ModelFailed:
+    except (ModelFailed, Starting):
         return None
 
 

@@ -77,10 +77,13 @@ class Tools:
         return self.admitted.refused
 
     def exactly(self, digest: str) -> ModelPackage:
-        """The package of this digest, in force or from the shelf. Raises ModelFailed."""
-        for package in self.packages.values():
+        """The package of this digest, in force or from the shelf. Raises ModelFailed, and Starting
+        while it may be one that is being tried: opened from the shelf, it would be there twice."""
+        admitted = self.admitted
+        for package in admitted.packages.values():
             if package.identity.digest == digest:
                 return package
+        admitted.check_tried()
         return self.shelf.of_digest(digest)
 
     def check_intact(self) -> None:

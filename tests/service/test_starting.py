@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from offices import NOON, Office, demo_settings, open_office
+from test_routes import PAGES, PERSONS, send
 from trained import SmallModel, write_package
 from visiting import Answer, check_problem
 
@@ -61,6 +62,9 @@ def before(
         cases += [_submitted(office, package, at) for at in range(3)]
     office = Office(office.tools, tuple(cases))
     office.decided(0)
+    office.visitor("applicant", cases[0].id).get("/application")
+    office.visitor("caseworker").get(f"/cases/{cases[1].id}")
+    office.tools.seals.now()
     office.tools.close()
     return settings, office
 
@@ -110,6 +114,24 @@ def test_the_process_lives_and_says_that_it_is_not_ready(starting: Office) -> No
     ready = visitor.get("/readyz")
     assert ready.status == 200
     assert ready.json()["packages"] == ["second_benefit", SMALL]
+
+
+@pytest.mark.parametrize("person", PERSONS)
+@pytest.mark.parametrize("path", [path for method, path in PAGES if method == "GET"])
+def test_every_page_answers_or_asks_for_a_moment(starting: Office, person: str, path: str) -> None:
+    """None fails, none tries a package of its own accord, none shows a case."""
+    before = starting.size()
+    answer = send(starting, person, "GET", path)
+    if person not in PAGES["GET", path][1]:
+        assert answer.status == 403
+    elif "{case_id}" in path and "{mark}" not in path:
+        check_waits(answer)
+    elif path == "/readyz":
+        assert answer.json()["status"] == "starting"
+    elif answer.status != 200:
+        check_waits(answer)
+    assert starting.size() == before
+    assert starting.tools.shelf._open == {}
 
 
 def test_pages_about_no_case_answer_at_once(starting: Office) -> None:
