@@ -208,12 +208,6 @@ def record_at(tx: Reading, seq: int) -> ListedRecord | None:
     return None if row is None else _listed(row)
 
 
-def latest_decision(tx: Reading, case_id: str) -> ListedRecord | None:
-    """Return the newest decision in a case."""
-    found = decisions_of(tx, case_id)
-    return found[-1] if found else None
-
-
 def decisions_of(tx: Reading, case_id: str) -> list[ListedRecord]:
     """Return the decisions in a case, oldest first; each but the first corrects the one before."""
     table = tables.decision_record
