@@ -19,7 +19,7 @@ from service.store.database import Reading, Transaction
 AT_MOST = 20
 """Records that are found at a time."""
 LOOKED_THROUGH = 50_000
-"""Rows that are compared at a time; about a fifth of a second."""
+"""Rows that are compared at a time; about a quarter of a second."""
 PART = 1000
 
 _NEW = tables.own_record.insert()  # made once: making it takes longer than the database does

@@ -18,7 +18,7 @@ from service.store.database import Reading
 from service.store.log import SqlLog
 from service.store.records import OpenedEntry, open_entry
 
-SPAN = 65_536
+SPAN = 16_384
 """A head so many entries further on is near enough: all between has to be hashed, and read, while
 somebody waits."""
 LOOKED_THROUGH = 1000
