@@ -146,7 +146,7 @@ def test_a_page_is_for_those_in_the_table(
     before = standing.size()
     answer = send(standing, person, method, path)
     if person in PAGES[method, path][1]:
-        # an empty decision is understood, and found faulty; an assessment nobody asks for is too late
+        # an empty decision is understood, and found faulty; what nobody asks for comes too late
         assert answer.status in (200, 303, 409, 422)
     else:
         assert answer.status == 403
