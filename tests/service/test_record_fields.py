@@ -64,6 +64,18 @@ def test_what_a_decision_rests_on_is_sealed_and_shown(standing: Office, by: str)
             assert said in text
 
 
+def test_beside_a_ground_about_the_program_supervision_sees_no_evidence(standing: Office) -> None:
+    """Where its proof stands could tell which ground it is."""
+    case = standing.fresh()
+    decide_by_form(standing.visitor("caseworker"), case.id, codes=["M5", "P4"], **TYPED)
+    assert standing.decisions(case)[0].payload["evidence_refs"] == RESTS_ON["evidence_refs"]
+    own, theirs = shown_texts(standing, case)
+    assert "Bl. 12 der Akte" in own
+    assert "Bl. 12 der Akte" not in theirs
+    assert "keine Notiz und keine Fundstellen" in theirs
+    assert "FW 3/2026" in theirs
+
+
 def test_every_record_has_the_same_fields_whatever_was_decided(standing: Office) -> None:
     visitor = standing.visitor("caseworker")
     payloads: list[Any] = []

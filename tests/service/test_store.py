@@ -707,6 +707,61 @@ def test_an_empty_database_is_migrated_to_exactly_the_tables_of_the_program(
         engine.dispose()
 
 
+@pytest.mark.parametrize("since", ["0001", "0002"])
+def test_an_older_database_becomes_this_one_and_keeps_its_records(
+    tmp_path: Path, since: str
+) -> None:
+    engine = open_engine(tmp_path / "old.sqlite")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    decided = {
+        "record_id": "r",
+        "case_id": "c",
+        "log": "ledger",
+        "seq": 0,
+        "unit": "u",
+        "benefit_type": "b",
+        "period": "2026-11",
+        "decided_on": "2026-11-21T12:00Z",
+        "outcome": "o",
+        "relation": "not_used",
+        "direction": "neutral",
+        "codes": '["E6"]',
+    }
+    case = {
+        "id": "c",
+        "case_ref": "BG-1",
+        "package_id": "p",
+        "package_digest": "d",
+        "unit": "u",
+        "values_json": "{}",
+        "submitted_at": "2026-11-21T12:00Z",
+        "state": "decided",
+    }
+    entry = {"log": "ledger", "seq": 0, "leaf": b"leaf", "leaf_hash": b"hash"}
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, since)
+        with engine.begin() as connection:
+            for table, row in (
+                (tables.entry, entry),
+                (tables.case_file, case),
+                (tables.decision_record, decided),
+            ):
+                connection.execute(table.insert().values(**row))
+        migrations.upgrade(engine)
+        with engine.connect() as connection:
+            differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
+            kept = connection.execute(tables.decision_record.select()).one()._asdict()
+            leaf = connection.execute(tables.entry.select()).one()._asdict()
+        assert differences == []
+        assert kept == {**decided, "suggested": None, "corrects": None}
+        assert leaf == entry
+    finally:
+        engine.dispose()
+
+
 def test_there_is_no_way_back(tmp_path: Path) -> None:
     engine = open_engine(tmp_path / "new.sqlite")
     try:
