@@ -181,7 +181,9 @@ def case_page(
     try:
         shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
     except AssessmentMissing:
-        return assess_page(request, case_id, errors=errors, status=status)
+        # of a decision that was sent all the same, only the outcome has a field there
+        known = tuple(error for error in errors if error[0] in ("outcome", "amount"))
+        return assess_page(request, case_id, errors=known, status=status)
     opened = shown.opened
     voice = opened.package.voice(language, staff=True)
     wording = voice.wording

@@ -125,6 +125,14 @@ def test_an_assessment_that_is_none_is_asked_for_again(thinking: Office, tag: st
     assert shown(thinking, case) == []
 
 
+def test_a_decision_sent_too_early_comes_back_with_the_question(thinking: Office) -> None:
+    case, visitor = thinking.cases[0], thinking.visitor("caseworker")
+    answer = visitor.post(f"/cases/{case.id}/decision", {"note": "Frau Keller"})
+    assert (answer.status, set(answer.errors())) == (422, {"outcome"})
+    assert answer.hidden(f"/cases/{case.id}/assessment")
+    assert shown(thinking, case) == []
+
+
 def test_who_never_asked_for_the_suggestion_can_decide_without_it(thinking: Office) -> None:
     """Casework goes on: no assessment, no suggestion, a decision."""
     case = thinking.cases[0]
