@@ -20,7 +20,7 @@ from explainer.errors import StorageFailed
 from service.store import tables
 from service.store.engine import BUSY_SECONDS, READING, storage_errors
 from service.store.migrations import NEWEST, revision, upgrade
-from service.store.rights import FUNCTIONS, SCHEMA, rights_of, triggers
+from service.store.rights import FUNCTIONS, SCHEMA, rights_of, triggers, unsampled
 
 WHERE = "the database"
 OLDEST = 140000
@@ -300,8 +300,8 @@ def _give_rights(connection: Connection, role: str) -> None:
     run = connection.exec_driver_sql
     for function in FUNCTIONS:
         run(function)
-    for trigger in triggers():
-        run(trigger)
+    for statement in (*triggers(), *unsampled()):
+        run(statement)
     for kind in ("TABLES", "FUNCTIONS"):
         run(f"REVOKE ALL ON ALL {kind} IN SCHEMA {SCHEMA} FROM PUBLIC, {role}")
     run(f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC, {role}")

@@ -147,6 +147,8 @@ def _copy_rows(store: Store, file: Path, told: Told) -> None:
     try:
         with store.reading() as tx, storage_errors(str(file)):
             postgres.check_version(tx.connection)
+            # what was written is read again meanwhile, which takes its time with millions of rows
+            tx.connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             upgrade(target)
             with target.begin() as writing:
                 _carry(tx.connection, writing, (postgres.WHERE, str(file)), told, sealed)

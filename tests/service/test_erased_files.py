@@ -32,6 +32,8 @@ def test_no_file_of_the_server_ever_holds_a_key_or_what_was_sealed_and_after_rew
     clear, never = (number, values), (note, reason, word, key_text, told, key, wrapped)
     assert all(map(holding, (*clear, *sealed)))  # the search would find it
     assert not any(map(holding, never))
+    with psycopg.connect(as_role(address, OWNER), autocommit=True) as owner:
+        owner.execute("ANALYZE warum.case_file, warum.payload")  # as the server does by itself
     assert run("erase", CASE, *BASIS, *BOTH, data=marked.office.tools) == 0
     assert not any(map(holding, never))
     with psycopg.connect(as_role(address, OWNER), autocommit=True) as owner:
