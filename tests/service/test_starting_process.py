@@ -354,17 +354,28 @@ def stacks() -> Iterator[list[str]]:
         yield [each.f_code.co_name for each, _ in traceback.walk_stack(frame)]
 
 
+def held_model(process: Process, library: int) -> int | None:
+    """The process of a model, stopped before it was asked anything: while it comes to be the
+    service is held. None where the service had not asked for one yet."""
+    process.stop(process.pid)
+    process.go_on(library)
+    found, deadline = None, time.monotonic() + 2
+    while found is None and time.monotonic() < deadline:
+        found = next(iter(children(library, SKOPS)), None)
+        time.sleep(0.005)
+    process.stop(library if found is None else found)
+    process.go_on(process.pid)
+    time.sleep(0.1)
+    return found
+
+
 def test_stopping_while_a_model_hangs_leaves_no_process(
     small: Path, tmp_path: Path, start: Callable[..., Process]
 ) -> None:
     process = start(tmp_path / "data", small)
     process.stop(library := process.library(SKOPS))
     process.wait_for(process.answers)
-    # hold the service until its model is there, and stop that before it was asked anything
-    process.stop(process.pid)
-    process.go_on(library)
-    process.stop(model := until(lambda: next(iter(children(library, SKOPS)), None)))
-    process.go_on(process.pid)
+    model = until(lambda: held_model(process, library))
     assert process.ready()["status"] == "starting"
     assert process.send(signal.SIGINT) == 130
     assert process.said.rstrip().endswith("stopped.")
