@@ -28,7 +28,8 @@ def isolated(text: object) -> str:
     escaped = str(escape(text))
     for opening, tag in (
         (FIRST_STRONG_ISOLATE, "<bdi>"),
-        (LEFT_TO_RIGHT_ISOLATE, '<bdi dir="ltr">'),
+        # whole markup, and nothing that ends an attribute it might come to stand in
+        (LEFT_TO_RIGHT_ISOLATE, "<bdi dir='ltr'>"),
         (POP_ISOLATE, "</bdi>"),
     ):
         escaped = escaped.replace(opening, tag)
