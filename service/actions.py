@@ -255,7 +255,7 @@ def decide(
             corrects=sent.corrects or None,
             initial_assessment=initial_assessment(tx, case_id),
             erase_after=forecast(
-                records.entries_of_case(tx, case_id),
+                records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP),
                 opened.package.manifest.retention_class,
                 tools.settings.retention,
             ),

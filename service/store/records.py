@@ -219,14 +219,16 @@ def get_record(tx: Reading, record_id: str) -> OpenedRecord:
 def entries_of_case(
     tx: Reading, case_id: str, kind: EntryKind | None = None
 ) -> tuple[OpenedEntry, ...]:
-    """Return what the ledger holds about a case, oldest first, with opened payloads."""
-    table = tables.case_entry
-    seqs = tx.connection.execute(
-        select(table.c.seq)
-        .where(table.c.case_id == case_id, table.c.log == LogName.LEDGER.value)
-        .order_by(table.c.seq)
-    ).scalars()
-    opened = (open_entry(tx, LogName.LEDGER, seq) for seq in seqs.all())
+    """Return what the ledger holds about a case, oldest first, with opened payloads.
+
+    With `kind` nothing else is opened: a case that was looked at often has many entries.
+    """
+    opened = (
+        open_entry(tx, LogName.LEDGER, seq)
+        for seq, leaf in _leaves_of_case(tx, case_id)
+        # what is no leaf any more is opened too, and named as what it is
+        if kind is None or not isinstance(leaf, bytes) or _is(leaf, kind)
+    )
     return tuple(one for one in opened if kind is None or one.leaf.type == kind)
 
 
@@ -303,17 +305,22 @@ def sealed_decisions(tx: Reading) -> list[int]:
         .where(entry.c.log == LogName.LEDGER.value)
         .order_by(entry.c.seq)
     )
-    return [row.seq for row in found if _is_decision(row.leaf)]
+    return [row.seq for row in found if _is(row.leaf, EntryKind.DECISION)]
 
 
-def _is_decision(leaf: object) -> bool:
+def _is(leaf: object, kind: EntryKind) -> bool:
     # the exact bytes of a leaf are canonical, so its type is spelled in one way only; a leaf that
     # is no bytes any more is for the verifier to name
-    return isinstance(leaf, bytes) and b'"type":"decision"' in leaf
+    return isinstance(leaf, bytes) and f'"type":"{kind}"'.encode() in leaf
 
 
 def decisions_of_case(tx: Reading, case_id: str) -> list[int]:
     """Return the positions of the decisions the ledger holds about a case, oldest first."""
+    found = _leaves_of_case(tx, case_id)
+    return [seq for seq, leaf in found if _is(leaf, EntryKind.DECISION)]
+
+
+def _leaves_of_case(tx: Reading, case_id: str) -> list[tuple[int, object]]:
     entry, link = tables.entry, tables.case_entry
     found = tx.connection.execute(
         select(entry.c.seq, entry.c.leaf)
@@ -321,7 +328,7 @@ def decisions_of_case(tx: Reading, case_id: str) -> list[int]:
         .where(link.c.case_id == case_id, link.c.log == LogName.LEDGER.value)
         .order_by(entry.c.seq)
     )
-    return [row.seq for row in found if _is_decision(row.leaf)]
+    return [(row.seq, row.leaf) for row in found]
 
 
 def last_admitted(tx: Reading, package_id: str) -> str | None:
