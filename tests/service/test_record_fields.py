@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,13 @@ FIELDS = {
     *("second_person", "retention_class", "erase_after"),
 }
 """The contract: whoever adds one says in docs/ledger.md what it holds."""
+
+
+def test_the_paper_names_every_field() -> None:
+    paper = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text("utf-8")
+    table = paper.split("## The record of a decision")[1].split("\n## ")[0]
+    assert {name for name in FIELDS if f"`{name}`" not in table} == set()
+
 
 RESTS_ON = {
     "evidence_refs": ["Bl. 12 der Akte", "Bl. 14 <b>"],
