@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
-from xml.parsers import expat  # of an agency's text only what was escaped; no entity is declared
 
 from explainer.core.attribution import Compared
 from explainer.core.disclosure import Pointing, ShownReason, Told, View
 from explainer.core.explanation import Opening, Rest, Strength
-from explainer.errors import TextDisagrees
+from explainer.text.fragment import disagrees, read_fragment
 from explainer.text.sentences import Sentences
 from explainer.text.suggested import (
     contrast_in_words,
@@ -42,19 +41,6 @@ LONGEST = 200
 """Characters of the longest value that is looked for in a sentence."""
 
 _TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
-_ELEMENTS = frozenset(
-    {
-        *("a", "address", "article", "bdi", "details", "div", "h2", "h3", "h4", "li", "p"),
-        *("section", "span", "summary", "ul", "svg", "rect", "line"),
-        *("table", "caption", "thead", "tbody", "tr", "th", "td"),
-    }
-)
-"""Those of the templates."""
-_HIDING = ("hidden", "style")
-_DRAWN = ("svg", "span")
-"""What may be hidden from reading aloud: drawings, whose words stand beside them."""
-_BARS = {"xb-pro": 1, "xb-con": -1}
-_AXIS = 100
 _BETWEEN = re.compile(r"[\s\-–:().·|]*")
 _MARKS = (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE)
 
@@ -75,69 +61,6 @@ class _Known:
 
     labels: Mapping[str, str]
     strengths: Mapping[Strength, str]
-
-
-class _Text:
-    """The words of an HTML fragment, those of the folded table apart, and its bars.
-
-    Read as XML: a fragment that browsers would have to mend first is not ours. So are elements
-    no template has, as some of them hide their words.
-    """
-
-    def __init__(self, body: str) -> None:
-        self.words: list[str] = []
-        self.folded: list[str] = []
-        self.bars: list[int] = []
-        self._depth = 0
-        self._to = self.words
-        self._parser = parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._to.append
-        # all three are read in another way in HTML
-        parser.CommentHandler = parser.StartCdataSectionHandler = _foreign
-        parser.ProcessingInstructionHandler = _foreign
-        try:
-            # one root around it, so that nothing can be declared in front
-            for part, last in (("<div>", False), (body, False), ("</div>", True)):
-                parser.Parse(part, last)
-        except expat.ExpatError:
-            raise _disagrees("markup that is not whole") from None
-        finally:
-            del self._parser  # it refers back to us
-
-    def _start(self, tag: str, given: dict[str, str]) -> None:
-        if tag not in _ELEMENTS:
-            raise _disagrees(f"an element {tag}")
-        for name in map(str.lower, given):
-            if name in _HIDING or (name == "aria-hidden" and tag not in _DRAWN):
-                raise _disagrees("words that are hidden")
-        if tag == "details":
-            self._fold(1)
-        if tag == "rect" and given.get("class") in _BARS:
-            bar = _BARS[given["class"]] * int(given.get("width") or 0)
-            # above nought it begins at the axis, below it ends there
-            if given.get("x") != str(_AXIS + min(bar, 0)):
-                raise _disagrees("another bar in the table")
-            self.bars.append(bar)
-        if tag != "bdi":
-            self._to.append("\n")
-
-    def _end(self, tag: str) -> None:
-        if tag == "details":
-            self._fold(-1)
-        if tag != "bdi":
-            self._to.append("\n")
-
-    def _fold(self, deeper: int) -> None:
-        self._depth += deeper
-        self._to = self.folded if self._depth else self.words
-        self._parser.CharacterDataHandler = self._to.append
-
-
-def _foreign(*_: str) -> None:
-    raise _disagrees("markup that no template has")
 
 
 def check_agrees(told: Told, view: View, voice: Voice) -> None:
@@ -166,11 +89,11 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
     expected = [r for r in view.reasons if r.outcome is not None]
     in_order = [r for pointing in Pointing for r in expected if r.pointing is pointing]
     if len(found) != len(in_order):
-        raise _disagrees(f"{len(found)} reasons where {len(in_order)} belong")
+        raise disagrees(f"{len(found)} reasons where {len(in_order)} belong")
     for read, reason in zip(found, in_order, strict=True):
         _check_reason(read, reason, view, voice)
         if _section_at(sections, read.at) is not reason.pointing:
-            raise _disagrees(f"a reason for {read.feature} under the wrong heading")
+            raise disagrees(f"a reason for {read.feature} under the wrong heading")
         _check_written(text, read.at, reason, voice, known)
     unclear = [r for r in view.reasons if r.outcome is None]
     _check_unclear(text, unclear, sections, voice, known)
@@ -180,7 +103,7 @@ def check_agrees(told: Told, view: View, voice: Voice) -> None:
             for r in view.reasons
         )
         if text.count(_fixed(voice.say(f"told.{key}"))) != wanted:
-            raise _disagrees(f"a reason of kind {key} is missing or was added")
+            raise disagrees(f"a reason of kind {key} is missing or was added")
 
 
 def check_complete(told: Told, sentences: Sentences) -> None:
@@ -188,10 +111,10 @@ def check_complete(told: Told, sentences: Sentences) -> None:
     body = told.body.decode()
     table = ""
     if told.media_type.startswith("text/html"):
-        parser = _parsed(body)
+        parser = read_fragment(body)
         body, table = "".join(parser.words), "".join(parser.folded)
         if parser.bars != [row.bar for row in sentences.rows if row.bar]:
-            raise _disagrees("another bar in the table")
+            raise disagrees("another bar in the table")
     frame = [*sentences.heading.values(), *sentences.frame.values()]
     frame = [_fixed(form) for word in frame for form in (word, word.upper())]
     frame = sorted(set(frame), key=len, reverse=True)
@@ -221,7 +144,7 @@ def _nothing_else(text: str, said: list[str], frame: list[str]) -> None:
     for sentence in map(_squeeze, said):
         found = text.find(sentence, at)
         if found < 0:
-            raise _disagrees("a sentence is missing or stands elsewhere")
+            raise disagrees("a sentence is missing or stands elsewhere")
         _only_frame(text[at:found], frame)
         at = found + len(sentence)
     _only_frame(text[at:], frame)
@@ -234,20 +157,14 @@ def _only_frame(between: str, frame: list[str]) -> None:
     for words in frame:
         between = between.replace(words, " ")
     if not _BETWEEN.fullmatch(between):
-        raise _disagrees("words that nobody wrote")
-
-
-@lru_cache(maxsize=2)
-def _parsed(body: str) -> _Text:
-    """Read once for both checks."""
-    return _Text(body)
+        raise disagrees("words that nobody wrote")
 
 
 def _plain(told: Told) -> str:
     """The prose, without the folded table."""
     body = told.body.decode()
     if told.media_type.startswith("text/html"):
-        body = "".join(_parsed(body).words)
+        body = "".join(read_fragment(body).words)
     return _squeeze(body)
 
 
@@ -271,7 +188,7 @@ def _check_suggestion(text: str, view: View, voice: Voice) -> None:
         if _fixed(voice.wording[f"outcome|{outcome}|{form}"]) in text
     }
     if said != {view.suggestion}:
-        raise _disagrees("another suggestion")
+        raise disagrees("another suggestion")
 
 
 def _check_amount(text: str, view: View, voice: Voice) -> None:
@@ -282,7 +199,7 @@ def _check_amount(text: str, view: View, voice: Voice) -> None:
     sentence = _squeeze(suggestion_in_words(view, voice))
     at = text.find(sentence)
     if at < 0 or text.count(head) != 1 or text[at + len(sentence) :][:1].isalnum():
-        raise _disagrees("another amount")
+        raise disagrees("another amount")
     written = sentence[len(head) : len(sentence) - len(tail)]
     digits = re.search(r"[0-9](?:[0-9.,\u00a0\u202f ]*[0-9])?", written)
     # the Arabic dual says two without a digit
@@ -290,7 +207,7 @@ def _check_amount(text: str, view: View, voice: Voice) -> None:
         # the sign stands before the digits, or as in -€5 before the currency
         sign = "-" if re.search(r"[-\u2212]", written[: digits.start()]) else ""
         if read_amount(sign + digits[0], voice.language.locale) != view.amount.text:
-            raise _disagrees("an amount that cannot be read back")
+            raise disagrees("an amount that cannot be read back")
     sides = {each: f"told.compared.{each}" for each in Compared}
     _check_only_one_of(sides, view.amount.compared, text, voice)
 
@@ -302,7 +219,7 @@ def _check_runner_up(text: str, view: View, voice: Voice) -> None:
     if text.count(head) != named or (
         named and _squeeze(contrast_in_words(view, voice)) not in text
     ):
-        raise _disagrees("another runner-up")
+        raise disagrees("another runner-up")
 
 
 def _sections(text: str, words: Mapping[str, str]) -> list[tuple[int, Pointing]]:
@@ -353,30 +270,30 @@ def _places(sentence: str, text: str) -> Iterator[int]:
 
 def _check_reason(read: _Read, reason: ShownReason, view: View, voice: Voice) -> None:
     if (read.feature, read.outcome) != (reason.feature, reason.outcome):
-        raise _disagrees(f"a reason for {read.feature} that does not belong there")
+        raise disagrees(f"a reason for {read.feature} that does not belong there")
     towards = read.outcome == view.suggestion
     if towards is not (reason.pointing is Pointing.TOWARDS):
-        raise _disagrees(f"the direction of {read.feature}")
+        raise disagrees(f"the direction of {read.feature}")
     if reason.value is None or read.missing is not (reason.value.missing is not None):
-        raise _disagrees(f"whether {read.feature} is missing")
+        raise disagrees(f"whether {read.feature} is missing")
 
 
 def _check_written(text: str, at: int, reason: ShownReason, voice: Voice, known: _Known) -> None:
     """Before a reason's sentence stands its label, in it its value, after it its strength."""
     sentence = _sentence(reason, voice)
     if not text.startswith(sentence, at):
-        raise _disagrees(f"the value of {reason.feature}")
+        raise disagrees(f"the value of {reason.feature}")
     before, after = text[:at].rstrip(), text[at + len(sentence) :].lstrip()
     labels = known.labels
     if _longest(label for label in labels.values() if before.endswith(label)) != labels.get(
         reason.feature or ""
     ):
-        raise _disagrees(f"the label of {reason.feature}")
+        raise disagrees(f"the label of {reason.feature}")
     strengths = known.strengths
     if _longest(s for s in strengths.values() if after.startswith(s)) != strengths.get(
         reason.strength
     ):
-        raise _disagrees(f"the strength of {reason.feature}")
+        raise disagrees(f"the strength of {reason.feature}")
 
 
 def _longest(found: Iterable[str]) -> str:
@@ -420,7 +337,7 @@ def _check_unclear(
             continue
         at = text.find(unclear, at)
         if at < 0 or _section_at(sections, at) is not Pointing.UNCLEAR:
-            raise _disagrees(f"a reason for {reason.feature} is missing")
+            raise disagrees(f"a reason for {reason.feature} is missing")
         _check_written(text, at, reason, voice, known)
         at += len(unclear)
 
@@ -428,12 +345,4 @@ def _check_unclear(
 def _check_only_one_of(keys: Mapping[Any, str], meant: StrEnum, text: str, voice: Voice) -> None:
     said = {each for each, key in keys.items() if _fixed(voice.say(key)) in text}
     if said != {meant}:
-        raise _disagrees(f"the sentence {keys[meant]}")
-
-
-def _disagrees(what: str) -> TextDisagrees:
-    return TextDisagrees(
-        f"The rendered text does not say what the numbers say: {what}.",
-        "text",
-        "The explanation is withheld; have the package's wording checked.",
-    )
+        raise disagrees(f"the sentence {keys[meant]}")
