@@ -253,7 +253,9 @@ def decide(
         basis = Basis(
             seen=seen,
             corrects=sent.corrects or None,
-            initial_assessment=initial_assessment(tx, case_id),
+            initial_assessment=initial_assessment(
+                tx, case_id, decision.particulars.entered_afterwards
+            ),
             erase_after=forecast(
                 records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP),
                 opened.package.manifest.retention_class,
@@ -293,7 +295,7 @@ def _take(
             known_checklist=frozenset(opened.package.checklist),
             note=sent.note,
             particulars=sent.particulars,
-            first_day=date.fromisoformat(opened.file.submitted_at[:10]),
+            first_day=_first_day(opened),
             today=now.date(),
         )
     except DecisionFaulty as faulty:
@@ -301,6 +303,13 @@ def _take(
     if asked:
         raise DecisionFaulty("decision", asked)
     return decision
+
+
+def _first_day(opened: OpenCase) -> date:
+    """Before it nothing was decided: the case was not there, or what is corrected did not hold."""
+    if opened.decided is not None:
+        return opened.decided.day
+    return date.fromisoformat(opened.file.submitted_at[:10])
 
 
 def _seen_for_decision(tx: Reading, opened: OpenCase, sent: SentDecision) -> OpenedEntry | None:

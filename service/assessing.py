@@ -6,6 +6,8 @@ assessment is an entry of its own: it can be given once, and never changed.
 
 from __future__ import annotations
 
+from datetime import date
+
 from explainer.core.decision import Actor
 from explainer.core.disclosure import Audience
 from explainer.errors import (
@@ -90,11 +92,16 @@ def assess(case_id: str, outcome: str, idempotency_key: str, actor: Actor, tools
     return receipt
 
 
-def initial_assessment(tx: Reading, case_id: str) -> str | None:
-    """What was recorded of a case before its suggestion was shown; None where nothing was."""
+def initial_assessment(tx: Reading, case_id: str, by: date | None) -> str | None:
+    """What was recorded of a case before its suggestion was shown; None where nothing was.
+
+    Of a decision that was taken on paper, only what was assessed by its day.
+    """
     for entry in records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP):
+        said = entry.payload or {}
         if _is_assessment(entry):
-            return str((entry.payload or {})["initial_assessment"])
+            in_time = by is None or str(said["created_at"])[:10] <= by.isoformat()
+            return str(said["initial_assessment"]) if in_time else None
     return None
 
 

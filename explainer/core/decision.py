@@ -139,8 +139,8 @@ def take_decision(
     """Check what was sent and make it a Decision.
 
     `suggested` is the outcome the person was shown, None if no suggestion was delivered; of an
-    amount, both are decimals as `AmountOutcome.canonical` writes them. The case came in on
-    `first_day`.
+    amount, both are decimals as `AmountOutcome.canonical` writes them. Nothing can have been
+    decided before `first_day`.
     Raises DecisionFaulty with every fault and the form field it belongs to.
     """
     faults: list[tuple[str, DecisionError]] = []

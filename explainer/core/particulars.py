@@ -49,7 +49,8 @@ def check_particulars(
 ) -> Particulars:
     """Check what was sent; every fault is added with the form field it belongs to.
 
-    A day lies between `first_day`, on which the case came in, and `today`.
+    A day lies between `first_day`, on which the case came in or what is corrected was decided, and
+    `today`.
     """
     evidence = tuple(dict.fromkeys(filter(None, map(str.strip, sent.evidence_refs))))
     if len(evidence) > EVIDENCE_LIMIT or not all(map(_fits, evidence)):
@@ -108,7 +109,8 @@ def _day(
     elif day > today:
         kind, what = "future", "The day has not come yet."
     elif day < first_day:
-        kind, what = "before", "The case had not come in by that day."
+        kind = "before"
+        what = "The case had not come in by that day, or what is corrected was not decided yet."
     else:
         return day
     mend = f"Give a day from {first_day} to {today}."

@@ -207,6 +207,22 @@ def test_what_was_shown_only_later_took_no_part_in_a_decision_on_paper(
     assert [unseen[name] for name in nothing] == [None] * 7
 
 
+@pytest.mark.parametrize(("day", "status"), [("2026-11-24", 422), ("2026-11-25", 303)])
+def test_nothing_was_corrected_before_the_day_it_was_decided(
+    office: Office, monkeypatch: pytest.MonkeyPatch, day: str, status: int
+) -> None:
+    case, visitor = office.cases[0], office.visitor("caseworker")
+    in_two_days(office, monkeypatch)
+    decide_by_form(visitor, case.id)
+    action = f"/cases/{case.id}/correction"
+    sent = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
+    fields = {**visitor.get(action).hidden(action), **sent, "entered_afterwards": day}
+    answer = visitor.post(action, fields)
+    assert answer.status == status
+    assert set(answer.errors()) == ({"entered_afterwards"} if status == 422 else set())
+    assert len(office.decisions(case)) == (1 if status == 422 else 2)
+
+
 @pytest.mark.parametrize("day", ["2026-11-22", "2026-11-24", "24.11.2026", "gestern"])
 def test_an_impossible_day_is_refused_at_its_field_and_nothing_is_lost(
     standing: Office, day: str

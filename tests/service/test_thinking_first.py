@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kinds import AMOUNT, THREE, write_kind
-from offices import MakeOffice, Office, decide_by_form
+from offices import NOON, MakeOffice, Office, decide_by_form
 from test_erasing import on_both
 from visiting import Answer, check_problem
 
@@ -146,6 +147,21 @@ def test_who_never_asked_for_the_suggestion_can_decide_without_it(thinking: Offi
     assert entry.payload["recommendation_class"] is None
     # afterwards nobody is asked any more
     assert thinking.visitor("caseworker").get(f"/cases/{case.id}").all("p", class_="w-suggestion")
+
+
+def test_what_was_assessed_after_a_decision_on_paper_came_not_before_it(thinking: Office) -> None:
+    early, late = thinking.cases[:2]
+    tools, day = thinking.tools, NOON.date().isoformat()
+    on_paper = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["P5"]}
+    assess_by_api(thinking, early, "not_sure", f"a random key {early.id}")
+    object.__setattr__(tools, "now", lambda: NOON + timedelta(days=1))
+    assess_by_api(thinking, late, "not_sure", f"a random key {late.id}")
+    for case, assessed in ((early, "not_sure"), (late, None)):
+        path = f"/cases/{case.id}/decisions"
+        sent = {**on_paper, "entered_afterwards": day}
+        answer = thinking.machine("caseworker").post(path, sent, key=f"another key {case.id}")
+        assert answer.status == 201
+        assert thinking.decisions(case)[0].payload["initial_assessment"] == assessed
 
 
 def test_where_a_suggestion_was_seen_before_nobody_is_asked_for_a_first_assessment(
