@@ -50,7 +50,9 @@ def application(request: Request) -> Response:
             german_href=german_href,
         )
     shown = show(session.case_id, Audience.APPLICANT, language, session.actor, tools)
-    holds = opened.decided
+    # a correction may have come in between: all of the page is about what was recorded as shown
+    package, holds = shown.opened.package, shown.opened.decided
+    assert holds is not None  # noqa: S101 - a decision is corrected, and never taken back
     first, row = (*holds.earlier, holds)[0], holds.row
     return page(
         request,

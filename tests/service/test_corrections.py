@@ -14,9 +14,11 @@ from visiting import Answer, Visitor, check_problem
 
 from explainer.errors import RecordsDisagree
 from explainer.ledger.entries import EntryKind
+from service.actions import Shown, show
 from service.erasing import Event, held, record_event
 from service.open_case import sealed_decision
 from service.retention import CLASSES, RetentionClass, plan
+from service.routes import applicant
 from service.store import records
 from service.store.cases import CaseFile, get_case
 from service.verification import verify_files
@@ -80,6 +82,26 @@ def test_the_applicant_is_told_what_holds_and_since_when(office: Office) -> None
     assert before.one("p", class_="w-outcome").text != after.one("p", class_="w-outcome").text
     for tag, words in (("en", "Corrected on"), ("ar", "تاريخ التصحيح")):
         assert words in applicant.get(f"/application?lang={tag}").text
+
+
+def test_of_a_correction_in_that_moment_the_page_says_all_or_nothing(
+    standing: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, caseworker = standing.fresh(), standing.visitor("caseworker")
+    decide_by_form(caseworker, case.id)
+    visitor = standing.visitor("applicant", case.id)
+
+    def corrected_first(*asked: Any) -> Shown:
+        assert correct(caseworker, case).status == 303
+        return show(*asked)
+
+    monkeypatch.setattr(applicant, "show", corrected_first)
+    page = visitor.get("/application")
+    monkeypatch.undo()
+    after = visitor.get("/application")
+    assert page.one("article", class_="w-told").text == after.one("article", class_="w-told").text
+    assert page.one("p", class_="w-outcome").text == after.one("p", class_="w-outcome").text
+    assert "Korrigiert am" in page.text
 
 
 @on_both
