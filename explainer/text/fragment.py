@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import NoReturn
 from xml.parsers import expat  # no entity can be declared in what it gets
 
 from explainer.errors import TextDisagrees
@@ -15,7 +17,17 @@ _ELEMENTS = frozenset(
     }
 )
 """Those of the templates."""
-_HIDING = ("hidden", "style")
+_ATTRIBUTES = frozenset(
+    {
+        *("aria-hidden", "class", "data-l", "dir", "focusable", "height", "href", "hreflang"),
+        *("lang", "preserveAspectRatio", "role", "scope", "vector-effect", "viewBox", "width"),
+        *("x", "x1", "x2", "y", "y1", "y2"),
+    }
+)
+"""Those of the templates as well: others hide words, or have others read aloud."""
+_LINES = ("rect", "line")
+_OTHERWISE = re.compile(rf"<(?!(?:{'|'.join(_LINES)})\b)[^<]*/>|&#(?!3[49];)")
+"""Closed for XML and open for browsers; numbers that stand for other characters there."""
 _DRAWN = ("svg", "span")
 """What may be hidden from reading aloud: drawings, whose words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
@@ -25,8 +37,8 @@ _AXIS = 100
 class Fragment:
     """The words of an HTML fragment, those of the folded table apart, and its bars.
 
-    Read as XML: a fragment that browsers would have to mend first is not ours. So are elements
-    no template has, as some of them hide their words.
+    Read as XML: a fragment that browsers would have to mend first is not ours. Nor is one with
+    elements or attributes no template has, as some of them hide words, or with words in a drawing.
 
     Attributes
     ----------
@@ -41,7 +53,11 @@ class Fragment:
         self.folded: list[str] = []
         self.bars: list[int] = []
         self._depth = 0
+        self._drawing = False
+        self._in_drawings: list[str] = []
         self._to = self.words
+        if _OTHERWISE.search(body):
+            _foreign()
         self._parser = parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -58,15 +74,18 @@ class Fragment:
             raise disagrees("markup that is not whole") from None
         finally:
             del self._parser  # it refers back to us
+        if "".join(self._in_drawings).strip():
+            raise disagrees("words in a drawing")
 
     def _start(self, tag: str, given: dict[str, str]) -> None:
-        if tag not in _ELEMENTS:
+        if tag not in _ELEMENTS or (tag in _LINES) is not self._drawing:
             raise disagrees(f"an element {tag}")
-        for name in map(str.lower, given):
-            if name in _HIDING or (name == "aria-hidden" and tag not in _DRAWN):
-                raise disagrees("words that are hidden")
+        if not _ATTRIBUTES.issuperset(given) or ("aria-hidden" in given and tag not in _DRAWN):
+            raise disagrees("words that are hidden")
         if tag == "details":
             self._fold(1)
+        if tag == "svg":
+            self._draw(True)
         if tag == "rect" and given.get("class") in _BARS:
             width = given.get("width", "")
             if not (width.isascii() and width.isdecimal() and len(width) <= 3):
@@ -82,16 +101,27 @@ class Fragment:
     def _end(self, tag: str) -> None:
         if tag == "details":
             self._fold(-1)
+        if tag == "svg":
+            self._draw(False)
         if tag != "bdi":
             self._to.append("\n")
 
     def _fold(self, deeper: int) -> None:
         self._depth += deeper
+        self._read_on()
+
+    def _draw(self, drawing: bool) -> None:
+        self._drawing = drawing
+        self._read_on()
+
+    def _read_on(self) -> None:
         self._to = self.folded if self._depth else self.words
+        if self._drawing:
+            self._to = self._in_drawings
         self._parser.CharacterDataHandler = self._to.append
 
 
-def _foreign(*_: str) -> None:
+def _foreign(*_: str) -> NoReturn:
     raise disagrees("markup that no template has")
 
 

@@ -419,6 +419,20 @@ def test_the_folded_table_and_its_bars_are_read_back_too(demo, tag):
         ("</article>", "</article></div><div>"),
         ("</article>", ""),
         ('class="w-rest"', "class=w-rest"),
+        # what XML has closed stays open in a browser, and folds away what follows
+        ('<p class="w-rest">', '<details/><p class="w-rest">'),
+        ('<p class="w-rest">', '<p/><p class="w-rest">'),
+        ('<p class="w-rest">', '<p class="w-rest"><span title="a>b"/>'),
+        # an ellipsis in a browser, a space in XML
+        ('<p class="w-rest">', '<p class="w-rest">&#133;'),
+        # words in a drawing are not drawn
+        ("</article>", "<svg>.</svg></article>"),
+        ("</article>", "<svg><rect>.</rect></svg></article>"),
+        ("</article>", "<svg><p></p></svg></article>"),
+        ("</article>", '<rect class="xb-track"/></article>'),
+        ('class="w-rest"', 'class="w-rest" popover=""'),
+        ('class="w-rest"', 'class="w-rest" aria-label="Sonst etwas"'),
+        ('class="w-rest"', 'class="w-rest" xml:lang="en"'),
     ],
 )
 def test_markup_that_browsers_read_in_another_way_is_not_ours(demo, old, new):
