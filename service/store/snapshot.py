@@ -55,18 +55,16 @@ def copy_sealed(store: Store, file: Path, told: Told) -> None:
     """Copy one moment of the records to the new SQLite file `file`, every case sealed.
 
     Number and values of each case are sealed under its own key, so a copy holds nothing about a
-    person that is not gone with the key. Raises StorageFailed.
+    person that is not gone with the key. Raises StorageFailed, and BackupRefused where a case was
+    erased and submitted again meanwhile.
     """
     if store.file is not None:
         copy_database(store.file, file)
     else:
         _copy_rows(store, file, told)
     sealed = _seal_cases(file, store.keys) if store.file is not None else _sealed_in(file)
-    # a case that was erased meanwhile: what was sealed of it here must not open either
     there = _cases_there(store)
-    for case_id, key_id in sealed:
-        if case_id not in there:
-            store.keys.destroy(key_id)
+    _forget(store, {key_id for case_id, key_id in sealed if case_id not in there and key_id})
     make_durable(file)
 
 
@@ -304,6 +302,29 @@ def _cases_there(store: Store) -> frozenset[str]:
     with store.reading() as tx:
         found = tx.connection.execute(select(case.c.id).where(case.c.state != ERASED)).scalars()
         return frozenset(found.all())
+
+
+def _forget(store: Store, key_ids: set[str]) -> None:
+    """Of a case that was erased meanwhile, what was sealed of it in the copy must not open either.
+
+    Submitted again since, a case of its number has that key too, and keeps it. Then it is the copy
+    that has to go: raises BackupRefused.
+    """
+    if not key_ids:
+        return
+    with store.exclusive() as tx:  # nobody seals meanwhile
+        if store.file is None:
+            tx.connection.exec_driver_sql("SELECT lock_heads()")
+        used = tables.payload.c.key_id
+        kept = tx.connection.execute(select(used).where(used.in_(key_ids))).scalars().all()
+        for key_id in key_ids.difference(kept):
+            store.keys.destroy(key_id)
+    if kept:
+        raise BackupRefused(
+            "A case was erased and submitted again meanwhile.",
+            "the copy",
+            "Make the backup once more.",
+        )
 
 
 def _sealed(row: Mapping[str, Any], keys: KeyStore) -> dict[str, str]:

@@ -23,11 +23,14 @@ from test_erasing import BASIS, BOTH, CASE, Marked, mark, on_both, run, traces_i
 from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
 from explainer.ledger.entries import EntryKind
 from service import erasing
+from service.actions import submit
 from service.backup import back_up, back_up_keys
+from service.demo import SYSTEM
 from service.restoring import restore
 from service.settings import Settings
 from service.store import snapshot
 from service.store.keys import KeyStore
+from service.store.records import check_keys
 from service.store.tables import metadata
 from service.verification import verify_files
 
@@ -321,6 +324,31 @@ def test_a_case_erased_while_a_backup_is_made_opens_there_with_no_key(
         (stored,) = copied.execute(query, (marked.case.id,)).fetchone()
     assert stored.startswith("sealed:")
     assert stored.split(":")[1] not in tools.store.keys.names()
+
+
+@on_both
+def test_a_case_erased_and_submitted_again_while_a_backup_is_made_keeps_its_new_key(
+    make_office: MakeOffice, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = mark(make_office(package))
+    tools, sealed, again = marked.office.tools, snapshot._sealed, []
+
+    def meanwhile(row: Mapping[str, object], keys: KeyStore) -> dict[str, str]:
+        if row["case_ref"] != CASE:
+            return sealed(row, keys)
+        assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+        done = sealed(row, keys)
+        (there,) = tools.packages.values()
+        again.append(submit({**there.golden[0].case, "ref": CASE}, SYSTEM, tools))
+        assert marked.office.visitor("caseworker").get(f"/cases/{again[0].id}").status == 200
+        return done
+
+    monkeypatch.setattr(snapshot, "_sealed", meanwhile)
+    with pytest.raises(BackupRefused, match="submitted again meanwhile"):
+        back_up(tools.settings, tmp_path / "out", NOON)
+    assert list(tmp_path.glob("*out*")) == []
+    check_keys(tools.store)
+    decide_by_form(marked.office.visitor("caseworker"), again[0].id)
 
 
 @on_both
