@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from explainer.errors import ExplainerError, PackageError, PackageFaulty, SettingsInvalid
+from explainer.families.artefacts import read_once
 from explainer.packages.admit import admit
+from explainer.packages.manifest import manifest_as_it_is
 from explainer.packages.package import ModelPackage
 from service.events import log
 from service.shelf import Shelf
@@ -72,6 +74,8 @@ class Admission:
         self._folders = tuple(folders)
         self._shelf = shelf
         self._record = record
+        self._twins: dict[Path, list[Path]] = {}
+        self._tried: dict[Path, ModelPackage | PackageError] = {}
         self._found: dict[Path, ModelPackage | PackageError] = {}
         self._failed: list[Exception] = []
         self._places = threading.Semaphore(AT_ONCE)
@@ -85,6 +89,11 @@ class Admission:
         Raises PackageFaulty where none is left and none ever was in force here, SettingsInvalid
         where two have the same id, StorageFailed where one cannot be laid aside or recorded.
         """
+        ids = {folder: _id_said(folder) for folder in self._folders}
+        self._twins = {
+            folder: [one for one in ids if one == folder or ids[one] == said != ""]
+            for folder, said in ids.items()
+        }
         # they may hang with a model: nobody who stops the service waits for that
         tries = [
             threading.Thread(target=self._attempt, args=(folder,), name="admit", daemon=True)
@@ -133,13 +142,26 @@ class Admission:
             self._failed.append(fault)
 
     def _take(self, folder: Path, found: ModelPackage | PackageError) -> None:
-        if isinstance(found, PackageError):
-            log.error("package refused", package=folder.name, count=len(_each(found)))
-        else:
-            if found.manifest.id in self.state.packages:
+        self._tried[folder] = found
+        twins = self._twins[folder]
+        if not self._tried.keys() >= set(twins):
+            return  # which of them is meant nobody knows yet, so none speaks
+        known = set(self.state.packages)
+        for one in twins:
+            tried = self._tried[one]
+            if isinstance(tried, PackageError):
+                log.error("package refused", package=one.name, count=len(_each(tried)))
+            elif tried.manifest.id in known:
                 raise SettingsInvalid(
-                    "Two packages have the same id.", found.manifest.id, "Keep one of them."
+                    "Two packages have the same id.", tried.manifest.id, "Keep one of them."
                 )
+            else:
+                known.add(tried.manifest.id)
+        for one in twins:
+            self._enter(one, self._tried[one])
+
+    def _enter(self, folder: Path, found: ModelPackage | PackageError) -> None:
+        if isinstance(found, ModelPackage):
             self._shelf.keep(found, folder)
             self._record(found)
         self._found[folder] = found
@@ -149,6 +171,15 @@ class Admission:
             {each.name: one for each, one in known if isinstance(one, PackageError)},
             done=False,
         )
+
+
+def _id_said(folder: Path) -> str:
+    """The id in the manifest, not checked yet; "" where none can be read."""
+    try:
+        manifest = manifest_as_it_is(read_once(folder / "manifest.toml"), [])
+    except (OSError, ExplainerError):
+        return ""
+    return "" if manifest is None else manifest.id
 
 
 def _try(folder: Path) -> ModelPackage | PackageError:

@@ -373,9 +373,24 @@ def test_a_package_with_faults_is_left_out_and_named(
 def test_two_packages_of_one_id_are_refused(
     packages: list[Path], tmp_path: Path, make_package: Callable[..., Path]
 ) -> None:
-    twin = make_package("twin")
+    twin, recorded = make_package("twin"), []
+    admission = admission_of([packages[0], twin], tmp_path / "shelf", recorded)
     with pytest.raises(SettingsInvalid, match="the same id"):
-        admission_of([packages[0], twin], tmp_path / "shelf", []).run()
+        admission.run()
+    # nor did the one that was faster speak for a moment
+    assert (recorded, dict(admission.state.packages)) == ([], {})
+    assert not (tmp_path / "shelf").exists()
+
+
+def test_of_two_packages_of_one_id_the_one_without_faults_speaks(
+    packages: list[Path], tmp_path: Path, make_package: Callable[..., Path]
+) -> None:
+    twin = make_package("twin")
+    (twin / "features.toml").write_text("changed")
+    admission = admission_of([twin, packages[0]], tmp_path / "shelf", [])
+    admission.run()
+    assert list(admission.state.packages) == [SMALL]
+    assert list(admission.state.refused) == ["twin"]
 
 
 def test_without_any_package_nothing_starts(tmp_path: Path) -> None:
