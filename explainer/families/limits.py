@@ -74,9 +74,12 @@ class ComparableRows:
         own = np.array(self._numbers({name: value.value for name, value in case.values.items()}))
         # a value that is missing is near none
         agree = np.abs(self._rows - own) <= self._near
-        agree |= self._missing & np.isnan(own)
+        gone = np.isnan(own)
+        if gone.any():
+            agree |= self._missing & gone
         # a little less than half, so that no last bit of a sum decides
-        return int((agree @ weights >= (0.5 - 1e-9) * weights.sum()).sum())
+        enough = (0.5 - 1e-9) * weights.sum()
+        return int(np.count_nonzero(agree.astype(np.float64) @ weights >= enough))
 
     def too_few(self, comparable: int, stated: int | None) -> bool:
         """Whether so few comparable rows are told; `stated` is the package's own number."""

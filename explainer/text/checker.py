@@ -115,9 +115,7 @@ def check_complete(told: Told, sentences: Sentences) -> None:
         body, table = "".join(parser.words), "".join(parser.folded)
         if parser.bars != [row.bar for row in sentences.rows if row.bar]:
             raise disagrees("another bar in the table")
-    frame = [*sentences.heading.values(), *sentences.frame.values()]
-    frame = [_fixed(form) for word in frame for form in (word, word.upper())]
-    frame = sorted(set(frame), key=len, reverse=True)
+    frame = _frame((*sentences.heading.values(), *sentences.frame.values()))
     prose = list(_prose(sentences))
     rows = [text for row in sentences.rows for text in (row.label, row.value, row.effect)]
     if told.media_type.startswith("text/html"):
@@ -126,6 +124,13 @@ def check_complete(told: Told, sentences: Sentences) -> None:
     else:
         said = [*prose, *rows, *sentences.correct, *sentences.contact]
         _nothing_else(_squeeze(body), said, frame)
+
+
+@lru_cache(maxsize=256)
+def _frame(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Headings as they may stand in a text, the longest first."""
+    forms = {_squeeze(form) for word in words for form in (word, word.upper())}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _prose(s: Sentences) -> Iterator[str]:
@@ -139,7 +144,7 @@ def _prose(s: Sentences) -> Iterator[str]:
     yield from filter(None, (s.rest, *s.limits))
 
 
-def _nothing_else(text: str, said: list[str], frame: list[str]) -> None:
+def _nothing_else(text: str, said: list[str], frame: tuple[str, ...]) -> None:
     at = 0
     for sentence in map(_squeeze, said):
         found = text.find(sentence, at)
@@ -150,7 +155,7 @@ def _nothing_else(text: str, said: list[str], frame: list[str]) -> None:
     _only_frame(text[at:], frame)
 
 
-def _only_frame(between: str, frame: list[str]) -> None:
+def _only_frame(between: str, frame: tuple[str, ...]) -> None:
     """Nothing but headings and the marks around them."""
     if _BETWEEN.fullmatch(between):
         return
