@@ -260,6 +260,7 @@ def decide(
                 records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP),
                 opened.package.manifest.retention_class,
                 tools.settings.retention,
+                decision.particulars.entered_afterwards or now.date(),
             ),
         )
         row = decision_row(opened, decision, basis, now)

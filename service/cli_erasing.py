@@ -55,7 +55,8 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
         inner,
         "event",
         "say when a case was notified, final or closed",
-        "The time to keep a case runs from the newest of these days. Without one it is never due.",
+        "The time to keep a case runs from the newest of these days, or from its newest decision\n"
+        "if that came later. Without such a day it is never due.",
     )
     event.add_argument("case", metavar="CASE", help="number of the case")
     event.add_argument("event", metavar="EVENT", choices=["notified", "final", "closed"])

@@ -111,27 +111,39 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
     return Plan(tuple(due), tuple(on_hold), without_rule)
 
 
-def due_on(entries: Sequence[OpenedEntry], rule: RetentionClass) -> date | None:
-    """The first day on which a case may go; None while no time runs."""
+def due_on(
+    entries: Sequence[OpenedEntry], rule: RetentionClass, decided: date = date.min
+) -> date | None:
+    """The first day on which a case may go; None while no time runs.
+
+    It never runs from before the newest decision, of the entries or on the day `decided`: who
+    corrects a case years later has to notify people anew.
+    """
     days: dict[str, date] = {}
     for entry in entries:
         said = entry.payload or {}
+        if entry.leaf.type == EntryKind.DECISION and said:
+            on = str(said.get("entered_afterwards") or said["created_at"])[:10]
+            decided = max(decided, date.fromisoformat(on))
         if entry.leaf.type == EntryKind.FOLLOW_UP and said.get("event") in STARTS:
             days[str(said["event"])] = date.fromisoformat(str(said["on"]))  # the newest word counts
     if not days:
         return None
-    return add_months(max(days.values()), rule.months)
+    return add_months(max(decided, *days.values()), rule.months)
 
 
-def forecast(entries: Sequence[OpenedEntry], of_class: str, path: Path | None) -> date | None:
-    """The first day on which a case may go, as far as that is known; None where it is not."""
+def forecast(
+    entries: Sequence[OpenedEntry], of_class: str, path: Path | None, decided: date
+) -> date | None:
+    """The first day on which a case may go that is decided on this day, as far as that is known;
+    None where it is not."""
     if not any(entry.leaf.type == EntryKind.FOLLOW_UP for entry in entries):
         return None  # no time runs, whatever the table says
     try:
         classes = read_classes(path)
     except SettingsInvalid:
         return None  # a forecast keeps nobody from deciding; the erasing itself names the fault
-    return due_on(entries, classes[of_class]) if of_class in classes else None
+    return due_on(entries, classes[of_class], decided) if of_class in classes else None
 
 
 def retain(

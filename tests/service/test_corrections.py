@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -322,6 +322,24 @@ def test_a_hold_holds_a_corrected_case_and_time_runs_on(office: Office) -> None:
     assert corrected["erase_after"] == "2036-11-23"
     assert run("erase", case.case_ref, *BASIS, *BOTH, data=tools) != 0
     assert len(office.decisions(case)) == 2
+
+
+@on_both
+def test_what_was_just_corrected_is_kept_as_long_as_what_was_just_decided(office: Office) -> None:
+    case, tools = office.decided(0), office.tools
+    soon = {**CLASSES, "case_file": RetentionClass(13, 13, "Test")}
+    record_event(tools.ledger, case.case_ref, Event.NOTIFIED, "Anna Berg", NOON, on=NOON.date())
+    later = datetime(2027, 12, 22, 12, 0, tzinfo=UTC)
+    object.__setattr__(tools, "now", lambda: later)
+    assert correct(office.visitor("caseworker"), case).status == 303
+    assert office.decisions(case)[-1].payload["erase_after"] == "2037-12-22"
+    for day, due in (
+        (date(2027, 12, 23), []),
+        (date(2029, 1, 21), []),
+        (date(2029, 1, 22), [case]),
+    ):
+        planned = plan(tools.ledger, soon, day)
+        assert [one.name for one in planned.due if not one.access] == [c.case_ref for c in due]
 
 
 def test_a_correction_cannot_be_told_from_a_first_decision_by_its_leaf(standing: Office) -> None:
