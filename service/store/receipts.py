@@ -63,7 +63,7 @@ def receipt_of(
     """
     log = tx.log(LogName.LEDGER)
     entry = open_entry(tx, LogName.LEDGER, seq)
-    note = _cosigned(folder, seq) or _newest(log, seq)
+    note = _cosigned(folder, seq, key) or _newest(log, seq)
     sealed = log.last_checkpoint(at_most=seq)
     edge = Range() if sealed is None else sealed[0]
     before = edge.extend(log.leaf_hashes(edge.size, seq))
@@ -83,15 +83,15 @@ def _newest(log: SqlLog, seq: int) -> bytes:
     )
 
 
-def _cosigned(folder: WitnessDirectory | None, seq: int) -> bytes | None:
+def _cosigned(folder: WitnessDirectory | None, seq: int, key: VerifierKey) -> bytes | None:
     """The newest head above the entry that more than the log itself has signed."""
     for note in () if folder is None else islice(_kept(folder, seq), LOOKED_THROUGH):
         try:
-            _, signatures = parse_note(note)
+            if len(parse_note(note)[1]) > 1:
+                verify(note, key)
+                return note
         except ProofInvalid:
             continue  # damaged; the receipt does without it
-        if len(signatures) > 1:
-            return note
     return None
 
 

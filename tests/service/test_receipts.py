@@ -361,9 +361,10 @@ def test_a_receipt_carries_what_a_witness_signed_a_moment_later(
         assert above() == near
         assert signatures() == [sealer.key.name, KEY.name]
     # damaged notes and a share that is out of reach cost the line, not the receipt
-    for path in folder.path.glob("*.note"):
-        path.write_bytes(b"damaged")
-    assert signatures() == [sealer.key.name]
+    for changed in (lambda note: note.replace(b"\n", b"\n1", 1), lambda note: b"damaged"):
+        for path in folder.path.glob("*.note"):
+            path.write_bytes(changed(path.read_bytes()))
+        assert signatures() == [sealer.key.name]
     shutil.move(folder.path, tmp_path / "away")
     folder.path.write_bytes(b"no folder")
     assert signatures() == [sealer.key.name]
