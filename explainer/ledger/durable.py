@@ -48,20 +48,53 @@ def _keep_names(folder: Path) -> None:
 def whole_folder(folder: Path, refused: type[LedgerError]) -> Iterator[Path]:
     """A draft to write into; it becomes `folder` when the block was left, and else leaves nothing.
 
-    Raises `refused` where the folder is there already, or cannot be written.
+    Raises `refused` where the folder is there already, cannot be written, or is being written by
+    somebody else.
     """
     if folder.exists():
         raise refused("It is there already.", str(folder), "Name a folder that is not.")
     draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed
     try:
-        draft.mkdir(parents=True)
-        yield draft
-        draft.rename(folder)
-        _keep_names(folder.parent)
+        draft.mkdir(parents=True, exist_ok=True)
+        with _alone_in(draft) as alone:
+            if not alone:
+                raise refused("It is being written.", str(folder), "Wait, or name another folder.")
+            try:
+                _empty(draft)  # of an attempt that was killed
+                yield draft
+                draft.rename(folder)
+                _keep_names(folder.parent)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
     except OSError as fault:
         raise refused(
             f"It cannot be written ({fault.strerror}).", str(folder), "Check disk and rights."
         ) from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Whether nobody else holds this folder; who is killed holds it no more."""
+    import fcntl  # there is none on Windows, where nothing of this is run
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # it may have been finished, and got its name, before it was locked here
+            alone = folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
+        except BlockingIOError:
+            alone = False
+        except OSError:
+            alone = True  # a share without locks; there it is as it was
+        yield alone
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        os.close(handle)
+
+
+def _empty(folder: Path) -> None:
+    for one in folder.iterdir():
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink()

@@ -16,6 +16,7 @@ from ledgers import NOON, Installation, build, case, shown
 
 from explainer.errors import ExportFailed
 from explainer.ledger import verify
+from explainer.ledger.durable import whole_folder
 from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.export import Exported, export_log, file_name, tile_name
 from explainer.ledger.log import LogName, Record
@@ -289,3 +290,27 @@ def test_the_one_file_checks_an_export_alone(
     done = subprocess.run(asked, capture_output=True, text=True, cwd=alone.parent)
     assert done.returncode == 1
     assert "Entry 1 was altered." in done.stdout
+
+
+def test_of_two_who_write_one_folder_one_is_whole_and_the_other_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with whole_folder(out, ExportFailed) as first:
+        (first / "one").write_text("first")
+        with (
+            pytest.raises(ExportFailed, match="being written"),
+            whole_folder(out, ExportFailed) as second,
+        ):
+            (second / "one").write_text("second")
+        (first / "two").write_text("first")
+    assert {one.name: one.read_text() for one in out.iterdir()} == {"one": "first", "two": "first"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_a_killed_attempt_left_behind_is_in_no_folder(tmp_path: Path) -> None:
+    left = tmp_path / ".out.draft" / "deep"
+    left.mkdir(parents=True)
+    (left.parent / "half").write_text("half")
+    with whole_folder(tmp_path / "out", ExportFailed) as draft:
+        (draft / "one").write_text("whole")
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["one"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
