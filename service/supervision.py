@@ -67,6 +67,15 @@ def _agrees(tx: Reading, listed: ListedRecord) -> bool:
     return True
 
 
+_KEPT_BACK: Mapping[str, Json] = {
+    "free_text": "",
+    "evidence_refs": [],
+    "legal_basis_ref": None,
+    "hearing_ref": None,
+}
+"""Fields that supervision does not see beside a ground about the program, and what stands there."""
+
+
 def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
     """The line of the list that a record has, to ask for the purpose."""
     check_may(actor, Action.OPEN_RECORD)
@@ -130,6 +139,6 @@ def open_record(
     listed = _for_supervision(record.listed)
     note: str | None = str(payload.get("free_text") or "")
     if PROGRAM_GROUND in listed.row.codes:
-        # a note beside such a ground, or where its proof stands, would tell which it is
-        note, payload = None, {**payload, "free_text": "", "evidence_refs": []}
+        # a note beside such a ground, where its proof stands or its law, would tell which it is
+        note, payload = None, {**payload, **_KEPT_BACK}
     return Inspected(listed, record.entry, payload, note, None if seen is None else seen.payload)

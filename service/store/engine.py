@@ -93,7 +93,8 @@ def _begin_writing(plain: sqlite3.Connection, busy_seconds: float) -> None:
             try:
                 plain.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as fault:
-                if fault.sqlite_errorname != "SQLITE_BUSY":
+                # also while another connection recovers or takes a snapshot
+                if not fault.sqlite_errorname.startswith("SQLITE_BUSY"):
                     break
                 time.sleep(POLL_SECONDS)
             else:

@@ -73,13 +73,14 @@ def test_what_a_decision_rests_on_is_sealed_and_shown(standing: Office, by: str)
 
 
 def test_beside_a_ground_about_the_program_supervision_sees_no_evidence(standing: Office) -> None:
-    """Where its proof stands could tell which ground it is."""
+    """Where its proof stands, or its law, could tell which ground it is."""
     case = standing.fresh()
     decide_by_form(standing.visitor("caseworker"), case.id, codes=["M5", "P4"], **TYPED)
     assert standing.decisions(case)[0].payload["evidence_refs"] == RESTS_ON["evidence_refs"]
     own, theirs = shown_texts(standing, case)
-    assert "Bl. 12 der Akte" in own
-    assert "Bl. 12 der Akte" not in theirs
+    for reference in ("Bl. 12 der Akte", "§ 7 Abs. 1 SGB II", "Schreiben, Bl. 20"):
+        assert reference in own
+        assert reference not in theirs
     assert "keine Notiz und keine Fundstellen" in theirs
     assert "FW 3/2026" in theirs
 
