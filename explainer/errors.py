@@ -7,6 +7,8 @@ loaded (the catalog itself may be what is broken). What a person sees on a page 
 are logged.
 """
 
+# One list, a little long: whoever asks what can go wrong, or which codes are taken, reads it here.
+
 from __future__ import annotations
 
 from collections.abc import Iterable

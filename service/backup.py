@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from explainer.errors import BackupRefused, ExplainerError
-from explainer.ledger.durable import whole_folder, write_new
+from explainer.ledger.durable import sync, whole_folder, write_new
 from explainer.ledger.entries import minute
 from explainer.ledger.log import LogName
 from explainer.ledger.verify import (
@@ -31,7 +31,7 @@ from explainer.ledger.verify import (
     verify_database,
 )
 from service.settings import Settings
-from service.store.copies import copy_keys, sync
+from service.store.copies import copy_keys
 from service.store.database import Store
 from service.store.snapshot import Told, copy_sealed
 

@@ -17,6 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
+from explainer.ledger.durable import sync
 from explainer.ledger.entries import Entry, EntryKind, Json
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
@@ -41,7 +42,7 @@ from service.backup import (
 from service.erasing import check_two
 from service.settings import Settings
 from service.store import snapshot
-from service.store.copies import copy_database, put_in_place, put_keys_back, sync
+from service.store.copies import copy_database, put_in_place, put_keys_back
 from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, record_system

@@ -32,12 +32,12 @@ def write_new(path: Path, data: bytes, *, exclusive: bool = False) -> None:
             draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    _keep_names(path.parent)
+    sync(path.parent)
 
 
-def _keep_names(folder: Path) -> None:
-    """Force the names in a folder to disk; without that a new file may be there without one."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Force a file to disk, or the names in a folder: a new file may be there without one."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -63,7 +63,7 @@ def whole_folder(folder: Path, refused: type[LedgerError]) -> Iterator[Path]:
                 _empty(draft)  # of an attempt that was killed
                 yield draft
                 draft.rename(folder)
-                _keep_names(folder.parent)
+                sync(folder.parent)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
     except OSError as fault:

@@ -181,8 +181,10 @@ def case_page(
     try:
         shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
     except AssessmentMissing:
-        # of a decision that was sent all the same, only the outcome has a field there
-        known = tuple(error for error in errors if error[0] in ("outcome", "amount"))
+        # of a decision that was sent all the same, only the outcome has a field there; what is
+        # said of no field belongs under the heading
+        places = {"outcome": "outcome", "amount": "amount", "entscheidung": "einschaetzung"}
+        known = tuple((places[field], said) for field, said in errors if field in places)
         return assess_page(request, case_id, errors=known, status=status)
     opened = shown.opened
     voice = opened.package.voice(language, staff=True)

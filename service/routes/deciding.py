@@ -148,9 +148,11 @@ def assessment(
         errors = tuple((field, told) for _ in faulty.faults)
         form = {"outcome": outcome, "amount": clean(amount)}
         return assess_page(request, case_id, form=form, errors=errors, status=422)
-    except (SuggestionOutdated, IdempotencyConflict):
-        # somebody was faster: what holds now is on the page of the case
-        words = catalog(language, staff=True).sentence("staff.error.assessment.late")
+    except (SuggestionOutdated, IdempotencyConflict) as fault:
+        # somebody was faster, or the form was sent before: what holds now is on the page
+        late = isinstance(fault, SuggestionOutdated)
+        key = "staff.error.assessment.late" if late else f"staff.error.{fault.code}"
+        words = catalog(language, staff=True).sentence(key)
         return case_page(request, case_id, errors=(("entscheidung", words),), status=409)
     return RedirectResponse(f"/cases/{case_id}", 303)
 

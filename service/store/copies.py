@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from explainer.errors import BackupRefused
+from explainer.ledger.durable import sync
 from service.store.engine import storage_errors
 
 _DAYS = "CREATE TABLE backup (made_on TEXT NOT NULL, expires_on TEXT NOT NULL)"
@@ -88,12 +89,3 @@ def put_keys_back(source: Path, target: Path, today: date) -> None:
 def _sync(path: Path) -> None:
     sync(path)
     sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Force a file or a folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from explainer.errors import StorageFailed
-from explainer.ledger.log import LogName
+from explainer.ledger.entries import Entry, Receipt
+from explainer.ledger.log import LogName, append
 from service.store import engine as sqlite
 from service.store import postgres
 from service.store.engine import BUSY_SECONDS, READING, storage_errors
@@ -48,6 +49,17 @@ class Transaction(Reading):
     tenant: str
     now: datetime
     ts_source: str
+
+    def append(self, log: LogName, entry: Entry) -> Receipt:
+        """Write `entry` at the end of a log, under this transaction's clock and keys."""
+        return append(
+            self.log(log),
+            entry,
+            keys=self.keys,
+            now=self.now,
+            tenant=self.tenant,
+            ts_source=self.ts_source,
+        )
 
 
 class _Turns:

@@ -14,7 +14,7 @@ from sqlalchemy import ARRAY, Integer, cast, delete, func, select, update
 
 from explainer.errors import EntryMalformed
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
-from explainer.ledger.log import LogName, append
+from explainer.ledger.log import LogName
 from service.store import tables
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
@@ -60,14 +60,7 @@ def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
     if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
         _malformed("The erasure names a key that is not the case's.")
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
-    return append(
-        tx.log(LogName.LEDGER),
-        entry,
-        keys=tx.keys,
-        now=tx.now,
-        tenant=tx.tenant,
-        ts_source=tx.ts_source,
-    )
+    return tx.append(LogName.LEDGER, entry)
 
 
 def months_of_access(tx: Reading) -> dict[str, Covered]:
@@ -92,14 +85,7 @@ def record_erasure_of_access(tx: Transaction, month: str, entry: Entry) -> Recei
     listed = entry.payload.get("seqs")
     if ours is None or not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
         _malformed("The erasure does not list exactly the entries of the month.")
-    return append(
-        tx.log(LogName.ACCESS),
-        entry,
-        keys=tx.keys,
-        now=tx.now,
-        tenant=tx.tenant,
-        ts_source=tx.ts_source,
-    )
+    return tx.append(LogName.ACCESS, entry)
 
 
 def finish_erasures(store: Store) -> int:

@@ -21,7 +21,7 @@ from explainer.errors import (
     KeyMissing,
 )
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
-from explainer.ledger.log import LogName, append, idempotency_hash
+from explainer.ledger.log import LogName, idempotency_hash
 from explainer.ledger.sealing import open_payload
 from service.store import tables
 from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
@@ -169,14 +169,7 @@ def _record(
             _malformed("The entry is not about this case.")
         if case.state == ERASED:
             _malformed("The case is being erased; nothing can be added to it.")
-    receipt = append(
-        tx.log(log),
-        entry,
-        keys=tx.keys,
-        now=tx.now,
-        tenant=tx.tenant,
-        ts_source=tx.ts_source,
-    )
+    receipt = tx.append(log, entry)
     place = {"log": log.value, "seq": receipt.seq}
     if case_id is not None:
         tx.connection.execute(_LINK, {"case_id": case_id, **place})

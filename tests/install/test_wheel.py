@@ -23,14 +23,11 @@ OURS = ("warum", "_editable_impl_warum", "explainer", "service")
 DAY = "2026-03-01"
 PIP_INSTALL = ("--disable-pip-version-check", "install", "--quiet", "--no-index", "--no-deps")
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "service/static/kern/kern.css").is_file(), reason="make setup was not run"
-)
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """The wheel, built from the checkout without reaching for anything."""
+    assert (ROOT / "service/static/kern/kern.css").is_file(), "`make setup` was not run"
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],

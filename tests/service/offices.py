@@ -138,6 +138,13 @@ def decide_by_form(visitor: Visitor, case_id: str, **changes: object) -> object:
     return answer
 
 
+def after_one_decision(office: Office) -> Office:
+    """The office, its first case decided and under a sealed head."""
+    office.decided(0)
+    office.tools.seals.now()
+    return office
+
+
 def open_office(settings: Settings, count: int) -> Office:
     tools = open_tools(settings, lambda: NOON)
     cases = tuple(

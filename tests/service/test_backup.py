@@ -16,7 +16,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from offices import NOON, MakeOffice, Office, decide_by_form, demo_settings
+from offices import (
+    NOON,
+    MakeOffice,
+    Office,
+    after_one_decision,
+    decide_by_form,
+    demo_settings,
+)
 from servers import DATABASES, OWNER, Server, as_role, emptied, reached_into
 from test_erasing import BASIS, BOTH, CASE, Marked, mark, on_both, run, traces_in
 
@@ -44,10 +51,7 @@ def package(make_package: Callable[[], Path]) -> Path:
 
 @pytest.fixture
 def office(make_office: MakeOffice, package: Path) -> Office:
-    office = make_office(package)
-    office.decided(0)
-    office.tools.seals.now()
-    return office
+    return after_one_decision(make_office(package))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from offices import NOON, MakeOffice, Office, decide_by_form
+from offices import NOON, MakeOffice, Office, after_one_decision, decide_by_form
 from servers import ADMIN, DATABASES, POSTGRESQL, Server, as_role
 from sqlalchemy import event
 from test_erasing import on_both, run
@@ -38,10 +38,7 @@ def package(make_package: Callable[[], Path]) -> Path:
 @pytest.fixture
 def office(make_office: MakeOffice, package: Path) -> Office:
     """An office with one decision that was acknowledged."""
-    office = make_office(package)
-    office.decided(0)
-    office.tools.seals.now()
-    return office
+    return after_one_decision(make_office(package))
 
 
 def holds(office: Office) -> None:

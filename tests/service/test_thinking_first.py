@@ -15,6 +15,8 @@ from offices import NOON, MakeOffice, Office, decide_by_form
 from test_erasing import on_both
 from visiting import Answer, check_problem
 
+from explainer.text.catalogs import catalog
+from explainer.text.languages import language
 from service.store.cases import CaseFile
 from service.verification import verify_files
 
@@ -99,6 +101,23 @@ def test_an_assessment_is_given_once_and_never_changed(thinking: Office) -> None
     decide_by_form(visitor, case.id)
     assert thinking.decisions(case)[0].payload["initial_assessment"] == "not_sure"
     assert "noch nicht sicher" in visitor.get(f"/cases/{case.id}").text
+
+
+def test_a_form_under_the_key_of_another_comes_back_and_says_so(thinking: Office) -> None:
+    visitor = thinking.visitor("caseworker")
+    first, second = thinking.cases[:2]
+    forms = {}
+    for case in (first, second):
+        action = f"/cases/{case.id}/assessment"
+        forms[case.id] = {**visitor.get(f"/cases/{case.id}").hidden(action), "outcome": "not_sure"}
+    assert visitor.post(f"/cases/{first.id}/assessment", forms[first.id]).status == 303
+    taken = {**forms[second.id], "idempotency_key": forms[first.id]["idempotency_key"]}
+    answer = visitor.post(f"/cases/{second.id}/assessment", taken)
+    assert answer.status == 409
+    told = catalog(language("de"), staff=True).sentence("staff.error.ledger.idempotency_conflict")
+    assert told in answer.text
+    assert not answer.all("p", class_="w-suggestion")
+    assert shown(thinking, second) == []
 
 
 def test_of_two_at_once_one_is_recorded(thinking: Office) -> None:
