@@ -70,6 +70,7 @@ payload = Table(  # erasable
     Column("ciphertext", LargeBinary, nullable=False),
     PrimaryKeyConstraint("log", "seq"),
     _of_entry(),
+    Index(None, "key_id", "log", "seq"),  # all that was sealed of a case, whoever says what is its
 )
 
 opening = Table(  # erasure entries only: everyone may read which entries were erased

@@ -707,7 +707,7 @@ def test_an_empty_database_is_migrated_to_exactly_the_tables_of_the_program(
         engine.dispose()
 
 
-@pytest.mark.parametrize("since", ["0001", "0002"])
+@pytest.mark.parametrize("since", ["0001", "0002", "0003"])
 def test_an_older_database_becomes_this_one_and_keeps_its_records(
     tmp_path: Path, since: str
 ) -> None:

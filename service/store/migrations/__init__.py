@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-NEWEST = "0003"
+NEWEST = "0004"
 """Revision of the newest migration; a test holds it to the files."""
 
 
