@@ -11,6 +11,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Table,
     bindparam,
@@ -85,20 +87,21 @@ class KeyStore:
         """Close all connections."""
         self._engine.dispose()
 
+    def find(self, case_ref: str) -> str | None:
+        """Return the name of the key for `case_ref`; None where there is none, or none any more."""
+        row = self._of_case(self._ref_mac(case_ref))
+        return None if row is None else str(row.key_id)
+
     def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
         """Return name and key for `case_ref`; a new key is on disk before this returns."""
-        ref_mac = hmac.digest(self._refs, case_ref.encode(), "sha256")
-        asked = {"wanted": ref_mac}
-        with storage_errors(WHERE):
-            with self._engine.connect() as plain:
-                reading = plain.execution_options(**{READING: True})
-                with reading.begin():
-                    row = reading.execute(_OF_CASE, asked).one_or_none()
-            if row is None:
-                with self._engine.begin() as connection:
-                    row = connection.execute(_OF_CASE, asked).one_or_none()  # another was faster
-                    if row is None:
-                        return self._create(connection, case_ref, ref_mac)
+        ref_mac = self._ref_mac(case_ref)
+        row = self._of_case(ref_mac)
+        if row is None:
+            asked = {"wanted": ref_mac}
+            with storage_errors(WHERE), self._engine.begin() as connection:
+                row = connection.execute(_OF_CASE, asked).one_or_none()  # another was faster
+                if row is None:
+                    return self._create(connection, case_ref, ref_mac)
         return row.key_id, self._unwrap(row.key_id, row.wrapped)
 
     def get(self, key_id: str) -> bytes | None:
@@ -143,6 +146,15 @@ class KeyStore:
     def own_mark(self, subject: str, seq: int) -> bytes:
         """Return a keyed digest of who recorded the entry at `seq`; another one at every place."""
         return hmac.digest(self._own, f"{seq}:{subject}".encode(), "sha256")
+
+    def _ref_mac(self, case_ref: str) -> bytes:
+        return hmac.digest(self._refs, case_ref.encode(), "sha256")
+
+    def _of_case(self, ref_mac: bytes) -> Row[Any] | None:
+        with storage_errors(WHERE), self._engine.connect() as plain:
+            reading = plain.execution_options(**{READING: True})
+            with reading.begin():
+                return reading.execute(_OF_CASE, {"wanted": ref_mac}).one_or_none()
 
     def _create(self, connection: Connection, case_ref: str, ref_mac: bytes) -> tuple[str, bytes]:
         key_id, key = secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
