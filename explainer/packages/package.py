@@ -33,7 +33,7 @@ from explainer.packages.features import read_features
 from explainer.packages.manifest import Manifest, read_manifest
 from explainer.packages.rows import GOLDEN, GoldenCase, read_background, read_golden
 from explainer.packages.toml_table import parse_toml
-from explainer.packages.wordings import read_wordings
+from explainer.packages.wordings import in_work, read_wordings
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
 from explainer.text.voice import Voice
@@ -146,6 +146,7 @@ def read_files(folder: Path) -> PackageFiles:
             "Remove it, or run `warum package seal` if it belongs here.",
         )
         for name in sorted(present - set(manifest.files) - UNLISTED)
+        if not in_work(name, manifest.offered)
     )
     faults.extend(
         ArtefactRefused(

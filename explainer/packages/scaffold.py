@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from explainer.packages import skeleton
 from explainer.packages.converted import read_converted
 from explainer.packages.manifest import FILE_NAME
 from explainer.packages.package import UNLISTED
+from explainer.packages.wordings import in_work
+from explainer.text.languages import all_languages
 
 _FILES = re.compile(r"^\[files\][ \t]*(?:#[^\n]*)?\r?\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -57,7 +60,8 @@ def seal(folder: Path) -> int:
         for found in folder.rglob("*")
         if found.is_file() and not found.is_symlink()
     )
-    names = [name for name in names if name not in UNLISTED]
+    offered = _offered(text)
+    names = [name for name in names if name not in UNLISTED and not in_work(name, offered)]
     unfit = [name for name in names if not FILE_NAME.fullmatch(name) or ".." in name]
     if unfit:
         raise ManifestInvalid(
@@ -76,6 +80,14 @@ def seal(folder: Path) -> int:
         text = text.rstrip("\n") + "\n\n" + table
     replace(path, text.encode())
     return len(names)
+
+
+def _offered(manifest: str) -> list[str]:
+    """The languages a manifest offers; all there are where it cannot be read."""
+    try:
+        return [str(tag) for tag in tomllib.loads(manifest)["languages"]["offered"]]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return list(all_languages())
 
 
 def replace(path: Path, data: bytes) -> None:

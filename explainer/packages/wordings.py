@@ -8,7 +8,7 @@ from typing import Any
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import LanguageNotOffered, ManifestInvalid, PackageError, WordingIncomplete
 from explainer.packages.manifest import Manifest
-from explainer.text.languages import language
+from explainer.text.languages import all_languages, language
 from explainer.text.wording import (
     Wording,
     check_texts,
@@ -17,6 +17,17 @@ from explainer.text.wording import (
     source_wording,
     translated_wording,
 )
+
+
+def in_work(name: str, offered: Iterable[str]) -> bool:
+    """Whether a file is the catalog of a language the package does not offer yet.
+
+    Such a file is no part of the package: it is neither sealed nor ever read.
+    """
+    rows = all_languages()
+    folders = {rows[tag].folder for tag in offered if tag in rows}
+    parts = name.split("/")
+    return len(parts) == 3 and parts[::2] == ["locales", "wording.po"] and parts[1] not in folders
 
 
 def read_wordings(

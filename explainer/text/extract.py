@@ -18,7 +18,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from explainer.text.catalogs import PUBLIC, STAFF, source_sentences
-from explainer.text.languages import Language, languages, locales_dir
+from explainer.text.languages import Language, all_languages, locales_dir
 
 FEWEST = {PUBLIC: 60, STAFF: 80}
 """A pattern that matches nothing must not look like a catalog without messages."""
@@ -117,7 +117,7 @@ def files(root: Path) -> dict[Path, bytes]:
     found: dict[Path, bytes] = {}
     for domain, template in collected(root).items():
         found[locales_dir() / f"{domain}.pot"] = written(template)
-        for language in languages().values():
+        for language in all_languages().values():
             if not language.is_source and (language.staff or domain == PUBLIC):
                 found[_po(language, domain)] = merged(language, domain, template)
     return found

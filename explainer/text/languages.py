@@ -17,11 +17,13 @@ class Status(StrEnum):
     SOURCE = "source"
     REVIEWED = "reviewed"
     UNREVIEWED = "unreviewed"
+    DRAFT = "draft"
+    IN_WORK = "in_work"
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One row of `locales/languages.toml`.
+    """One row of `locales/languages.toml`, whose head says what each field means.
 
     `tag` is what HTML carries (BCP 47), `folder` the gettext folder, `locale` the CLDR locale
     for numbers and dates: three namings that agree less often than one would think.
@@ -30,12 +32,18 @@ class Language:
     tag: str
     autonym: str
     dir: str
+    numbering: str
+    calendar: str
     folder: str
     locale: str
     status: Status
     staff: bool
+    level: str = ""
+    aliases: tuple[str, ...] = ()
+    autonym_checked: str = ""
     reviewer: str = ""
     reviewed_on: str = ""
+    digest: str = ""
 
     @property
     def is_source(self) -> bool:
@@ -54,10 +62,15 @@ def locales_dir() -> Path:
 
 
 @lru_cache(maxsize=1)
-def languages() -> dict[str, Language]:
-    """All languages with a row, by tag, in the order of the table."""
+def all_languages() -> dict[str, Language]:
+    """Every row of the table by tag, in its order: those in work too."""
     table = tomllib.loads((locales_dir() / "languages.toml").read_text("utf-8"))
-    rows = [Language(**{**row, "status": Status(row["status"])}) for row in table["language"]]
+    rows = [
+        Language(
+            **{**row, "status": Status(row["status"]), "aliases": tuple(row.get("aliases", ()))}
+        )
+        for row in table["language"]
+    ]
     for row in rows:
         if row.status is Status.REVIEWED and not (row.reviewer and row.reviewed_on):
             raise InstallationBroken(
@@ -65,7 +78,19 @@ def languages() -> dict[str, Language]:
                 f"locales/languages.toml, {row.tag}",
                 "Add reviewer and reviewed_on, or set the status to unreviewed.",
             )
+        if (row.numbering, row.calendar) != ("latn", "gregory"):
+            raise InstallationBroken(
+                "Days and amounts would not be written as in the German notice.",
+                f"locales/languages.toml, {row.tag}",
+                'Write numbering = "latn" and calendar = "gregory".',
+            )
     return {row.tag: row for row in rows}
+
+
+@lru_cache(maxsize=1)
+def languages() -> dict[str, Language]:
+    """The languages that are to be offered, by tag, in the order of the table."""
+    return {tag: row for tag, row in all_languages().items() if row.status is not Status.IN_WORK}
 
 
 def language(tag: str) -> Language:
