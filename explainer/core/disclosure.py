@@ -62,6 +62,8 @@ class ShownReason:
     parts: int | None = None
     decisive: bool = False
     proxy_for: str | None = None
+    kept: bool = False
+    """Whether the person who applied sees it as withheld; told to caseworkers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ def _pointing(direction: Side | None, side: Side) -> Pointing:
 def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason:
     finding = reason.finding
     feature = finding.feature
-    withheld = not staff and feature.concerns is Concerns.THIRD_PERSON
+    third_person = feature.concerns is Concerns.THIRD_PERSON
+    withheld = third_person and not staff
     outcome = None if reason.direction is None else explanation.line.outcome(reason.direction)
     missing = finding.value.missing is not None
     # nobody is asked for what is not needed in their case
@@ -195,6 +198,7 @@ def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason
         parts=parts_of_100(finding.share) if staff and not _is_flat(explanation) else None,
         decisive=reason.decisive if staff else False,
         proxy_for=feature.proxy_for if staff and proxy else None,
+        kept=third_person and staff,
     )
 
 

@@ -293,12 +293,15 @@ def _notes(reason: ShownReason, voice: Voice, *, staff: bool) -> tuple[str, ...]
     notes = []
     if reason.feature is not None and reason.value is not None and reason.value.missing is not None:
         feature = voice.catalogue[reason.feature]
-        if reason.value.missing is not Missing.NOT_GIVEN:
-            # the package's sentence says already that the information was not there
+        # the package's sentence says already that the information was not there, and whether
+        # anything stood in for it; where no direction is clear, that sentence is not told
+        if reason.value.missing is not Missing.NOT_GIVEN or reason.outcome is None:
             notes.append(voice.say(f"told.missing.{reason.value.missing}"))
         if reason.stand_in is not None:
             stand_in = value_in_words(feature, reason.stand_in, voice.wording, voice.catalog)
             notes.append(voice.say("told.stand_in", isolate(stand_in)))
+        elif reason.outcome is None:
+            notes.append(voice.say("told.without_it"))
         supply = voice.wording.supply(reason.feature)
         if supply and reason.can_be_supplied and not staff:
             notes.append(supply)
@@ -313,6 +316,8 @@ def _staff_notes(reason: ShownReason, task: Task, voice: Voice) -> tuple[str, ..
     if reason.decisive:
         several = "_multiclass" if task is Task.MULTICLASS else ""
         notes.append(voice.say(f"staff.told.decisive{several}"))
+    if reason.kept:
+        notes.append(voice.say("staff.told.third_person"))
     if reason.proxy_for:
         label = voice.wording[f"proxy|{reason.proxy_for}"]
         notes.append(voice.say("staff.told.proxy", isolate(label)))

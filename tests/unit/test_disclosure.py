@@ -34,7 +34,7 @@ FIELDS = {
     },
     ShownReason: {
         "rank", "pointing", "strength", "leading", "withheld", "feature", "outcome", "value",
-        "stand_in", "can_be_supplied", "parts", "decisive", "proxy_for",
+        "stand_in", "can_be_supplied", "parts", "decisive", "proxy_for", "kept",
     },
     ShownRow: {"feature", "value", "stand_in", "pointing", "strength", "parts", "told"},
 }  # fmt: skip
@@ -211,6 +211,8 @@ def test_the_caseworker_sees_the_reason_the_applicant_does_not():
     view = disclose(found, CASEWORKER, RULES)
     assert [r.feature for r in view.reasons] == ["income", "partner_income", "age"]
     assert not any(r.withheld for r in view.reasons)
+    assert [r.kept for r in view.reasons] == [False, True, False]
+    assert not any(r.kept for r in disclose(found, APPLICANT, RULES).reasons)
 
 
 @pytest.mark.parametrize("audience", Audience)
