@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
-from explainer.text.catalogs import PUBLIC, STAFF, source_sentences
+from explainer.text.catalogs import PUBLIC, STAFF, read_strictly, source_sentences
 from explainer.text.languages import Language, all_languages, locales_dir
 
 FEWEST = {PUBLIC: 60, STAFF: 80}
@@ -71,8 +71,16 @@ def _add(catalog: Catalog, message: str | tuple[str, ...], context: str | None) 
         added.flags.discard("python-format")
 
 
-def written(catalog: Catalog) -> bytes:
-    """The catalog as bytes: sorted, without places and dates."""
+def template_of(texts: Mapping[str, str]) -> Catalog:
+    """The template of texts by key, in their order; keys are the contexts of the messages."""
+    template = Catalog(fuzzy=False)
+    for key, text in texts.items():
+        _add(template, text, key)
+    return template
+
+
+def written(catalog: Catalog, *, sort: bool = True) -> bytes:
+    """The catalog as bytes: sorted or as it came, without places and dates."""
     buffer = io.BytesIO()
     write_po(
         buffer,
@@ -80,46 +88,55 @@ def written(catalog: Catalog) -> bytes:
         width=98,
         no_location=True,
         omit_header=True,
-        sort_output=True,
+        sort_output=sort,
         ignore_obsolete=True,
     )
     return buffer.getvalue()
 
 
-def merged(language: Language, domain: str, template: Catalog) -> bytes:
+def merged(language: Language, template: Catalog, before: bytes, *, sort: bool = True) -> bytes:
     """The translation in step with the template: new ones empty, vanished ones gone.
 
-    Nothing is guessed from similar sentences: a changed German sentence is untranslated.
+    `before` is the file as it is, empty if there is none. Nothing is guessed from similar
+    sentences: a changed German sentence is untranslated. Raises MessageMissing where `before`
+    cannot be read.
     """
-    path = _po(language, domain)
-    old = read_po(io.BytesIO(path.read_bytes())) if path.is_file() else Catalog()
+    old = read_strictly(before, f"locales/{language.folder}")
     new = Catalog(locale=language.locale)
     for message in template:
         if message.id:
-            before = old.get(message.id, context=message.context)
-            text = before.string if before is not None else None
-            flags = set(message.flags) | ({"fuzzy"} & set(before.flags) if before else set())
+            known = old.get(message.id, context=message.context)
+            text = known.string if known is not None else None
+            flags = set(message.flags) | ({"fuzzy"} & set(known.flags) if known else set())
             new.add(message.id, text or "", flags=flags, context=message.context)
     header = (
         f'msgid ""\nmsgstr ""\n"Language: {language.tag}\\n"\n'
         f'"Plural-Forms: {new.plural_forms}\\n"\n'
         '"Content-Type: text/plain; charset=utf-8\\n"\n"Content-Transfer-Encoding: 8bit\\n"\n\n'
     )
-    return header.encode() + written(new)
+    return header.encode() + written(new, sort=sort)
 
 
-def _po(language: Language, domain: str) -> Path:
+def po_file(language: Language, domain: str) -> Path:
     return locales_dir() / language.folder / "LC_MESSAGES" / f"{domain}.po"
 
 
-def files(root: Path) -> dict[Path, bytes]:
-    """What every catalog file must hold."""
+def files(root: Path, only: Sequence[str] = ()) -> dict[Path, bytes]:
+    """What every catalog file must hold; of the languages `only`, where it names some.
+
+    Raises MessageMissing for a file that cannot be read.
+    """
     found: dict[Path, bytes] = {}
     for domain, template in collected(root).items():
-        found[locales_dir() / f"{domain}.pot"] = written(template)
+        if not only:
+            found[locales_dir() / f"{domain}.pot"] = written(template)
         for language in all_languages().values():
+            if only and language.tag not in only:
+                continue
             if not language.is_source and (language.staff or domain == PUBLIC):
-                found[_po(language, domain)] = merged(language, domain, template)
+                path = po_file(language, domain)
+                before = path.read_bytes() if path.is_file() else b""
+                found[path] = merged(language, template, before)
     return found
 
 
@@ -127,10 +144,12 @@ def main() -> int:
     """Write the catalogs, or say which are out of step."""
     parser = argparse.ArgumentParser(description="Collect the product's sentences.")
     parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
+    parser.add_argument("--language", metavar="TAG", action="append", help="only this catalog")
+    given = parser.parse_args()
+    check, only = given.check, given.language or ()
     stale = [
         (path, data)
-        for path, data in files(Path(__file__).resolve().parents[2]).items()
+        for path, data in files(Path(__file__).resolve().parents[2], only).items()
         if not path.is_file() or path.read_bytes() != data
     ]
     for path, data in stale:
