@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -23,6 +23,9 @@ from explainer.packages.toml_table import IDENTIFIER, Table, parse_toml
 from explainer.text.wording import named_outcomes
 
 PROTOCOL = 1
+SIMPLE = "de-simple"
+MOST_IN_SIMPLE = 3
+"""Reasons that readers of Leichte Sprache are asked to take in (requirement W2.6)."""
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*(/[A-Za-z0-9_][A-Za-z0-9_.%-]*)*")
 
 
@@ -194,7 +197,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
         decision_type=decision_type,
         think_first=bool(think_first),
         interim=tuple(map(str, interim)),
-        policy=_policy(top.table("reasons")),
+        policy=_policy(top.table("reasons"), tuple(map(str, offered))),
         limits=_limits(top.table("limits")),
         offered=tuple(map(str, offered)),
         default_language=default,
@@ -203,7 +206,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
     )
 
 
-def _policy(table: Table) -> ReasonPolicy:
+def _policy(table: Table, offered: Sequence[str]) -> ReasonPolicy:
     policy = ReasonPolicy(
         cap=table.take("cap_applicant", int, "Give, say, 4.", default=4),
         cap_towards=table.take("cap_towards", int, "Give, say, 3.", default=3),
@@ -218,6 +221,14 @@ def _policy(table: Table) -> ReasonPolicy:
     if not (2 <= policy.cap <= 6 and all(1 <= cap <= policy.cap for cap in caps)):
         table.fault(
             "The caps do not fit together.", "Give 2 to 6 in all, and 1 or more for each side."
+        )
+    # the same reasons for everybody: what is too many for one reader is too many for all
+    if policy.cap > MOST_IN_SIMPLE and SIMPLE in offered:
+        table.fault(
+            f"The package offers {SIMPLE}: there at most {MOST_IN_SIMPLE} reasons are told, and "
+            "all readers are told the same.",
+            f"Give at most {MOST_IN_SIMPLE}.",
+            "cap_applicant",
         )
     if policy.unclear_floor < policy.floor:
         table.fault(

@@ -210,6 +210,10 @@ MANIFESTS = {
     "a share as a float": (changed('"0.80"', "0.80"), "coverage"),
     "no reason at all": (changed("cap_applicant = 4", "cap_applicant = 0"), "reasons"),
     "too many reasons": (changed("cap_applicant = 4", "cap_applicant = 40"), "reasons"),
+    "more reasons than readers of Leichte Sprache are asked to read": (
+        changed('["de", "en"]', '["de", "de-simple"]'),
+        "cap_applicant",
+    ),
     "more towards than in all": (changed("cap_towards = 3", "cap_towards = 5"), "reasons"),
     "none towards": (changed("cap_towards = 3", "cap_towards = 0"), "reasons"),
     "none away": (changed("cap_towards = 3", "cap_towards = 3\ncap_away = 0"), "reasons"),
