@@ -50,10 +50,14 @@ class Language:
         return self.status is Status.SOURCE
 
 
+_HERE = Path(__file__).resolve().parent.parent
+PLACES = (_HERE / "_locales", _HERE.parent / "locales")
+"""Where `locales/` may be: in an installed wheel, in the checkout."""
+
+
 def locales_dir() -> Path:
-    """`locales/` of the checkout, or its copy in an installed wheel."""
-    here = Path(__file__).resolve().parent.parent
-    for place in (here / "_locales", here.parent / "locales"):
+    """The product's words. Raises InstallationBroken where they are missing."""
+    for place in PLACES:
         if (place / "languages.toml").is_file():
             return place
     raise InstallationBroken(

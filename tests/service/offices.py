@@ -66,6 +66,10 @@ class Office:
         """An open case nobody has touched so far, of the demonstration's unit."""
         return next(self._waiting)
 
+    def case_of(self, package: str, at: int = 0) -> CaseFile:
+        """One of the cases of this package."""
+        return [case for case in self.cases if case.package_id == package][at]
+
     def visitor(self, person: str = "", case: str = "", **headers: str) -> Visitor:
         """Somebody new at a browser, as this person."""
         visitor = Visitor(self.app, self.tools, **headers)

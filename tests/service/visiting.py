@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from explainer.text.catalogs import catalog
+from explainer.text.languages import languages
 from service.wiring import Tools, demo_token
 
 with warnings.catch_warnings():
@@ -176,12 +178,13 @@ def check_page(answer: Answer, secrets: frozenset[str]) -> None:
     assert answer.doctype.lower() == "doctype html"
     html = answer.one("html")
     assert html.attrs["lang"] == answer.headers["content-language"]
-    assert html.attrs["dir"] == ("rtl" if html.attrs["lang"] == "ar" else "ltr")
+    language = languages()[html.attrs["lang"]]
+    assert html.attrs["dir"] == language.dir
     assert {"cookie", "accept-language"} <= {
         part.strip().lower() for part in answer.headers["vary"].split(",")
     }
     heading, title = answer.one("h1").text, answer.one("title").text
-    failed = any(f"{word}: {heading}" in title for word in ("Fehler", "Error"))
+    failed = title.startswith(f"{catalog(language).gettext('Fehler:')} {heading}")
     assert title.startswith(heading) or failed, f"{title!r} does not begin with {heading!r}"
     ids = [e.attrs["id"] for e in answer.elements if "id" in e.attrs]
     assert len(ids) == len(set(ids)), "an id stands twice"
