@@ -28,7 +28,8 @@ from service.store.cases import (
     get_case,
 )
 from service.store.database import Reading
-from service.store.records import OpenedEntry, decisions_of_case, entry_of_case, open_entry
+from service.store.of_case import of_case
+from service.store.records import OpenedEntry, decisions_among, entry_of_case, open_entry
 from service.wiring import Tools
 
 
@@ -94,7 +95,11 @@ def open_in(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: 
 def sealed_decision(tx: Reading, file: CaseFile) -> Decided | None:
     """The decision that holds, from its sealed entry. Raises RecordsDisagree where the tables say
     anything else: what people are told comes from what was sealed."""
-    sealed = decisions_of_case(tx, file.id)
+    entries = of_case(tx, file.id)
+    if entries.astray:
+        # without its link an entry could pass for none of this case
+        raise _disagree(entries.astray[0])
+    sealed = decisions_among(entries.all)
     listed = decisions_of(tx, file.id)
     if [one.seq for one in listed] != sealed:
         # a row that is gone would let an earlier decision pass for the one that holds

@@ -38,8 +38,9 @@ from service.open_case import agreed_payload
 from service.shelf import Shelf
 from service.store.cases import find_record
 from service.store.database import Reading
+from service.store.of_case import case_of_entry
 from service.store.receipts import receipt_of
-from service.store.records import OpenedEntry, case_of_entry, entries_of_case, open_entry
+from service.store.records import OpenedEntry, entries_of_case, open_entry
 
 TOLERANCE = 1e-6
 """Of the margin scale: what other processors and libraries may differ by and mean the same."""

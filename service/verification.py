@@ -10,6 +10,7 @@ from service.open_case import agreed_payload, sealed_decision
 from service.permissions import Action, check_may
 from service.store.cases import ListedRecord, RecordFilter, get_case, list_records
 from service.store.database import Reading, Store
+from service.store.of_case import sealed_and_not_linked
 from service.store.records import open_entry, sealed_decisions
 from service.store.stored import verify_store
 from service.wiring import Tools
@@ -55,7 +56,8 @@ def rows_that_disagree(store: Store) -> list[int]:
                 except LedgerError:
                     wrong.add(one.seq)
             number += 1
-        return sorted(wrong | (set(sealed_decisions(tx)) - listed))
+        lost = set(sealed_decisions(tx)) - listed
+        return sorted(wrong | lost | set(sealed_and_not_linked(tx)))
 
 
 def _check(tx: Reading, listed: ListedRecord) -> None:

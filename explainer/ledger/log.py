@@ -208,7 +208,12 @@ def _key_name(log: LogName, entry: Entry, ts: str) -> str:
         return f"access:{ts[:7]}"
     if entry.case_ref is None or entry.kind is EntryKind.ERASURE:  # it outlives what it erases
         return SYSTEM_KEY
-    return f"case:{entry.case_ref}"
+    return case_key_name(entry.case_ref)
+
+
+def case_key_name(case_ref: str) -> str:
+    """Return under which name the key store knows the key of a case."""
+    return f"case:{case_ref}"
 
 
 def _is_closed(store: LogStore, seq: int) -> bool:

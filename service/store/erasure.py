@@ -12,15 +12,15 @@ from typing import NoReturn
 
 from sqlalchemy import ARRAY, Integer, cast, delete, func, select, update
 
-from explainer.errors import EntryMalformed
+from explainer.errors import EntryMalformed, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName
 from service.store import tables
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
+from service.store.of_case import of_case
 
 ERASED = "erased"
-LEDGER = LogName.LEDGER.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,21 @@ class Covered:
 
 
 def covered_by_case(tx: Reading, case_id: str) -> Covered:
-    """Everything the ledger holds about a case."""
-    link = tables.case_entry
-    found = tx.connection.execute(
-        select(link.c.seq).where(link.c.case_id == case_id, link.c.log == LEDGER)
-    ).scalars()
-    seqs = frozenset(found.all())
-    return Covered(seqs, _keys_of(tx, LogName.LEDGER, seqs))
+    """Everything the ledger holds about a case, whether its link is still there or not.
+
+    Raises RecordsDisagree where the tables link an entry of another case to it: the other case's
+    key would be destroyed.
+    """
+    ours = of_case(tx, case_id)
+    seqs = frozenset(ours.all)
+    key_ids = _keys_of(tx, LogName.LEDGER, seqs)
+    if key_ids - {ours.key_id}:
+        raise RecordsDisagree(
+            "The tables link an entry of another case to this one.",
+            f"the case {case_id}",
+            "Have the database examined; nothing was erased.",
+        )
+    return Covered(seqs, key_ids)
 
 
 def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
@@ -59,6 +67,11 @@ def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
         _malformed("The erasure does not list exactly the entries of the case.")
     if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
         _malformed("The erasure names a key that is not the case's.")
+    found = of_case(tx, case_id)
+    for seq in found.sealed.keys() - found.linked.keys():  # by its links its rows are found to go
+        tx.connection.execute(
+            tables.case_entry.insert().values(case_id=case_id, log=LogName.LEDGER.value, seq=seq)
+        )
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
     return tx.append(LogName.LEDGER, entry)
 

@@ -27,6 +27,7 @@ from service.store import tables
 from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
 from service.store.database import Reading, Store, Transaction
 from service.store.erasure import ERASED
+from service.store.of_case import of_case
 from service.store.own import remember
 
 
@@ -218,7 +219,7 @@ def entries_of_case(
     """
     opened = (
         open_entry(tx, LogName.LEDGER, seq)
-        for seq, leaf in _leaves_of_case(tx, case_id)
+        for seq, leaf in of_case(tx, case_id).all.items()
         # what is no leaf any more is opened too, and named as what it is
         if kind is None or not isinstance(leaf, bytes) or _is(leaf, kind)
     )
@@ -238,14 +239,6 @@ def entry_of_case(tx: Reading, case_id: str, place: str) -> OpenedEntry | None:
         )
     ).one_or_none()
     return None if found is None else open_entry(tx, LogName.LEDGER, found.seq)
-
-
-def case_of_entry(tx: Reading, seq: int) -> str | None:
-    """Return the id of the case an entry of the ledger is about, if it is about one."""
-    table = tables.case_entry
-    return tx.connection.execute(
-        select(table.c.case_id).where(table.c.log == LogName.LEDGER.value, table.c.seq == seq)
-    ).scalar_one_or_none()
 
 
 def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
@@ -307,21 +300,9 @@ def _is(leaf: object, kind: EntryKind) -> bool:
     return isinstance(leaf, bytes) and f'"type":"{kind}"'.encode() in leaf
 
 
-def decisions_of_case(tx: Reading, case_id: str) -> list[int]:
-    """Return the positions of the decisions the ledger holds about a case, oldest first."""
-    found = _leaves_of_case(tx, case_id)
-    return [seq for seq, leaf in found if _is(leaf, EntryKind.DECISION)]
-
-
-def _leaves_of_case(tx: Reading, case_id: str) -> list[tuple[int, object]]:
-    entry, link = tables.entry, tables.case_entry
-    found = tx.connection.execute(
-        select(entry.c.seq, entry.c.leaf)
-        .join(link, (link.c.log == entry.c.log) & (link.c.seq == entry.c.seq))
-        .where(link.c.case_id == case_id, link.c.log == LogName.LEDGER.value)
-        .order_by(entry.c.seq)
-    )
-    return [(row.seq, row.leaf) for row in found]
+def decisions_among(entries: Mapping[int, object]) -> list[int]:
+    """Return the positions of the decisions among leaves as they are stored, in their order."""
+    return [seq for seq, leaf in entries.items() if _is(leaf, EntryKind.DECISION)]
 
 
 def last_admitted(tx: Reading, package_id: str) -> str | None:

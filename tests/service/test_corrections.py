@@ -265,6 +265,20 @@ CHANGED = {
     "it corrects nothing": "UPDATE decision_record SET corrects = NULL "
     "WHERE record_id = '{second}'",
     "the first is gone": "DELETE FROM decision_record WHERE record_id = '{first}'",
+    "the correction and its link are gone": "DELETE FROM case_entry WHERE seq = "
+    "(SELECT seq FROM decision_record WHERE corrects = '{first}');"
+    "DELETE FROM decision_record WHERE corrects = '{first}'",
+    "its link is gone": "DELETE FROM case_entry WHERE seq = "
+    "(SELECT seq FROM decision_record WHERE corrects = '{first}')",
+    "nothing was ever decided": "DELETE FROM case_entry WHERE case_id = '{case}';"
+    "DELETE FROM decision_record WHERE case_id = '{case}';"
+    "UPDATE case_file SET state = 'open' WHERE id = '{case}'",
+    "the correction is another case's": "UPDATE case_entry SET case_id = '{other}' WHERE seq = "
+    "(SELECT seq FROM decision_record WHERE corrects = '{first}');"
+    "DELETE FROM decision_record WHERE corrects = '{first}'",
+    "its payload is gone as well, its link is not": "DELETE FROM payload WHERE seq = "
+    "(SELECT seq FROM decision_record WHERE corrects = '{first}');"
+    "DELETE FROM decision_record WHERE corrects = '{first}'",
     "it goes the other way": "UPDATE decision_record SET corrects = CASE record_id "
     "WHEN '{first}' THEN '{second}' END WHERE record_id IN ('{first}', '{second}')",
 }
@@ -276,11 +290,13 @@ def test_tables_that_tell_another_chain_are_believed_by_nobody(office: Office, n
     case = office.decided(0)
     caseworker = office.visitor("caseworker")
     assert correct(caseworker, case).status == 303
+    applicant = office.visitor("applicant", case.id)
     first, second = (one.payload["record_id"] for one in office.decisions(case))
-    office.tamper(CHANGED[name].format(first=first, second=second))
+    named = {"first": first, "second": second, "case": case.id, "other": office.cases[1].id}
+    office.tamper(*CHANGED[name].format(**named).split(";"))
     for visitor, path in (
         (caseworker, f"/cases/{case.id}"),
-        (office.visitor("applicant", case.id), "/application"),
+        (applicant, "/application"),
     ):
         assert visitor.get(path).status == 500
     assert not everywhere_clean(office)

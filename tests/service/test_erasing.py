@@ -121,6 +121,44 @@ def test_the_service_knows_an_erased_case_no_more(marked: Marked) -> None:
 
 
 @on_both
+def test_who_takes_links_out_keeps_nothing_from_being_erased_and_lifts_no_hold(
+    marked: Marked,
+) -> None:
+    office, tools = marked.office, marked.office.tools
+    assert run("hold", CASE, "--reason", REASON, "--by", "Anna Berg", data=tools) == 0
+    with tools.store.reading() as tx:
+        covered = [one.leaf.seq for one in records.entries_of_case(tx, marked.case.id)]
+    office.tamper(f"DELETE FROM case_entry WHERE case_id = '{marked.case.id}'")
+    ledger = next(one for one in verify_files(tools) if one.log == "ledger")
+    assert {fault.seq for fault in ledger.faults} == set(covered)
+    assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 1
+    assert run("release", CASE, "--reason", REASON, "--by", "Jan Ott", data=tools) == 0
+    office.tamper(f"DELETE FROM case_entry WHERE case_id = '{marked.case.id}'")
+    assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
+    (entry,) = office.entries(EntryKind.ERASURE)
+    assert entry.payload is not None
+    assert entry.payload["seqs"] == [*covered, covered[-1] + 1]
+    with tools.store.reading() as tx:
+        assert get_case(tx, marked.case.id) is None
+    records.check_keys(tools.store)
+    assert all(result.clean for result in verify_files(tools))
+
+
+@on_both
+def test_another_case_that_is_linked_to_an_erased_one_does_not_go_with_it(marked: Marked) -> None:
+    office, tools = marked.office, marked.office.tools
+    other = office.decided(0)
+    (decision,) = office.decisions(other)
+    office.tamper(
+        "INSERT INTO case_entry (case_id, log, seq) "
+        f"VALUES ('{marked.case.id}', 'ledger', {decision.leaf.seq})"
+    )
+    assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 1
+    assert not office.entries(EntryKind.ERASURE)
+    records.check_keys(tools.store)
+
+
+@on_both
 def test_the_certificate_names_everything_but_the_person(
     marked: Marked,
     tmp_path: Path,

@@ -20,6 +20,7 @@ from service.cli import main
 from service.own_records import own_records
 from service.store import erasure, own, records
 from service.store.database import Store
+from service.store.of_case import case_of_entry
 from service.wiring import DEMO_UNIT
 
 ANNA, JAN = "anna.berg", "jan.ott"
@@ -126,7 +127,7 @@ def test_the_application_cannot_change_it(store: Store) -> None:
 def test_it_goes_with_the_case(store: Store, installation: Installation) -> None:
     kept, gone = decide(store, "BG-1", ANNA), decide(store, "BG-2", ANNA)
     with store.transaction(NOON) as tx:
-        case_id = records.case_of_entry(tx, gone)
+        case_id = case_of_entry(tx, gone)
         assert case_id is not None
         basis = {"legal_basis": "Art. 17 DSGVO", "seqs": [gone]}
         erasure.record_erasure(tx, case_id, Entry(EntryKind.ERASURE, basis))
