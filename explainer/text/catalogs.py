@@ -7,9 +7,8 @@ its translations are fuzzy, and fuzzy counts as missing. There are no fallback c
 from __future__ import annotations
 
 import gettext as standard_gettext
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,16 @@ from babel.messages.pofile import read_po
 
 from explainer.errors import MessageMissing
 from explainer.text.languages import Language, locales_dir
+from explainer.text.translation import (
+    Finding,
+    Wanted,
+    check_messages,
+    ids_of,
+    strings_of,
+)
 
 PUBLIC = "warum"
 STAFF = "staff"
-
-SLOT = re.compile(r"\{[^{}]*\}|%\([A-Za-z_]+\)[a-z]")
-TAG = re.compile(r"</?[A-Za-z][^>]*>")
 
 
 @lru_cache(maxsize=1)
@@ -59,19 +62,6 @@ def read_strictly(data: bytes, where: str) -> PoCatalog:
             where,
             "Correct the file; `msgfmt --check` shows the line.",
         ) from None
-
-
-def faults_of(source: str, translation: str) -> str | None:
-    """Why `translation` may not stand for `source`, or None: empty, other slots, new markup."""
-    if not translation.strip():
-        return "is not translated"
-    if sorted(SLOT.findall(source)) != sorted(SLOT.findall(translation)):
-        return "has other slots than the German text"
-    if not set(TAG.findall(translation)) <= set(TAG.findall(source)):
-        return "has markup the German text has not"
-    if any(c in translation for c in "\u202a\u202b\u202c\u202d\u202e"):
-        return "holds a character that overrides the direction of writing"
-    return None
 
 
 class Catalog:
@@ -137,39 +127,69 @@ def catalog(language: Language, *, staff: bool = False) -> Catalog:
     plural: Callable[[int], int] = lambda n: int(n != 1)  # noqa: E731
     if not language.is_source:
         for domain in (PUBLIC, STAFF) if staff else (PUBLIC,):
-            path = locales_dir() / language.folder / "LC_MESSAGES" / f"{domain}.po"
-            po = _read(path)
+            data = catalog_bytes(language, domain)
+            po = read_strictly(data, f"locales/{language.folder}, {domain}.po")
             plural = standard_gettext.c2py(po.plural_expr)
-            messages |= _messages(po, path.name)
+            messages |= sound_messages(language, po, wanted_messages(domain))
     return Catalog(language, messages, plural)
 
 
-def _read(path: Path) -> PoCatalog:
+def catalog_path(language: Language, domain: str) -> Path:
+    """Where the product's words in `language` stand."""
+    return locales_dir() / language.folder / "LC_MESSAGES" / f"{domain}.po"
+
+
+def catalog_bytes(language: Language, domain: str) -> bytes:
+    """That file as it is. Raises MessageMissing where there is none."""
+    path = catalog_path(language, domain)
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError:
         raise MessageMissing(
-            "There is no catalog.", f"{path.parent.parent.name}/{path.name}", "Add the file."
+            "There is no catalog.", f"{language.folder}/{path.name}", "Add the file."
         ) from None
-    return read_strictly(data, f"{path.parent.parent.name}/{path.name}")
 
 
-def _messages(po: PoCatalog, where: str) -> dict[tuple[str | None, str], tuple[str, ...]]:
-    found: dict[tuple[str | None, str], tuple[str, ...]] = {}
-    for message in po:
-        if not message.id:
-            continue
-        sources = message.id if isinstance(message.id, tuple | list) else (message.id,)
-        texts = message.string if isinstance(message.string, tuple | list) else (message.string,)
-        if message.fuzzy:
-            raise MessageMissing(
-                f"A message is fuzzy: {sources[0][:60]}", where, "Check it and remove the mark."
-            )
-        for text in texts:
-            fault = faults_of(sources[-1], str(text))
-            if fault:
-                raise MessageMissing(
-                    f"A message {fault}: {sources[0][:60]}", where, "Correct the translation."
-                )
-        found[message.context, sources[0]] = tuple(map(str, texts))
+@lru_cache(maxsize=4)
+def wanted_messages(domain: str) -> tuple[Wanted, ...]:
+    """Every message of the product a language has to have, from the template of the catalogs."""
+    name = f"{domain}.pot"
+    template = read_strictly((locales_dir() / name).read_bytes(), f"locales/{name}")
+    keys = source_sentences()
+    # templates fill in slots by `%`; sentences by key have theirs in braces
+    return tuple(
+        Wanted(message.context, ids_of(message), message.context not in keys)
+        for message in template
+        if message.id
+    )
+
+
+def check_product(language: Language, domain: str) -> list[Finding]:
+    """Everything a program finds wrong with the product's words in `language`."""
+    try:
+        data = catalog_bytes(language, domain)
+        po = read_strictly(data, f"locales/{language.folder}")
+    except MessageMissing as fault:
+        return [Finding("catalog", "file", fault.what)]
+    return list(check_messages(language, po, wanted_messages(domain)))
+
+
+def sound_messages(
+    language: Language, po: PoCatalog, wanted: Sequence[Wanted]
+) -> dict[tuple[str | None, str], tuple[str, ...]]:
+    """The texts of a catalog by context and German text. Raises MessageMissing for every fault."""
+    faults = [found for found in check_messages(language, po, wanted) if found.stops]
+    if faults:
+        first, more = faults[0], len(faults) - 1
+        raise MessageMissing(
+            f"A message {first.says}: {first.key}{f', and {more} more' if more else ''}",
+            f"locales/{language.folder}",
+            f"`warum language check {language.tag}` names all that stands in the way.",
+        )
+    found = {}
+    for one in wanted:
+        id_ = one.sources if len(one.sources) > 1 else one.sources[0]
+        message = po.get(id_, context=one.context)
+        assert message is not None  # noqa: S101 - a missing one was a fault
+        found[one.context, one.sources[0]] = strings_of(message)
     return found

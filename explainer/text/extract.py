@@ -17,7 +17,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
-from explainer.text.catalogs import PUBLIC, STAFF, read_strictly, source_sentences
+from explainer.text.catalogs import (
+    PUBLIC,
+    STAFF,
+    catalog_path,
+    read_strictly,
+    source_sentences,
+)
 from explainer.text.languages import Language, all_languages, locales_dir
 
 FEWEST = {PUBLIC: 60, STAFF: 80}
@@ -117,10 +123,6 @@ def merged(language: Language, template: Catalog, before: bytes, *, sort: bool =
     return header.encode() + written(new, sort=sort)
 
 
-def po_file(language: Language, domain: str) -> Path:
-    return locales_dir() / language.folder / "LC_MESSAGES" / f"{domain}.po"
-
-
 def files(root: Path, only: Sequence[str] = ()) -> dict[Path, bytes]:
     """What every catalog file must hold; of the languages `only`, where it names some.
 
@@ -134,7 +136,7 @@ def files(root: Path, only: Sequence[str] = ()) -> dict[Path, bytes]:
             if only and language.tag not in only:
                 continue
             if not language.is_source and (language.staff or domain == PUBLIC):
-                path = po_file(language, domain)
+                path = catalog_path(language, domain)
                 before = path.read_bytes() if path.is_file() else b""
                 found[path] = merged(language, template, before)
     return found

@@ -11,8 +11,9 @@ from typing import Any
 from explainer.core.attribution import Suggesting, Task
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import MessageMissing, WordingIncomplete
-from explainer.text.catalogs import faults_of, flatten, read_strictly
+from explainer.text.catalogs import flatten, read_strictly
 from explainer.text.languages import Language
+from explainer.text.translation import Wanted, check_messages
 
 VALUE = "{value}"
 
@@ -134,25 +135,19 @@ def translated_wording(language: Language, source: Mapping[str, str], po: bytes)
         catalog = read_strictly(po, where)
     except MessageMissing as fault:
         raise WordingIncomplete(fault.what, where, fault.mend) from None
-    texts: dict[str, str] = {}
-    faults: list[str] = []
-    for key, german in source.items():
-        message = catalog.get(german, context=key)
-        if message is None:
-            faults.append(f"{key} is missing")
-            continue
-        text = message.string if isinstance(message.string, str) else ""
-        if message.fuzzy:
-            faults.append(f"{key} is fuzzy")
-        elif wrong := faults_of(german, text):
-            faults.append(f"{key} {wrong}")
-        texts[key] = text
+    wanted = [Wanted(key, (german,)) for key, german in source.items()]
+    faults = [found for found in check_messages(language, catalog, wanted) if found.stops]
     if faults:
         raise WordingIncomplete(
-            f"{len(faults)} texts cannot be used:{_each(faults)}",
+            f"{len(faults)} texts cannot be used:{_each(f'{f.key} {f.says}' for f in faults)}",
             where,
             "Translate each, with the same slots, and remove fuzzy marks.",
         )
+    texts = {}
+    for key, german in source.items():
+        message = catalog.get(german, context=key)
+        assert message is not None  # noqa: S101 - a missing one was a fault
+        texts[key] = str(message.string)
     check_texts(texts, where)
     return Wording(language, texts)
 

@@ -16,8 +16,9 @@ from babel.messages.catalog import Catalog
 from explainer.packages.scaffold import seal
 from explainer.packages.translations import german_texts, wording_file
 from explainer.text import catalogs, editions, languages, render
-from explainer.text.catalogs import SLOT, TAG
-from explainer.text.extract import collected, merged, po_file, template_of, written
+from explainer.text.catalogs import catalog_path
+from explainer.text.extract import collected, merged, template_of, written
+from explainer.text.translation import SLOT, TAG
 
 TAG_OF_IT = "qps-ploc"
 ROW = f"""
@@ -70,6 +71,7 @@ def forget() -> None:
         languages.languages,
         catalogs.source_sentences,
         catalogs.catalog,
+        catalogs.wanted_messages,
         editions.catalog_version,
         render.environment,
     ):
@@ -100,7 +102,7 @@ def spoken(folder: Path) -> Iterator[None]:
         forget()
         row = languages.all_languages()[TAG_OF_IT]
         for domain, template in collected(root).items():
-            path = po_file(row, domain)
+            path = catalog_path(row, domain)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(pseudo_catalog(template))
         forget()

@@ -7,8 +7,15 @@ from factories import LINE
 
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import LanguageNotOffered, MessageMissing, WordingIncomplete
-from explainer.text.catalogs import Catalog, _messages, catalog, read_strictly, source_sentences
+from explainer.text.catalogs import (
+    Catalog,
+    catalog,
+    read_strictly,
+    sound_messages,
+    source_sentences,
+)
 from explainer.text.languages import Status, language, languages
+from explainer.text.translation import Wanted, ids_of
 from explainer.text.wording import (
     Wording,
     check_texts,
@@ -43,7 +50,10 @@ def plural(one: str, many: str, *translations: str) -> str:
 
 
 def read(data: bytes):
-    return _messages(read_strictly(data, "test.po"), "test.po")
+    """The texts of an English catalog, of which nothing is wanted but what it has."""
+    catalog = read_strictly(data, "test.po")
+    wanted = [Wanted(m.context, ids_of(m), m.context is None) for m in catalog if m.id]
+    return sound_messages(languages()["en"], catalog, wanted)
 
 
 # -- the product's words ----------------------------------------------------------------------
@@ -77,6 +87,23 @@ FAULTY = {
     "a script": (entry("Guten Tag", "Good<script>x</script>"), "markup"),
     "other markup": (entry("Ein <b>Wort</b>", "A <strong>word</strong>"), "markup"),
     "an attribute": (entry("Ein <b>Wort</b>", "A <b onclick=1>word</b>"), "markup"),
+    "a percent sign read as a slot": (entry("Alle Angaben", "100% of it"), "percent"),
+    "another character reference": (entry("Guten Tag", "Good&nbsp;day"), "markup"),
+    "a text without end": (entry("Guten Tag", "Good day " * 1112), "characters long"),
+    "an isolate": (entry("Guten Tag", "Good \u2066day"), "invisible"),
+    "a mark of direction": (entry("Guten Tag", "Good \u200fday"), "invisible"),
+    "a bell": (entry("Guten Tag", "Good \x07day"), "invisible"),
+    "other digits": (entry("Seite 1", "Page \u0661"), "digits"),
+    "another number": (entry("300 Anträge", "200 applications"), "number 300"),
+    "more lines": (entry("Guten Tag", "Good\\nday"), "lines"),
+    "the German text": (
+        entry("Wir haben Ihnen geschrieben.", "Wir haben Ihnen geschrieben."),
+        "is the German text",
+    ),
+    "German words": (entry("Guten Tag", "Das ist nicht der gute Tag"), "reads like de"),
+    "Cyrillic letters": (entry("Guten Tag", "Good dаy"), "script"),
+    "another script": (entry("Guten Tag", "Good день"), "script"),
+    "letters it has not": (entry("Guten Tag", "Göod day"), "letters its language"),
     "an override of direction": (entry("Guten Tag", "Good \u202eyad"), "direction"),
     "an embedding": (entry("Guten Tag", "Good \u202bday\u202c"), "direction"),
 }
