@@ -1,5 +1,5 @@
 """The commands that need no web: explain cases (`explain`), make and check packages (`packages`),
-hand out the converter (`convert`).
+look after translations (`language`), hand out the converter (`convert`).
 
 Here is what all commands share: exit codes, errors as sentences, progress. Output goes to standard
 output, everything else to standard error. Heavy libraries are imported when a command needs them,
@@ -40,10 +40,12 @@ def add_commands(commands: Any) -> None:
     # they use what stands here, so they come after it
     from explainer.cli.convert import add_convert
     from explainer.cli.explain import add_explain
+    from explainer.cli.language import add_language
     from explainer.cli.packages import add_package
 
     add_explain(commands)
     add_package(commands)
+    add_language(commands)
     add_convert(commands)
 
 

@@ -26,6 +26,8 @@ from explainer.text.catalogs import (
 )
 from explainer.text.languages import Language, all_languages, locales_dir
 
+ROOT = Path(__file__).resolve().parents[2]
+
 FEWEST = {PUBLIC: 60, STAFF: 80}
 """A pattern that matches nothing must not look like a catalog without messages."""
 
@@ -151,7 +153,7 @@ def main() -> int:
     check, only = given.check, given.language or ()
     stale = [
         (path, data)
-        for path, data in files(Path(__file__).resolve().parents[2], only).items()
+        for path, data in files(ROOT, only).items()
         if not path.is_file() or path.read_bytes() != data
     ]
     for path, data in stale:

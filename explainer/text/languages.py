@@ -105,3 +105,21 @@ def language(tag: str) -> Language:
         raise LanguageNotOffered(
             "This language is not offered.", "language", f"Choose from {', '.join(languages())}."
         ) from None
+
+
+def translations() -> list[Language]:
+    """Every language but the authoritative one, in the order of the table: those in work too."""
+    return [row for row in all_languages().values() if not row.is_source]
+
+
+def translation(tag: str) -> Language:
+    """One of them. Raises LanguageNotOffered."""
+    for row in translations():
+        if row.tag == tag:
+            return row
+    raise LanguageNotOffered(
+        "There is no translation of this tag.",
+        tag,
+        f"Choose from {', '.join(row.tag for row in translations())}, or begin one with "
+        "`warum language new`.",
+    )

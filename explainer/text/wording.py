@@ -13,7 +13,7 @@ from explainer.core.case import FeatureCatalogue
 from explainer.errors import MessageMissing, WordingIncomplete
 from explainer.text.catalogs import flatten, read_strictly
 from explainer.text.languages import Language
-from explainer.text.translation import Wanted, check_messages
+from explainer.text.translation import LONGEST, Wanted, check_messages
 
 VALUE = "{value}"
 
@@ -191,22 +191,7 @@ def named_outcomes(suggesting: Suggesting) -> tuple[str, ...]:
 
 def check_texts(texts: Mapping[str, str], where: str) -> None:
     """Raise WordingIncomplete for markup, braces or control characters in an agency's texts."""
-    faults = []
-    for key, text in texts.items():
-        slot = key in WITH_AMOUNT or ("|reason|" in key and not key.endswith("|missing"))
-        without = text.replace(VALUE, "", 1) if slot else text
-        if re.search(r"[{}<>]", without):
-            faults.append(f"{key} holds a slot or markup that is not allowed")
-        elif any(
-            unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\u200c\u200d" for c in text
-        ):
-            faults.append(f"{key} holds an invisible control character")
-        elif not text.strip():
-            faults.append(f"{key} is empty")
-        elif key in WITH_AMOUNT and VALUE not in text:
-            faults.append(f"{key} does not say the amount")
-        elif slot and VALUE in text and not re.search(r"[:：]\s*\{value\}", text):
-            faults.append(f"{key} has its slot elsewhere than after a colon")
+    faults = [f"{key} {says}" for key, says in faults_of_texts(texts)]
     if faults:
         raise WordingIncomplete(
             f"{len(faults)} texts cannot be used:{_each(faults)}",
@@ -214,3 +199,24 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
             "Only {value} may stand in a reason, and must where an amount is told: once, after a "
             "colon; no markup anywhere.",
         )
+
+
+def faults_of_texts(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with an agency's texts, by key, in whatever language they are."""
+    for key, text in texts.items():
+        slot = key in WITH_AMOUNT or ("|reason|" in key and not key.endswith("|missing"))
+        without = text.replace(VALUE, "", 1) if slot else text
+        if re.search(r"[{}<>]", without):
+            yield key, "holds a slot or markup that is not allowed"
+        elif any(
+            unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\u200c\u200d" for c in text
+        ):
+            yield key, "holds an invisible control character"
+        elif not text.strip():
+            yield key, "is empty"
+        elif len(text) > LONGEST:
+            yield key, f"is {len(text)} characters long, and may be {LONGEST}"
+        elif key in WITH_AMOUNT and VALUE not in text:
+            yield key, "does not say the amount"
+        elif slot and VALUE in text and not re.search(r"[:：]\s*\{value\}", text):
+            yield key, "has its slot elsewhere than after a colon"

@@ -1,0 +1,165 @@
+"""`warum language`: begin, check, review and sign translations."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explainer.cli import DONE, EXIT_CODES, REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from explainer.text.languages import Language
+    from explainer.text.translation import Finding
+
+ABOUT = """\
+German is what counts; every other language helps people to understand it. A language
+is offered only where every sentence is there, and says of itself who has read it."""
+
+WAY = """\
+the way to a language:
+  1. warum language new sq --autonym shqip --locale sq_AL     a row of the table and empty
+                                                              catalogs, not offered yet
+  2. translate locales/sq/LC_MESSAGES/warum.po, and for each package its wording.po:
+     warum language update sq --package models/my_benefit     makes that file
+  3. warum language check sq --package models/my_benefit      names what is left to do
+  4. status = "unreviewed" in locales/languages.toml; sq among languages.offered of the
+     package's manifest; warum package seal models/my_benefit
+  5. warum language review sq -o sheet.html                   for somebody who reads it as
+     warum language sign sq --name "…" --date 2026-03-01      their own
+docs/translating.md is for translators, docs/languages.md for agencies.
+
+"""
+
+CHECK = """
+
+One line for each message:  file: key: what is wrong [rule]
+
+missing, fuzzy, plural, file   it is not there, or not whole
+slot, markup, character        it would break a page or turn what it says
+digits, number                 digits other than 0 to 9; a number the German text has is gone
+script, language               letters or words of another language; the German text itself
+length, ending, left over,     hints: worth a look, they do not stop the language
+glossary
+
+Without TAG all languages of the table are checked, those in work too."""
+
+UPDATE = """
+
+New German sentences come in empty, sentences that are gone go, and one that was changed is
+untranslated: nothing is guessed. Without --package it is the product's catalogs, with the
+templates of all languages where no TAG is named."""
+
+
+def add_language(commands: Any) -> None:
+    parser = commands.add_parser(
+        "language",
+        help="begin, check, review and sign translations",
+        description=ABOUT,
+        epilog=WAY + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    check = _command(inner, "check", "name every fault of translations", CHECK, _check)
+    check.add_argument("tag", metavar="TAG", nargs="?", help="only this language, such as uk")
+    _package(check, "its words instead of the product's")
+    update = _command(
+        inner, "update", "bring catalogs in step with the German texts", UPDATE, _update
+    )
+    update.add_argument("tag", metavar="TAG", nargs="?", help="only this language, such as uk")
+    _package(update, "its catalogs instead of the product's")
+    update.add_argument("--check", action="store_true", help="change nothing; say what would")
+
+
+def _command(inner: Any, name: str, help_: str, more: str, action: Any) -> Any:
+    parser = inner.add_parser(
+        name,
+        help=help_,
+        description=f"{help_.capitalize()}.{more}",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _package(parser: Any, what: str) -> None:
+    parser.add_argument("--package", metavar="DIR", help=f"folder or id of a package: {what}")
+
+
+def _asked(tag: str | None) -> list[Language]:
+    """The translations a command is about. Raises LanguageNotOffered."""
+    from explainer.text.languages import translation, translations
+
+    return [translation(tag)] if tag else translations()
+
+
+# -- check ------------------------------------------------------------------------------------
+
+
+def _check(options: argparse.Namespace) -> int:
+    faulty = False
+    for language in _asked(options.tag):
+        lines = list(_lines(language, options.package))
+        faulty |= any(found.stops for _, found in lines)
+        for where, found in lines:
+            hint = "" if found.stops else "hint: "
+            print(f"{where}: {found.key}: {hint}{found.says} [{found.rule}]")
+        if not any(found.stops for _, found in lines):
+            print(f"{language.tag}: no fault found")
+    return REFUSED if faulty else DONE
+
+
+def _lines(language: Language, package: str | None) -> Iterator[tuple[str, Finding]]:
+    from explainer.packages.bundled import find_package
+    from explainer.packages.translations import check_package, wording_file
+    from explainer.text.catalogs import PUBLIC, STAFF, catalog_path, check_product
+    from explainer.text.languages import locales_dir
+
+    if package:
+        folder = find_package(package)
+        where = wording_file(folder, language).relative_to(folder.parent).as_posix()
+        yield from ((where, found) for found in check_package(folder, language))
+        return
+    for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
+        path = catalog_path(language, domain).relative_to(locales_dir().parent)
+        yield from ((path.as_posix(), found) for found in check_product(language, domain))
+
+
+# -- update -----------------------------------------------------------------------------------
+
+
+def _update(options: argparse.Namespace) -> int:
+    from explainer.packages.bundled import find_package
+    from explainer.packages.translations import in_step, wording_file
+    from explainer.text.extract import ROOT, files
+
+    asked = _asked(options.tag)
+    wanted: dict[Path, bytes] = {}
+    if options.package:
+        folder = find_package(options.package)
+        for language in asked:
+            path = wording_file(folder, language)
+            if options.tag or path.is_file():
+                wanted[path] = in_step(folder, language)
+    else:
+        wanted = files(ROOT, [options.tag] if options.tag else ())
+    stale = [p for p, data in wanted.items() if not p.is_file() or p.read_bytes() != data]
+    for path in stale:
+        print(f"{'out of step' if options.check else 'written'}: {path}")
+        if not options.check:
+            _write(path, wanted[path])
+    if not stale:
+        print("nothing to do: all catalogs are in step with the German texts")
+    elif options.package and not options.check:
+        print(f"If the package offers the language: warum package seal {options.package}")
+    return REFUSED if stale and options.check else DONE
+
+
+def _write(path: Path, data: bytes) -> None:
+    from explainer.packages.scaffold import replace
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, data)
