@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 from explainer.errors import ExplainerError, ModelFailed, PackageError, StorageFailed
@@ -25,6 +26,8 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[str, ModelPackage] = {}
+        self._guard = threading.Lock()  # of `_open` and `_opening`, never held for long
+        self._opening: dict[str, threading.Lock] = {}
 
     def keep(self, package: ModelPackage, source: Path) -> None:
         """Lay a copy aside, whole or not at all. Raises StorageFailed."""
@@ -56,9 +59,24 @@ class Shelf:
             draft.replace(place)
 
     def of_digest(self, digest: str) -> ModelPackage:
-        """The package of exactly this digest. Raises ModelFailed where it is not to be had."""
-        if digest in self._open:
-            return self._open[digest]
+        """The package of exactly this digest. Raises ModelFailed where it is not to be had.
+
+        Of two who ask at once one opens it, which takes its time and memory, and the other waits.
+        """
+        with self._guard:
+            opening = self._opening.setdefault(digest, threading.Lock())
+        with opening:
+            with self._guard:
+                if digest in self._open:
+                    return self._open[digest]
+            package = self._admitted(digest)
+            with self._guard:
+                while len(self._open) >= MOST_OPEN:
+                    del self._open[next(iter(self._open))]
+                self._open[digest] = package
+            return package
+
+    def _admitted(self, digest: str) -> ModelPackage:
         place = self._folder / digest
         try:
             package = admit(place)
@@ -66,9 +84,6 @@ class Shelf:
             raise _missing() from None
         if package.identity.digest != digest:
             raise _missing()
-        while len(self._open) >= MOST_OPEN:
-            self._open.pop(next(iter(self._open)))
-        self._open[digest] = package
         return package
 
     def last_of(self, package_id: str) -> ModelPackage:
