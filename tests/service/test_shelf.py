@@ -26,7 +26,7 @@ def test_of_many_who_ask_at_once_one_opens_a_package_and_all_get_it(
     def admit(place: Path) -> SimpleNamespace:
         opened.append(place.name)
         for _ in range(PEOPLE):
-            asking.acquire(timeout=20)  # until everybody has come
+            asking.acquire(timeout=2)  # until everybody has come
         return SimpleNamespace(identity=SimpleNamespace(digest=place.name))
 
     monkeypatch.setattr(shelf, "admit", admit)
