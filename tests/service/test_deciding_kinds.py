@@ -85,7 +85,7 @@ def test_the_case_page_names_both_outcomes_and_offers_all(both, cases):
     wording = both.tools.packages[THREE.name].wordings["de"]
     assert wording[f"outcome|{found.suggestion}|suggested_staff"] in page.text
     label = wording[f"outcome|{found.runner_up}|label"]
-    assert f"Ein anderer Vorschlag kam an zweiter Stelle: {label}." in page.text
+    assert f"Ein anderer Vorschlag war an zweiter Stelle: {label}." in page.text
     offered = [e.attrs["value"] for e in page.all("input", type="radio", name="outcome")]
     assert offered == ["grant", "talk", "check"]
     assert page.all("input", name="amount") == []

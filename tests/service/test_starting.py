@@ -141,7 +141,7 @@ def test_pages_about_no_case_answer_at_once(starting: Office) -> None:
     start = visitor.get("/")
     assert start.status == 200
     # that no case was decided would not be true
-    assert "Noch wurde über keinen Fall entschieden." not in start.text
+    assert "Über die Fälle hat noch niemand entschieden." not in start.text
     assert "Das Programm startet noch." in start.text
 
 
