@@ -13,8 +13,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from explainer.families.engine.forest import Floats, Trees
 from explainer.families.frames import Frame, FrameBroken, receive, send
 from explainer.families.model import Answer, Form, Input, RawRow, Target, inputs_of
 from explainer.families.nursery import ProcessFailed, nursery_of
-from explainer.families.wire import estimate_in, forms_in
+from explainer.families.wire import estimate_in, forms_in, table_in
 
 OPENING = 120.0
 """Seconds for starting a process and opening a model in it."""
@@ -57,9 +58,15 @@ class _Process:
         # a model nobody holds any more needs no process
         weakref.finalize(self, begun.line.close)
 
-    def ask(self, request: Frame, seconds: float, largest_head: int = ANSWER_HEAD) -> Frame:
+    def ask(
+        self,
+        request: Frame,
+        seconds: float,
+        largest_head: int = ANSWER_HEAD,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Frame:
         """The reply to this very request; raises ProcessFailed, after which this process is of no
-        use any more."""
+        use any more. What is done `meanwhile` counts against the time."""
         if os.getpid() != self._owner:
             raise ProcessFailed("It belongs to another process than this one.")
         deadline = time.monotonic() + seconds
@@ -67,6 +74,8 @@ class _Process:
         numbered = Frame({**request.head, "request": self._asked}, request.arrays, request.data)
         try:
             send(self._line, numbered, deadline)
+            if meanwhile is not None:
+                meanwhile()
             reply = receive(self._line, deadline, largest_head)
             if reply.head.get("request") != self._asked:
                 raise FrameBroken("The reply is to another request.")
@@ -165,6 +174,7 @@ class ModelApart:
             self._forms = forms_in(reply)
             self._space = Space(reply.head["space"])
             self._stand_ins = _stand_ins(reply.head["stand_ins"])
+            self._table = table_in(reply, question.inputs)
             if len(self._forms) != question.target.outputs or any(
                 form.n_players != len(question.inputs) for form in self._forms
             ):
@@ -197,11 +207,20 @@ class ModelApart:
     def stand_ins(self) -> Mapping[str, float | str]:
         return self._stand_ins
 
-    def answer(self, rows: Sequence[RawRow]) -> Answer:
-        """The model's own margins and columns. Raises ModelFailed where it gives none."""
+    def answer(
+        self, rows: Sequence[RawRow], meanwhile: Callable[[Floats], None] | None = None
+    ) -> Answer:
+        """The model's own margins and columns. Raises ModelFailed where it gives none.
+
+        `meanwhile` is called with the columns while the answer is on its way, where they are known
+        without asking. Whether they were the right ones, the answer says.
+        """
         names = [each.name for each in self._question.inputs]
         request = Frame({"rows": [[row[n] for n in names] for row in rows]})
-        reply = self._asked(request, ANSWERING + PER_ROW * len(rows))
+        work = None
+        if meanwhile is not None and self._table is not None:
+            work = partial(meanwhile, self._table.rows(rows))
+        reply = self._asked(request, ANSWERING + PER_ROW * len(rows), work)
         margins, columns = reply.arrays.get("margins"), reply.arrays.get("columns")
         if (
             margins is None
@@ -234,11 +253,13 @@ class ModelApart:
         except FrameBroken:
             raise _another_answer() from None
 
-    def _asked(self, request: Frame, seconds: float) -> Frame:
+    def _asked(
+        self, request: Frame, seconds: float, meanwhile: Callable[[], None] | None = None
+    ) -> Frame:
         with self._lock:
             process = self._ready()
             try:
-                reply = process.ask(request, seconds)
+                reply = process.ask(request, seconds, meanwhile=meanwhile)
             except ProcessFailed as fault:
                 raise self._broke(fault) from None
             except BaseException:

@@ -20,6 +20,7 @@ from explainer.core.attribution import (
 )
 from explainer.core.case import Case, FeatureCatalogue
 from explainer.errors import BackgroundInvalid, ModelFailed, NotPrecise, OutsideExperience
+from explainer.families.apart import ModelApart
 from explainer.families.engine.estimate import Estimate, check_feasible, stages
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
@@ -195,7 +196,7 @@ class Explained:
         Raises DoesNotAddUp, ScoreDiffers, ModelFailed, NotPrecise or OutsideExperience: there is
         no second-best number.
         """
-        answer = self.model.answer([raw_row(case)])
+        answer, early = self._answer(raw_row(case))
         margins = tuple(float(margin) for margin in answer.margins[0])
         contrast = self.suggesting.contrast(margins)
         if contrast not in self.comparisons:
@@ -204,9 +205,14 @@ class Explained:
                 "comparison group",
                 "Decide without the program; or draw a group in which each outcome occurs.",
             )
+        if early is not None:
+            return self._attribution(case, answer, contrast, margins, early, None)
         found: Attribution | None = None
         for measured in self._against.measured(answer.columns[0], contrast, self._sample):
-            found = self._attribution(case, answer, contrast, margins, measured)
+            contributions = self._contributions(measured)
+            found = self._attribution(
+                case, answer, contrast, margins, contributions, measured.answers
+            )
             if measured.covariance is None:
                 return found
             if precise(found) and (said is None or settled(found, measured.covariance, said)):
@@ -226,26 +232,61 @@ class Explained:
             ),
         )
 
+    def _answer(self, row: RawRow) -> tuple[Answer, tuple[Contribution, ...] | None]:
+        """The model's answer, and the contributions if they were found while it was on its way.
+
+        The library takes about as long for a single row as we do: side by side they cost half.
+        """
+        contrasts, against = tuple(self.comparisons), self._against
+        if not (
+            isinstance(self.model, ModelApart)
+            and isinstance(against, _Outputs)
+            and self.suggesting.contrasts() == contrasts
+            and len(contrasts) == 1
+        ):
+            return self.model.answer([row]), None
+        early: list[tuple[Floats, tuple[Contribution, ...]]] = []
+
+        def begin(columns: Floats) -> None:
+            (measured,) = against.measured(columns[0], contrasts[0], self._sample)
+            early.append((columns, self._contributions(measured)))
+
+        answer = self.model.answer([row], begin)
+        for columns, contributions in early:
+            # only what belongs to the columns the model itself took counts
+            if np.array_equal(columns, answer.columns, equal_nan=True):
+                return answer, contributions
+        return answer, None
+
+    def _contributions(self, measured: Measured) -> tuple[Contribution, ...]:
+        phi = measured.values
+        stable = _stable_signs(measured.by_row, phi, len(self.comparison_columns))
+        errors = np.zeros(len(phi))
+        if measured.covariance is not None:
+            errors = np.sqrt(np.diag(measured.covariance))
+        return tuple(
+            map(
+                Contribution,
+                self.catalogue.names,
+                phi.tolist(),
+                stable.tolist(),
+                errors.tolist(),
+            )
+        )
+
     def _attribution(
         self,
         case: Case,
         answer: Answer,
         contrast: Contrast,
         margins: tuple[float, ...],
-        measured: Measured,
+        contributions: tuple[Contribution, ...],
+        answers: int | None,
     ) -> Attribution:
-        phi = measured.values
-        stable = _stable_signs(measured.by_row, phi, len(self.comparison_columns))
-        errors = np.zeros(len(phi))
-        if measured.covariance is not None:
-            errors = np.sqrt(np.diag(measured.covariance))
         comparison = self.comparisons[contrast]
         return Attribution(
             comparison,
-            tuple(
-                Contribution(feature.name, float(phi[at]), bool(stable[at]), float(errors[at]))
-                for at, feature in enumerate(self.catalogue)
-            ),
+            contributions,
             float(answer.of(contrast)[0]),
             self.model.space.probability(margins, contrast.towards),
             self.suggesting.between(contrast, comparison.base),
@@ -253,7 +294,7 @@ class Explained:
             self._reported(case, contrast, margins),
             self.suggesting.task,
             margins,
-            measured.answers,
+            answers,
         )
 
     def _reported(self, case: Case, contrast: Contrast, margins: tuple[float, ...]) -> float | None:

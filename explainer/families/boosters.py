@@ -17,6 +17,7 @@ from explainer.core.attribution import Contrast, Space
 from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.engine.estimate import Estimate, Stage, asked
 from explainer.families.engine.forest import Floats, Ints
+from explainer.families.engine.function import Function
 from explainer.families.model import (
     Answer,
     Form,
@@ -49,6 +50,12 @@ class Booster:
     columns: Callable[[Floats], Floats] | None = None
     space: Space = Space.LOG_ODDS
     stand_ins: Mapping[str, float | str] = field(default_factory=dict)
+
+    @property
+    def known_columns(self) -> Table | None:
+        """The table whose rows are an answer's columns, where they are that as they stand."""
+        alike = self.columns is None and not isinstance(self.forms[0], Function)
+        return self.table if alike else None
 
     def answer(self, rows: Sequence[RawRow]) -> Answer:
         """See `Model.answer`."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from explainer.families.boosters import Table, placed
 from explainer.families.engine.estimate import Estimate
 from explainer.families.engine.forest import Column, Missing, Test, Trees
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
 from explainer.families.frames import Frame, FrameBroken
-from explainer.families.model import Form
+from explainer.families.model import Form, Input
 
 _TREE_ARRAYS = (
     ("roots", "i8"),
@@ -68,6 +69,30 @@ def _described(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
         return own, {"player": form.player, "weight": form.weight}
     own = {"kind": "function", "n_players": form.n_players, "budget": form.budget}
     return own, {"player": form.player}
+
+
+def table_as_head(table: Table | None) -> dict[str, Any] | None:
+    """Which input stands in which column, as JSON has it."""
+    if table is None:
+        return None
+    codes = [[at, list(numbers.items())] for at, numbers in table.codes.items()]
+    return {"names": table.names, "codes": codes}
+
+
+def table_in(frame: Frame, inputs: Sequence[Input]) -> Table | None:
+    """The table in a frame's head. Raises as whatever is not in it would: KeyError, TypeError,
+    ValueError; ArtefactRefused where its names are not those of the inputs."""
+    given = frame.head["table"]
+    if given is None:
+        return None
+    names = tuple(map(str, given["names"]))
+    codes = {
+        int(at): {str(choice): float(number) for choice, number in numbers}
+        for at, numbers in given["codes"]
+    }
+    if not codes.keys() <= set(range(len(names))):
+        raise ValueError("codes of columns that are not there")
+    return Table(names, placed(names, inputs), codes)
 
 
 def forms_in(frame: Frame) -> tuple[Form, ...]:

@@ -263,8 +263,9 @@ class _Desk:
     def _open(self, request: Frame) -> Frame:
         from explainer.core.attribution import Task
         from explainer.families.artefacts import parse
+        from explainer.families.boosters import Booster
         from explainer.families.model import Input, Target
-        from explainer.families.wire import frame_of
+        from explainer.families.wire import frame_of, table_as_head
 
         head = request.head
         inputs = tuple(
@@ -274,7 +275,12 @@ class _Desk:
         self._names = [each.name for each in inputs]
         target = Target(Task(head["task"]), tuple(head["classes"]), head["by_answers"])
         self._model = parse(head["format"], request.data, inputs, target)
-        head = {"stand_ins": dict(self._model.stand_ins), "space": self._model.space.value}
+        known = self._model.known_columns if isinstance(self._model, Booster) else None
+        head = {
+            "stand_ins": dict(self._model.stand_ins),
+            "space": self._model.space.value,
+            "table": table_as_head(known),
+        }
         return frame_of(self._model.forms, head)
 
     def _answer(self, model: Model, request: Frame) -> Frame:
