@@ -38,6 +38,15 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """Who read a package's translation, when, and the SHA-256 of what they read."""
+
+    reviewer: str
+    reviewed_on: date
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A checked manifest. `digest` covers it and, through [files], everything else."""
 
@@ -74,6 +83,8 @@ class Manifest:
     limits: LimitRules
     offered: tuple[str, ...]
     default_language: str
+    reviews: Mapping[str, Review]
+    """Of its translations, by tag."""
     review_status: str
     review_note: str
     retention_class: str
@@ -180,6 +191,7 @@ def _manifest(top: Table, digest: str) -> Manifest:
             "Add them to offered.",
             "offered",
         )
+    reviews = _reviews(languages.table("reviewed")) if languages.has("reviewed") else {}
     languages.done()
     review = top.table("review")
     head |= {
@@ -201,9 +213,26 @@ def _manifest(top: Table, digest: str) -> Manifest:
         limits=_limits(top.table("limits")),
         offered=tuple(map(str, offered)),
         default_language=default,
+        reviews=reviews,
         files=_files(top.table("files")),
         **head,
     )
+
+
+def _reviews(table: Table) -> dict[str, Review]:
+    """Of each language that somebody signed: `warum language sign` writes it."""
+    found: dict[str, Review] = {}
+    for tag, row in table.rest().items():
+        known = isinstance(row, dict) and set(row) == {"reviewer", "reviewed_on", "digest"}
+        if (
+            not known
+            or not str(row["reviewer"]).strip()
+            or not isinstance(row["reviewed_on"], date)
+        ):
+            table.fault("A review is not understood.", "Let `warum language sign` write it.", tag)
+            continue
+        found[tag] = Review(str(row["reviewer"]), row["reviewed_on"], str(row["digest"]))
+    return found
 
 
 def _policy(table: Table, offered: Sequence[str]) -> ReasonPolicy:

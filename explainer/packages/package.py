@@ -60,6 +60,8 @@ class ModelPackage:
     explained: Explained
     comparable: ComparableRows
     wordings: Mapping[str, Wording]
+    stopped: Mapping[str, PackageError]
+    """Languages it offers and cannot speak, and why not."""
     golden: tuple[GoldenCase, ...]
     recorded_texts: Mapping[str, bytes]
 
@@ -87,15 +89,22 @@ class ModelPackage:
             ) from None
 
     def voice(self, spoken: Language, *, staff: bool) -> Voice:
-        """Product and package words in one language, together or not at all."""
-        return Voice(
-            spoken,
-            catalog(spoken, staff=staff),
-            self.wording(spoken),
-            self.catalogue,
-            self.manifest.suggesting,
-            self.manifest.artificial_intelligence,
-        )
+        """Product and package words in one language, together or not at all; the same each time."""
+        voice = self._voices.get((spoken, staff))
+        if voice is None:
+            voice = self._voices[spoken, staff] = Voice(
+                spoken,
+                catalog(spoken, staff=staff),
+                self.wording(spoken),
+                self.catalogue,
+                self.manifest.suggesting,
+                self.manifest.artificial_intelligence,
+            )
+        return voice
+
+    @cached_property
+    def _voices(self) -> dict[tuple[Language, bool], Voice]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +197,8 @@ def open_package(folder: Path) -> ModelPackage:
     if faults:
         raise PackageFaulty(manifest.id, faults)
     catalogue = read_features(features)
-    wordings = read_wordings(manifest, files.data, catalogue, features, agency, faults)
+    stopped: dict[str, PackageError] = {}
+    wordings = read_wordings(manifest, files.data, catalogue, features, agency, faults, stopped)
     model: Explained | None = None
     rows: list[RawRow] = []
     try:
@@ -210,7 +220,7 @@ def open_package(folder: Path) -> ModelPackage:
         if name.startswith("golden/") and name.endswith(".txt")
     }
     comparable = ComparableRows(rows, catalogue)
-    return ModelPackage(manifest, catalogue, model, comparable, wordings, golden, texts)
+    return ModelPackage(manifest, catalogue, model, comparable, wordings, stopped, golden, texts)
 
 
 def _toml(files: PackageFiles, name: str, faults: list[PackageError]) -> dict[str, Any]:

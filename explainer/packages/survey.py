@@ -55,7 +55,9 @@ def survey(folder: Path) -> list[PackageError]:
         catalogue, names = features_as_they_are(features, faults)
     if features is not None and agency is not None:
         if manifest is not None:
-            read_wordings(manifest, data, catalogue, features, agency, faults)
+            stopped: dict[str, PackageError] = {}
+            read_wordings(manifest, data, catalogue, features, agency, faults, stopped)
+            faults += stopped.values()
         else:
             with _collecting(faults):
                 check_texts(source_wording(features, agency), "features.toml and wording.toml")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from explainer.core.case import FeatureCatalogue
@@ -37,8 +39,13 @@ def read_wordings(
     features: Mapping[str, Any],
     agency: Mapping[str, Any],
     faults: list[PackageError],
+    stopped: dict[str, PackageError],
 ) -> dict[str, Wording]:
-    """The texts of every offered language; what is wrong with them is added to `faults`."""
+    """The texts of every offered language.
+
+    What is wrong with the German ones is added to `faults`. A translation that is not whole is
+    left out, and why is put into `stopped`: the package works in the others.
+    """
     wordings: dict[str, Wording] = {}
     try:
         source = source_wording(features, agency)
@@ -75,16 +82,28 @@ def read_wordings(
             if spoken.is_source:
                 check_texts(source, "features.toml and wording.toml")
                 wordings[tag] = Wording(spoken, source)
+                faults += _alike(wordings[tag], named, tag)
                 continue
-            name = f"locales/{spoken.folder}/wording.po"
-            wordings[tag] = translated_wording(spoken, source, data.get(name, b""))
+            po = data.get(f"locales/{spoken.folder}/wording.po", b"")
+            wording = translated_wording(spoken, source, po)
+            alike = next(iter(_alike(wording, named, tag)), None)
+            if alike is not None:
+                raise alike
+            wordings[tag] = replace(wording, reviewed=_is_reviewed(manifest, tag, po))
         except LanguageNotOffered as fault:
-            faults.append(ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend))
+            stopped[tag] = ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend)
         except PackageError as fault:
-            faults.append(fault)
-    for tag, wording in wordings.items():
-        faults += _alike(wording, named, tag)
+            if tag == "de":
+                faults.append(fault)
+            else:
+                stopped[tag] = fault
     return wordings
+
+
+def _is_reviewed(manifest: Manifest, tag: str, po: bytes) -> bool:
+    """Whether somebody signed exactly these words."""
+    review = manifest.reviews.get(tag)
+    return review is not None and review.digest == hashlib.sha256(po).hexdigest()
 
 
 def _alike(wording: Wording, outcomes: Sequence[str], tag: str) -> Iterable[PackageError]:

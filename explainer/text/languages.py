@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -44,12 +45,15 @@ class Language:
     reviewer: str = ""
     reviewed_on: str = ""
     digest: str = ""
+    lapsed: bool = False
+    """It was reviewed, and its words are others now; `status` is what holds."""
 
     @property
     def is_source(self) -> bool:
         return self.status is Status.SOURCE
 
 
+_LEVEL_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _HERE = Path(__file__).resolve().parent.parent
 PLACES = (_HERE / "_locales", _HERE.parent / "locales")
 """Where `locales/` may be: in an installed wheel, in the checkout."""
@@ -76,11 +80,12 @@ def all_languages() -> dict[str, Language]:
         for row in table["language"]
     ]
     for row in rows:
-        if row.status is Status.REVIEWED and not (row.reviewer and row.reviewed_on):
+        if row.status is Status.REVIEWED and not (row.reviewer and row.reviewed_on and row.digest):
             raise InstallationBroken(
-                "A reviewed language needs the name of its reviewer and a date.",
+                "A reviewed language needs the name of its reviewer, a date and the digest of what "
+                "was read.",
                 f"locales/languages.toml, {row.tag}",
-                "Add reviewer and reviewed_on, or set the status to unreviewed.",
+                "Let `warum language sign` write them, or set the status to unreviewed.",
             )
         if (row.numbering, row.calendar) != ("latn", "gregory"):
             raise InstallationBroken(
@@ -88,7 +93,34 @@ def all_languages() -> dict[str, Language]:
                 f"locales/languages.toml, {row.tag}",
                 'Write numbering = "latn" and calendar = "gregory".',
             )
-    return {row.tag: row for row in rows}
+    return {row.tag: _as_it_holds(row) for row in rows}
+
+
+def _as_it_holds(row: Language) -> Language:
+    """A review is of the words that were read: of others it says nothing."""
+    if row.status is not Status.REVIEWED:
+        return row
+    if row.digest == digest_of_words(row):
+        return replace(row, autonym=row.autonym_checked or row.autonym)
+    return replace(row, status=Status.DRAFT if row.level else Status.UNREVIEWED, lapsed=True)
+
+
+def digest_of_words(row: Language) -> str:
+    """SHA-256 of what somebody reads who reviews a language, in hexadecimal.
+
+    That is its catalogs; of a level of German the templates of documents as well, as their lines
+    and their order are part of it.
+    """
+    digest = hashlib.sha256()
+    read = [("", sorted((locales_dir() / row.folder).rglob("*.po")))]
+    if row.level:
+        read.append(("templates/", sorted(_LEVEL_TEMPLATES.rglob("*.html"))))
+    for kind, paths in read:
+        for path in paths:
+            data = path.read_bytes()
+            digest.update(f"{kind}{path.name} {len(data)}\n".encode())
+            digest.update(data)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -123,7 +123,9 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         audience=view.audience,
         lang=voice.language.tag,
         dir=voice.language.dir,
-        banner=translation_banner(voice.catalog, voice.language),
+        banner=translation_banner(
+            voice.catalog, voice.language, package_reviewed=voice.wording.reviewed
+        ),
         heading=headings(view, voice),
         frame=frame(view, voice) if staff else {},
         role=_role(voice, decision),
@@ -162,7 +164,9 @@ def withheld_sentences(
         audience=audience,
         lang=voice.language.tag,
         dir=voice.language.dir,
-        banner=translation_banner(voice.catalog, voice.language),
+        banner=translation_banner(
+            voice.catalog, voice.language, package_reviewed=voice.wording.reviewed
+        ),
         heading=headings(None, voice),
         frame=frame(None, voice) if staff else {},
         # where no suggestion was delivered, the program did not help
@@ -232,11 +236,13 @@ def _role(
     return voice.several(f"{key}_ai" if voice.artificial_intelligence else key)
 
 
-def translation_banner(catalog: Catalog, language: Language) -> str | None:
+def translation_banner(
+    catalog: Catalog, language: Language, *, package_reviewed: bool = True
+) -> str | None:
     """Who checked this translation; None in German, which is what counts."""
     if language.is_source:
         return None
-    reviewed = language.status is Status.REVIEWED
+    reviewed = language.status is Status.REVIEWED and package_reviewed
     return catalog.sentence("told.reviewed" if reviewed else "told.unreviewed")
 
 

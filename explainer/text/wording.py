@@ -89,6 +89,8 @@ class Wording:
 
     language: Language
     texts: Mapping[str, str]
+    reviewed: bool = False
+    """Whether a named person read exactly these."""
 
     def __getitem__(self, key: str) -> str:
         try:

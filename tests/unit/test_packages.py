@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -393,19 +394,60 @@ CATALOGS = {
 
 
 @pytest.mark.parametrize("name", CATALOGS)
-def test_a_language_that_is_not_whole_is_not_offered(make_package, name):
+def test_a_language_that_is_not_whole_is_not_offered_and_the_others_are(make_package, name):
     change, says = CATALOGS[name]
-    only_fault(make_package(english=change), WORDS, says)
+    folder = make_package(english=change)
+    package = admit(folder)
+    assert list(package.wordings) == ["de"]
+    assert (package.stopped["en"].code, says in str(package.stopped["en"])) == (WORDS, True)
+    with pytest.raises(LanguageNotOffered):
+        package.voice(language("en"), staff=False)
+    # whoever prepares the package has to mend it
+    found = faults_of(folder, check_german)
+    assert any(code == WORDS and says in text for code, text in found)
 
 
-def test_a_language_warum_does_not_have_cannot_be_offered(make_package):
-    only_fault(make_package(manifest=changed('"en"]', '"en", "xx"]')), MANIFEST_BAD, "xx")
+def test_a_language_warum_does_not_have_is_not_offered(make_package):
+    folder = make_package(manifest=changed('"en"]', '"en", "xx"]'))
+    package = admit(folder)
+    assert list(package.wordings) == ["de", "en"]
+    assert package.stopped["xx"].code == MANIFEST_BAD
+    assert any("xx" in text for code, text in faults_of(folder, check_german))
 
 
 def test_a_language_the_package_does_not_offer_is_refused(make_package):
     package = admit(make_package(manifest=no_english, files={"locales/en/wording.po": None}))
     with pytest.raises(LanguageNotOffered):
         package.voice(language("en"), staff=False)
+
+
+def signed(review: str) -> Callable[[str], str]:
+    return changed("[review]\n", f"[languages.reviewed]\n{review}\n\n[review]\n")
+
+
+def test_a_translation_is_reviewed_as_long_as_it_is_what_was_read(make_package):
+    first = make_package("unsigned")
+    digest = hashlib.sha256((first / "locales/en/wording.po").read_bytes()).hexdigest()
+    review = f'en = {{ reviewer = "A. Reader", reviewed_on = 2026-03-01, digest = "{digest}" }}'
+    assert not admit(first).wordings["en"].reviewed
+    assert admit(make_package("signed", manifest=signed(review))).wordings["en"].reviewed
+    another = make_package(
+        "changed", manifest=signed(review), english=changed('"Age"', '"Years of age"')
+    )
+    assert not admit(another).wordings["en"].reviewed
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        "en = 1",
+        'en = { reviewer = "A. Reader" }',
+        'en = { reviewer = " ", reviewed_on = 2026-03-01, digest = "0" }',
+        'en = { reviewer = "A. Reader", reviewed_on = "yesterday", digest = "0" }',
+    ],
+)
+def test_a_review_nobody_signed_is_refused(make_package, review):
+    only_fault(make_package(manifest=signed(review)), MANIFEST_BAD, "languages.reviewed.en")
 
 
 def more_cells(data: bytes) -> bytes:
@@ -579,7 +621,7 @@ def test_faults_of_several_files_are_named_at_once(make_package):
         english=changed('msgctxt "feature|age|label"', 'msgctxt "x"'),
         files={"golden/cases.jsonl": b"{"},
     )
-    codes = sorted(code for code, _ in faults_of(folder))
+    codes = sorted(code for code, _ in faults_of(folder, check_german))
     assert codes == sorted([MANIFEST_BAD, WORDS, MANIFEST_BAD])
 
 
