@@ -16,10 +16,12 @@ from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
 from service.admission import Starting
+from service.events import log
 from service.open_case import agreed_payload
 from service.permissions import Action, check_may, check_may_see
-from service.store.cases import ListedRecord, get_case, record_at
+from service.store.cases import CaseFile, ListedRecord, get_case, record_at
 from service.store.database import Reading
+from service.store.erasure import ERASED
 from service.store.own import find_own
 from service.store.records import OpenedEntry, open_entry
 from service.wiring import Tools
@@ -44,10 +46,18 @@ class OwnRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A decision of theirs that is damaged, or that the tables know no more: only its place in
+    the ledger can be told."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnRecords:
     """Newest first; `before` is where older ones are looked for, None where there are none."""
 
-    rows: tuple[OwnRecord, ...]
+    rows: tuple[OwnRecord | Unreadable, ...]
     before: int | None
 
 
@@ -61,11 +71,22 @@ def own_records(before: int | None, actor: Actor, tools: Tools) -> OwnRecords:
     return OwnRecords(tuple(row for row in rows if row is not None), found.before)
 
 
-def _record(tx: Reading, seq: int, actor: Actor, tools: Tools) -> OwnRecord | None:
+def _record(tx: Reading, seq: int, actor: Actor, tools: Tools) -> OwnRecord | Unreadable | None:
+    """One of their decisions; None while its case is being erased."""
     listed = record_at(tx, seq)
     if listed is None:
-        return None  # being erased just now, or taken out of the tables, which verifying finds
-    entry = open_entry(tx, LogName.LEDGER, seq)
+        return Unreadable(seq)
+    file = get_case(tx, listed.row.case_id)
+    if file is not None and file.state == ERASED:
+        return None
+    try:
+        entry = open_entry(tx, LogName.LEDGER, seq)
+    except StorageFailed:
+        raise
+    except LedgerError as fault:
+        # one that is damaged does not keep them from the others
+        log.error("own record unreadable", seq=seq, code=fault.code)
+        return Unreadable(seq)
     payload: Mapping[str, Json] | None = None
     try:
         payload = agreed_payload(listed, entry)
@@ -73,7 +94,7 @@ def _record(tx: Reading, seq: int, actor: Actor, tools: Tools) -> OwnRecord | No
         raise
     except LedgerError:
         payload = None
-    return OwnRecord(listed, entry, payload, _package(entry, tools), _may_open(tx, listed, actor))
+    return OwnRecord(listed, entry, payload, _package(entry, tools), _may_open(file, actor))
 
 
 def _package(entry: OpenedEntry, tools: Tools) -> ModelPackage | None:
@@ -83,8 +104,7 @@ def _package(entry: OpenedEntry, tools: Tools) -> ModelPackage | None:
         return None
 
 
-def _may_open(tx: Reading, listed: ListedRecord, actor: Actor) -> bool:
-    file = get_case(tx, listed.row.case_id)
+def _may_open(file: CaseFile | None, actor: Actor) -> bool:
     if file is None:
         return False
     try:

@@ -14,7 +14,7 @@ from explainer.errors import DecisionFaulty, DecisionIncomplete, LedgerError, St
 from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
 from service.entries import access_entry
-from service.open_case import agreed_payload, sealed_decision, seen_for
+from service.open_case import Decided, agreed_payload, sealed_decision, seen_for
 from service.permissions import (
     GROUNDS_FOR_SUPERVISION,
     PROGRAM_GROUND,
@@ -87,6 +87,8 @@ def record_to_open(record_id: str, actor: Actor, tools: Tools) -> ListedRecord:
 class Inspected:
     """A single record, opened for a purpose, and what the caseworker was shown. `note` is None
     where it is not for supervision, whether there is one or not; then there is no evidence either.
+    `seen_since` says of a correction that the decision before it was taken without a suggestion,
+    and that this one was taken after it had been seen: thinking first did not come first.
     """
 
     listed: ListedRecord
@@ -94,6 +96,7 @@ class Inspected:
     payload: Mapping[str, Json]
     note: str | None
     shown: Mapping[str, Json] | None
+    seen_since: bool
 
 
 def open_record(
@@ -129,9 +132,8 @@ def open_record(
         payload = agreed_payload(record.listed, record.entry)
         case_id = record.listed.row.case_id
         file = cases.get_case(tx, case_id)
-        if file is not None:
-            # whether it still holds is said too, so the case's other decisions have to agree
-            sealed_decision(tx, file)
+        # whether it still holds is said too, so the case's other decisions have to agree
+        holds = None if file is None else sealed_decision(tx, file)
         entry = access_entry(record.listed, purpose, purpose_text, actor, now, tools)
         records.record_access(tx, entry, case_id=case_id)
         seen = seen_for(tx, case_id, payload)
@@ -141,4 +143,18 @@ def open_record(
     if PROGRAM_GROUND in listed.row.codes:
         # a note beside such a ground, where its proof stands or its law, would tell which it is
         note, payload = None, {**payload, **_KEPT_BACK}
-    return Inspected(listed, record.entry, payload, note, None if seen is None else seen.payload)
+    return Inspected(
+        listed,
+        record.entry,
+        payload,
+        note,
+        None if seen is None else seen.payload,
+        _seen_since(payload, holds),
+    )
+
+
+def _seen_since(payload: Mapping[str, Json], holds: Decided | None) -> bool:
+    line = () if holds is None else (*holds.earlier, holds)
+    before = [one for one in line if one.row.record_id == payload.get("corrects")]
+    suggested = payload.get("recommendation_class")
+    return suggested is not None and any(one.row.suggested is None for one in before)

@@ -11,7 +11,7 @@ from explainer.core.attribution import AmountOutcome, is_amount
 from explainer.text.languages import Language
 from explainer.text.values import day, moment
 from service.open_case import decided_day
-from service.own_records import OwnRecord, own_records
+from service.own_records import OwnRecord, Unreadable, own_records
 from service.permissions import Action
 from service.routes.caseworker import ReceiptWords, at, particulars_of
 from service.web.pages import language_for, page
@@ -38,7 +38,9 @@ def own(
     )
 
 
-def _words(one: OwnRecord, language: Language) -> dict[str, Any]:
+def _words(one: OwnRecord | Unreadable, language: Language) -> dict[str, Any]:
+    if isinstance(one, Unreadable):
+        return {"unreadable_at": one.seq}
     row, payload = one.listed.row, one.payload
     case_href = f"/cases/{row.case_id}" if one.open_to_them else ""
     if payload is None:

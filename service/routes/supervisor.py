@@ -252,6 +252,7 @@ def _opened(
         "benefit": labels["benefit"],
         "unit": labels["unit"],
         **_chain(listed),
+        "seen_since": inspected.seen_since,
         "decided_at": day(decided_day(row, payload), language.locale),
         "initial": labels["initial"],
         "particulars": particulars_of(payload),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ledgers import NOON, Installation, case, decision, row
 from offices import MakeOffice, Office, decide_by_form
 from sqlalchemy import event
+from test_erasing import on_both
 from visiting import Answer, Visitor
 
 from explainer.core.decision import Actor, Role
@@ -283,6 +285,53 @@ def test_what_the_tables_were_made_to_say_is_not_repeated(office: Office) -> Non
     page = office.visitor("caseworker").get(PAGE)
     assert "Die Tabelle sagt etwas anderes als das Protokoll." in page.text
     assert "wie vorgeschlagen" not in page.text
+
+
+DAMAGED = {
+    "its bytes": "UPDATE payload SET ciphertext = nonce WHERE seq = {seq}",
+    "its leaf": "UPDATE entry SET leaf = nonce FROM payload WHERE entry.seq = {seq} "
+    "AND payload.seq = {seq} AND entry.log = 'ledger' AND payload.log = 'ledger'",
+    "its key's name": "UPDATE payload SET key_id = 'another' WHERE seq = {seq}",
+    "its row": "DELETE FROM decision_record WHERE seq = {seq}",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+@on_both
+def test_one_entry_that_cannot_be_opened_is_named_and_the_others_are_there(
+    office: Office, what: str, logged: io.StringIO
+) -> None:
+    first, broken, last = (office.decided(at) for at in range(3))
+    (entry,) = office.decisions(broken)
+    office.tamper(DAMAGED[what].format(seq=entry.leaf.seq))
+    page = office.visitor("caseworker").get(PAGE)
+    assert page.status == 200
+    assert [one.case_ref in line for one, line in zip((last, first), listed(page), strict=True)]
+    place = f"Stelle im Protokoll: {entry.leaf.seq}."
+    assert page.text.count("Ein Eintrag lässt sich nicht öffnen.") == 1
+    assert place in page.text
+    assert broken.case_ref not in page.text
+    assert broken.id not in page.body
+    said = logged.getvalue()
+    assert broken.case_ref not in said
+    english = office.visitor("caseworker").get(f"{PAGE}?lang=en")
+    assert f"Position in the ledger: {entry.leaf.seq}." in english.text
+
+
+def test_whose_case_is_being_erased_sees_the_others(
+    make_office: MakeOffice, make_package: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is gone and the rows are not: the moment in between."""
+    office = make_office(make_package())
+    gone, kept = office.decided(0), office.decided(1)
+    monkeypatch.setattr(erasure, "_delete_rows", lambda tx, erased: None)
+    asked = ["erase", gone.case_ref, "--basis", "Art. 17 DSGVO", "--by", "A", "--by", "B"]
+    main(["ledger", *asked, "--data", str(office.tools.settings.data)])
+    assert office.sql("SELECT count(*) FROM own_record") == [(2,)]
+    page = office.visitor("caseworker").get(PAGE)
+    (line,) = listed(page)
+    assert kept.case_ref in line
+    assert "Ein Eintrag lässt sich nicht öffnen." not in page.text
 
 
 def test_an_erased_case_leaves_the_list(

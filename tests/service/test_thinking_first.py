@@ -51,7 +51,7 @@ def test_until_then_no_page_and_no_answer_holds_a_trace_of_the_suggestion(
     check_problem(machine.get(explanation), 403, "decision.assessment_missing")
     assert shown(office, case) == []
     assert not first.all("p", class_="w-suggestion")
-    assert not first.all("section", class_="w-told")
+    assert not first.all("p", class_="w-suggestion")
     assert "Einfluss:" not in first.text
     assert not first.hidden(f"/cases/{case.id}/decision")
     action = f"/cases/{case.id}/assessment"
@@ -166,6 +166,32 @@ def test_who_never_asked_for_the_suggestion_can_decide_without_it(thinking: Offi
     assert entry.payload["recommendation_class"] is None
     # afterwards nobody is asked any more
     assert thinking.visitor("caseworker").get(f"/cases/{case.id}").all("p", class_="w-suggestion")
+
+
+def test_supervision_reads_that_the_suggestion_was_seen_between_decision_and_correction(
+    thinking: Office,
+) -> None:
+    """Whoever decides without it, looks, and then corrects was not thinking first."""
+    case, caseworker = thinking.cases[0], thinking.visitor("caseworker")
+    machine = thinking.machine("caseworker")
+    form = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
+    first = machine.post(f"/cases/{case.id}/decisions", form, key="a random key of one").json()
+    assert caseworker.get(f"/cases/{case.id}").all("p", class_="w-suggestion")
+    correction = f"/cases/{case.id}/correction"
+    for _ in range(2):
+        sent = {**caseworker.get(correction).hidden(correction), **form}
+        assert caseworker.post(correction, sent).status == 303
+    records = [one.payload for one in thinking.decisions(case)]
+    assert [one["initial_assessment"] for one in records] == [None] * 3
+    assert [one["recommendation_class"] is None for one in records] == [True, False, False]
+    assert records[0]["record_id"] == first["record"]
+    supervisor = thinking.visitor("supervisor")
+    said = "Vor dieser Korrektur war der Vorschlag zu sehen."
+    # only of the one between which and the decision before it the suggestion was seen
+    assert [
+        said in supervisor.post(f"/records/{one['record_id']}", {"purpose": "audit"}).text
+        for one in records
+    ] == [False, True, False]
 
 
 def test_what_was_assessed_after_a_decision_on_paper_came_not_before_it(thinking: Office) -> None:
