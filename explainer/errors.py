@@ -69,6 +69,12 @@ class WordingIncomplete(PackageError):
     code = "package.wording_incomplete"
 
 
+class NotPlain(PackageError):
+    """A text of the package breaks a rule of plain language, or holds words that mislead."""
+
+    code = "package.not_plain"
+
+
 class BackgroundInvalid(PackageError):
     """The comparison group does not fit the catalogue or the model."""
 

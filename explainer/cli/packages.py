@@ -23,6 +23,8 @@ language, the comparison group, the scores of all recorded cases. Only here:
 
 - every recorded case is told to everybody in every language, and recorded texts are compared word
   for word;
+- words and documents are held to the plain-language gate (docs/plain-language.md); warnings that
+  people with names accepted stand in plain.toml;
 - witnesses are asked for their own contributions, and the report names them. For up to 14 features
   they are brute force over all coalitions and shap's exact explainer, both through the original
   model. For more: brute force where 10 features differ at a time, and with it, for a weighted sum
@@ -121,6 +123,7 @@ def tell_as_text(case: Case, package: ModelPackage, audience: Audience, tag: str
 def _package_check(options: argparse.Namespace) -> int:
     from explainer.packages.admit import check
     from explainer.packages.bundled import find_package
+    from explainer.plain.gate import summary
 
     folder = find_package(options.package)
     with progress_steps() as progress:
@@ -133,6 +136,7 @@ def _package_check(options: argparse.Namespace) -> int:
     print(f"  languages    {', '.join(package.wordings)}")
     print(f"  features     {len(package.catalogue)}, comparison rows {manifest.background_rows}")
     print(f"  recorded     {len(package.golden)} cases, {len(package.recorded_texts)} texts")
+    print(f"  plain        {summary(checked.plain)}")
     print(f"  review       {manifest.review_status}: {manifest.review_note}")
     print("  witnesses    the same contributions from")
     for name in checked.witnesses:

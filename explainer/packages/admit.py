@@ -29,7 +29,9 @@ from explainer.errors import (
 )
 from explainer.families.attribute import raw_row
 from explainer.packages.package import ModelPackage, open_package
+from explainer.packages.plainly import package_findings, plain_faults, without_contact
 from explainer.packages.survey import survey
+from explainer.plain.gate import Finding, check_document
 from explainer.text.languages import language
 
 FEWEST_GOLDEN = 50
@@ -54,11 +56,13 @@ class Checked:
     ----------
     witnesses : who gave the same contributions
     tried : how many cases of each sort add up, and how many were refused
+    plain : what the plain-language gate found and let pass: warnings and notes
     """
 
     package: ModelPackage
     witnesses: list[str] = field(default_factory=list)
     tried: dict[str, tuple[int, int]] = field(default_factory=dict)
+    plain: list[Finding] = field(default_factory=list)
 
 
 def admit(folder: Path) -> ModelPackage:
@@ -108,6 +112,11 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
     checked = Checked(package)
+    try:
+        checked.plain = package_findings(folder)
+        faults.extend(plain_faults(checked.plain))
+    except PackageError as fault:
+        faults.append(fault)
     if cases:
         faults.extend(_witnesses(checked, cases, progress))
         faults.extend(_borders(checked, cases, progress))
@@ -249,6 +258,10 @@ def _texts(
                 except ExplainerError as fault:
                     yield GoldenCaseDiffers(fault.what, where, fault.mend)
                     continue
+                if audience is Audience.APPLICANT and name not in package.recorded_texts:
+                    # recorded ones were read with the package's texts
+                    text = without_contact(told.decode(), package.wordings[tag].texts)
+                    yield from plain_faults(check_document(where, text, tag))
                 if name in package.recorded_texts and package.recorded_texts[name] != told:
                     yield WordingIncomplete(
                         "The text is not the recorded one.",

@@ -1,0 +1,157 @@
+"""An agency's own words at the plain-language gate: what `warum package check` finds in them.
+
+Texts are read as they lie in the folder; a package needs no model for that, and no digests.
+`python -m explainer.packages.plainly` holds the product and the packages that come with it to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from explainer.errors import ExplainerError, MessageMissing, NotPlain, PackageError
+from explainer.packages.bundled import bundled_packages
+from explainer.packages.toml_table import parse_toml
+from explainer.plain.formulas import GATES
+from explainer.plain.gate import (
+    Finding,
+    Message,
+    Place,
+    check_document,
+    check_message,
+    read_acceptances,
+    report,
+    summary,
+    with_acceptances,
+)
+from explainer.plain.lists import FAIL
+from explainer.plain.product import findings
+from explainer.text.catalogs import read_strictly
+from explainer.text.languages import all_languages
+from explainer.text.wording import source_wording
+
+ACCEPTED = "plain.toml"
+"""Beside the texts: the warnings that people with names accepted."""
+
+VERBATIM = ("contact|",)
+"""Names, numbers and addresses: shown as they are."""
+
+STAFF_TOLD = ("|suggested_staff", "|decide", "comparison|staff", "proxy|")
+
+
+def package_findings(folder: Path, tag: str | None = None) -> list[Finding]:
+    """What the gate finds in the texts of a package and in its recorded texts.
+
+    Raises PackageError where features.toml, wording.toml or plain.toml cannot be read.
+    """
+    texts = package_texts(folder)
+    tags = [each for each in texts if tag in (None, each)]
+    found = [
+        finding
+        for each in tags
+        for message in package_messages(texts[each])
+        for finding in check_message(message, each)
+    ]
+    for each in tags:
+        for name, text in recorded(folder, each):
+            found += check_document(name, without_contact(text, texts[each]), each)
+    path = folder / ACCEPTED
+    accepted = read_acceptances(path.read_bytes(), ACCEPTED) if path.is_file() else []
+    return with_acceptances(found, accepted, tags)
+
+
+def package_texts(folder: Path) -> dict[str, dict[str, str]]:
+    """The agency's texts by language and key; what is missing or fuzzy is left out."""
+    read = {
+        name: parse_toml((folder / name).read_bytes() if (folder / name).is_file() else b"", name)
+        for name in ("features.toml", "wording.toml")
+    }
+    german = source_wording(read["features.toml"], read["wording.toml"])
+    texts: dict[str, dict[str, str]] = {}
+    for language in all_languages().values():
+        path = folder / "locales" / language.folder / "wording.po"
+        if language.is_source:
+            texts[language.tag] = german
+        elif path.is_file():
+            try:
+                words = read_strictly(path.read_bytes(), f"locales/{language.folder}/wording.po")
+            except MessageMissing:
+                continue  # said where translations are checked
+            there = {key: words.get(text, context=key) for key, text in german.items()}
+            texts[language.tag] = {
+                key: message.string
+                for key, message in there.items()
+                if message is not None and not message.fuzzy and isinstance(message.string, str)
+            }
+    return texts
+
+
+def package_messages(texts: Mapping[str, str]) -> Iterator[Message]:
+    """The agency's texts as messages: where each is read, and what may stand in its slot."""
+    for key, text in texts.items():
+        if not text or key.startswith(VERBATIM):
+            continue
+        choices = f"{key.partition('|reason|')[0]}|choice|"
+        labels = sorted((t for k, t in texts.items() if k.startswith(choices)), key=len)
+        values = (labels[0], labels[-1]) if "|reason|" in key and labels else ()
+        place = _place(key)
+        yield Message(key, text, place, values) if values else Message(key, text, place)
+
+
+def _place(key: str) -> Place:
+    if key.startswith("checklist|"):
+        return Place.STAFF
+    if key.startswith(STAFF_TOLD) or key.endswith(STAFF_TOLD):
+        return Place.STAFF_TOLD
+    return Place.PAGE if key.startswith(("package|", "demo|")) else Place.TOLD
+
+
+def recorded(folder: Path, tag: str) -> Iterator[tuple[str, str]]:
+    """Name and text of what recorded cases told applicants, where the language has a formula."""
+    if tag in GATES:
+        for path in sorted((folder / "golden").glob(f"*.applicant.{tag}.txt")):
+            yield path.name, path.read_text("utf-8")
+
+
+def without_contact(text: str, texts: Mapping[str, str]) -> str:
+    """A told text without the agency's address, which is no prose."""
+    lines = {
+        line for key, each in texts.items() if key.startswith(VERBATIM) for line in each.split("\n")
+    }
+    return "\n".join(line for line in text.splitlines() if line.strip() not in lines)
+
+
+def plain_faults(found: Iterable[Finding]) -> Iterator[PackageError]:
+    """What stops a package, as errors."""
+    for each in found:
+        if each.severity == FAIL:
+            said = f" “{each.sentence}”" if each.sentence else ""
+            better = f" Better: {each.better}" if each.better else ""
+            yield NotPlain(
+                f"[{each.rule}] {each.found}.{said}",
+                f"{each.key}, {each.language}",
+                f"{each.mend}{better}",
+            )
+
+
+def main() -> int:
+    """The product and every package that comes with it; 1 where something fails."""
+    failed = 0
+    places: dict[str, list[Finding]] = {"Warum": findings()}
+    for folder in sorted(path.parent for path in bundled_packages().glob("*/manifest.toml")):
+        places[folder.name] = package_findings(folder)
+    for name, found in places.items():
+        faults = [finding for finding in found if finding.severity == FAIL]
+        for line in report(faults) if faults else ():
+            print(line, file=sys.stderr)
+        print(f"{name}: {summary(found)}")
+        failed += len(faults)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ExplainerError as fault:
+        sys.exit(f"error [{fault.code}] {fault}")

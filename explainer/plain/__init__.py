@@ -1,0 +1,1 @@
+"""Whether texts are plain: sentences by rule, documents by formula."""
