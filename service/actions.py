@@ -23,6 +23,7 @@ from explainer.errors import (
     CaseMalformed,
     DecisionFaulty,
     NotExplainable,
+    LanguageNotOffered,
     NotYetDecided,
     PackageReplaced,
     SuggestionOutdated,
@@ -132,10 +133,17 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     """Show an explanation, or that it is withheld, and record the exact bytes.
 
     No entry, no page: whatever fails before the commit, nothing is shown. Raises AssessmentMissing
-    where a caseworker has to say first what they think.
+    where a caseworker has to say first what they think, and LanguageNotOffered.
     """
     opened = open_case(case_id, audience, actor, tools)
     if audience is Audience.APPLICANT and opened.decided is None:
+    offered = tools.languages_of(opened.package, staff=audience is Audience.CASEWORKER)
+    if language not in offered:
+        raise LanguageNotOffered(
+            "This case is not explained in this language.",
+            "language",
+            f"Choose from {', '.join(one.tag for one in offered)}.",
+        )
         # a suggestion read before a person decided could look like the decision
         raise NotYetDecided(
             "Nobody has decided yet.", "case", "The applicant is told once a person decided."

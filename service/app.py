@@ -82,7 +82,7 @@ def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIAp
     app.add_exception_handler(HTTPException, _on_http)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_invalid)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_failure)
-    return Guarded(app, LOOPBACK)
+    return Guarded(app, LOOPBACK, tools.languages_of(None, staff=False))
 
 
 def _is_api(request: Request) -> bool:

@@ -150,7 +150,24 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
     return DONE
 
 
+def _say_languages(tools: Tools) -> None:
+    """What keeps languages from being offered, in full: nobody sees it on a page."""
+    for tag, fault in tools.offer.stopped.items():
+        say(f"The language {tag} is not offered:")
+        explainer_cli.report(fault)
+    for row in tools.offer.lapsed:
+        say(
+            f"The language {row.tag} counts as {row.status}: it changed after {row.reviewer} read "
+            f"it on {row.reviewed_on}."
+        )
+
+
 def _say_admitted(tools: Tools) -> None:
+    _say_languages(tools)
+    for package in tools.packages.values():
+        for tag, fault in package.stopped.items():
+            say(f"The package {package.manifest.id} is not offered in {tag}:")
+            explainer_cli.report(fault)
     for name, fault in tools.refused.items():
         say(f"The package {name} was not admitted:")
         explainer_cli.report(fault)

@@ -37,6 +37,10 @@ def load_cases(tools: Tools) -> int:
 
 
 def walk_through(tools: Tools) -> bool:
+PRINTED = ("de", "en", "ar")
+"""Those that are printed; the pages have all."""
+
+
     """Print one case in three languages, decide it, verify the ledger; whether that is clean."""
     waiting = queue(CASEWORKER, OPEN, 1, tools)
     if not waiting.rows:
@@ -46,11 +50,12 @@ def walk_through(tools: Tools) -> bool:
     shown = show(file.id, Audience.CASEWORKER, languages()["de"], CASEWORKER, tools)
     package, case = shown.opened.package, shown.opened.case
     finding = explain(case, package, tools.now().date())
-    for language in languages().values():
-        if language.tag in package.wordings:
-            _title(f"{file.case_ref} · {language.autonym}")
-            told = tell(finding, Audience.APPLICANT, language, package, form="text")
-            print(told.body.decode())
+    offered = tools.languages_of(package, staff=False)
+    for language in (one for one in offered if one.tag in PRINTED):
+        _title(f"{file.case_ref} · {language.autonym}")
+        told = tell(finding, Audience.APPLICANT, language, package, form="text")
+        print(told.body.decode())
+    print(f"The same on the pages, in: {', '.join(one.autonym for one in offered)}")
     _title("A person decides")
     assert isinstance(shown.finding, Explanation)  # noqa: S101 - recorded cases can be explained
     recorded = decide(

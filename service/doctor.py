@@ -17,7 +17,7 @@ from explainer.families.engine.kernel import kernel
 from explainer.packages.admit import admit
 from explainer.packages.bundled import packages_in
 from explainer.text.catalogs import catalog
-from explainer.text.languages import languages
+from explainer.text.languages import Status, all_languages
 from service.settings import Settings, check_may_serve, read_settings
 from service.witness_settings import witnesses_outside
 
@@ -77,13 +77,22 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
 
 
 def _words() -> Iterator[Examined]:
-    for language in languages().values():
+    for language in all_languages().values():
+        about = f"language {language.tag}"
+        if language.status is Status.IN_WORK:
+            yield Examined(about, True, "in work, not offered")
+            continue
         try:
             catalog(language, staff=language.staff)
         except ExplainerError as fault:
-            yield Examined(f"language {language.tag}", False, fault.what, fault.mend)
-        else:
-            yield Examined(f"language {language.tag}", True, language.status.value)
+            yield Examined(about, False, f"not offered: {fault.what}", fault.mend)
+            continue
+        says = language.status.value
+        if language.status is Status.REVIEWED:
+            says += f" by {language.reviewer} on {language.reviewed_on}"
+        elif language.lapsed:
+            says += f"; it changed after {language.reviewer} read it on {language.reviewed_on}"
+        yield Examined(about, True, says)
 
 
 def _serving(settings: Settings) -> Examined:
@@ -121,6 +130,9 @@ def _packages(settings: Settings) -> Iterator[Examined]:
             yield Examined(
                 f"package {manifest.id}", True, f"{manifest.version}, {manifest.review_status}"
             )
+            for tag, stopped in package.stopped.items():
+                about = f"package {manifest.id} in {tag}"
+                yield Examined(about, False, f"not offered: {stopped}", stopped.mend)
 
 
 def _database(settings: Settings) -> Examined:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from explainer.errors import SettingsInvalid
+from explainer.text.languages import languages
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -77,6 +78,13 @@ SETTINGS = (
         "Two people, separated by a comma, who approve that the service erases once a day what is "
         "due; without them only `warum ledger retain` does.",
     ),
+    Setting(
+        "WARUM_LANGUAGES",
+        "(none; in the demonstration all)",
+        "Languages to offer that nobody has reviewed yet, or drafts, separated by a comma, such as "
+        "uk,ar, or none. Each says on every page that nobody checked it. Reviewed ones are always "
+        "offered.",
+    ),
     Setting("WARUM_DEADLINE", "2", "Seconds a case page waits for an explanation."),
     Setting(
         "WARUM_KERNEL",
@@ -108,8 +116,14 @@ class Settings:
     retention: Path | None = None
     retain_by: tuple[str, ...] = ()
     database: str = field(default="", repr=False)  # it may hold a password
+    unreviewed: tuple[str, ...] | None = None
+    """Languages that are offered though nobody reviewed them; None where nothing is said of it."""
     outside: Mapping[str, str] = field(default_factory=dict)
     """The settings of witnesses outside that were given, by name; read in witness_settings.py."""
+
+    def switches_on(self, tag: str) -> bool:
+        """Whether a language is offered that nobody has reviewed."""
+        return self.demo if self.unreviewed is None else tag in self.unreviewed
 
 
 def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
@@ -162,12 +176,30 @@ def read_settings(environment: Mapping[str, str], bundled: Path) -> Settings:
         ),
         key_backup_days=_number("WARUM_KEY_BACKUP_DAYS", value("WARUM_KEY_BACKUP_DAYS"), 1, 365),
         database=environment.get("WARUM_DATABASE", "").strip(),
+        unreviewed=_unreviewed(environment.get("WARUM_LANGUAGES", "")),
         outside={
             name: text.strip()
             for name, text in environment.items()
             if name.startswith(("WARUM_WITNESS_", "WARUM_TSA_")) and text.strip()
         },
     )
+
+
+def _unreviewed(given: str) -> tuple[str, ...] | None:
+    if not given.strip():
+        return None
+    if given.strip() == "none":
+        return ()
+    tags = tuple(tag.strip() for tag in given.split(",") if tag.strip())
+    offered = [tag for tag, row in languages().items() if not row.is_source]
+    unknown = [tag for tag in tags if tag not in offered]
+    if unknown:
+        raise SettingsInvalid(
+            "There is no such translation.",
+            f"WARUM_LANGUAGES: {', '.join(unknown)}",
+            f"Name some of: {', '.join(offered)}.",
+        )
+    return tags
 
 
 def installation(given: Path | None, environment: Mapping[str, str], bundled: Path) -> Settings:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from explainer.errors import LanguageError, PackageError, SettingsInvalid
+from explainer.errors import PackageError, SettingsInvalid
 from explainer.ledger.checkpoint import Sealer, Signer, WitnessDirectory
 from explainer.ledger.durable import write_new
 from explainer.ledger.entries import Entry, EntryKind
@@ -19,10 +19,11 @@ from explainer.ledger.log import LogName
 from explainer.ledger.sealing import generate_resolver
 from explainer.packages.bundled import packages_in
 from explainer.packages.package import ModelPackage
-from explainer.text.languages import Language, languages
+from explainer.text.languages import Language
 from service.admission import Admission, Admitted
 from service.events import log
 from service.findings import Findings
+from service.offer import Offer, make_offer
 from service.sealing import Seals
 from service.settings import Settings
 from service.shelf import Shelf
@@ -47,6 +48,7 @@ class Tools:
     findings: Findings
     seals: Seals
     outside: Witnesses
+    offer: Offer
     resolver: bytes
     """Public key under which the person who acted is sealed; the private half is not loaded."""
     secret: bytes
@@ -99,13 +101,8 @@ class Tools:
         return DEMO_UNIT if self.settings.demo else package.manifest.unit
 
     def languages_of(self, package: ModelPackage | None, *, staff: bool) -> list[Language]:
-        """The languages both product and package are whole in."""
-        return [
-            spoken
-            for spoken in languages().values()
-            if (spoken.staff or not staff)
-            and (staff or package is None or spoken.tag in package.wordings)
-        ]
+        """The languages of a page about this package, or about none."""
+        return self.offer.of(package, staff=staff)
 
     def close(self) -> None:
         self.admission.close()
@@ -186,7 +183,7 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
     Raises SettingsInvalid where there is no package, and what `open_ledger` raises.
     """
     data = settings.data
-    check_languages()
+    offer = make_offer(settings)
     ledger = open_ledger(settings)
     store = ledger.store
     explainer_digest = hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest()
@@ -214,6 +211,7 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
             findings=Findings(settings.deadline),
             seals=seals,
             outside=outside,
+            offer=offer,
             resolver=ledger.resolver,
             secret=_kept(data / "session.key", lambda: secrets.token_bytes(32)),
             api_tokens=_api_tokens(data) if settings.demo else {},
@@ -347,14 +345,3 @@ def demo_token(data: Path, role: str) -> str:
 def same(a: str, b: str) -> bool:
     """Compare secrets without telling by the time taken how far they agree."""
     return hmac.compare_digest(a.encode(), b.encode())
-
-
-def check_languages() -> None:
-    """Load every catalog once, so that a broken one stops the start and not a page."""
-    from explainer.text.catalogs import catalog
-
-    for spoken in languages().values():
-        try:
-            catalog(spoken, staff=spoken.staff)
-        except LanguageError as fault:
-            raise SettingsInvalid(fault.what, fault.where, fault.mend) from None

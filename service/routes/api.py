@@ -15,7 +15,7 @@ from explainer.core.explanation import Explanation
 from explainer.core.forms import view_form, withheld_form
 from explainer.core.particulars import EVIDENCE_LIMIT, REFERENCE_LIMIT, SentParticulars
 from explainer.errors import LanguageNotOffered, NotExplainable, RecordsDisagree
-from explainer.text.languages import Language, language
+from explainer.text.languages import Language
 from explainer.text.notes import Kind, personal_in
 from service.actions import SentDecision, Shown, decide, show, submit
 from service.assessing import NOT_SURE, assess
@@ -26,6 +26,7 @@ from service.web.description import CASE, EXPLANATION, described
 from service.web.people import machine, tools_of
 from service.web.problems import IdempotencyKeyMissing
 from service.web.strict import StrictRoute
+from service.wiring import Tools
 
 router = APIRouter(prefix="/api/v1", tags=["v1"], route_class=StrictRoute)
 
@@ -211,20 +212,24 @@ def explanation(
     the package asks people to think first, caseworkers get 403 until an assessment is recorded."""
     tools = tools_of(request)
     wanted = Audience(audience)
-    shown = show(case_id, wanted, _spoken(tag, wanted), actor, tools)
+    shown = show(case_id, wanted, _spoken(tag, wanted, tools), actor, tools)
     return JSONResponse(
         {**_form(shown, wanted), "entry": shown.receipt.seq},
         headers={"content-language": shown.told.language},
     )
 
 
-def _spoken(tag: str, audience: Audience) -> Language:
-    spoken = language(tag)
-    if audience is Audience.CASEWORKER and not spoken.staff:
+def _spoken(tag: str, audience: Audience, tools: Tools) -> Language:
+    """The language of this tag. Raises LanguageNotOffered."""
+    staff = audience is Audience.CASEWORKER
+    offered = {spoken.tag: spoken for spoken in tools.languages_of(None, staff=staff)}
+    if tag not in offered:
         raise LanguageNotOffered(
-            "Staff texts are in German and English.", "language", "Choose de or en."
+            "This language is not offered here.",
+            "language",
+            f"Choose from {', '.join(offered)}.",
         )
-    return spoken
+    return offered[tag]
 
 
 def _form(shown: Shown, audience: Audience) -> dict[str, Any]:

@@ -47,7 +47,6 @@ def application(request: Request) -> Response:
             package=package,
             office=office,
             case_number=opened.file.case_ref,
-            german_href=german_href,
         )
     shown = show(session.case_id, Audience.APPLICANT, language, session.actor, tools)
     # a correction may have come in between: all of the page is about what was recorded as shown

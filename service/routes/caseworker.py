@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from explainer.core.attribution import AmountOutcome
 from explainer.core.case import Feature, Value
+from explainer.core.days import recorded_day
 from explainer.core.decision import ReasonCode, Relation
 from explainer.core.disclosure import Audience
-from explainer.errors import AssessmentMissing
+from explainer.errors import AssessmentMissing, LanguageNotOffered
 from explainer.ledger.entries import Json
-from explainer.text.languages import Language
+from explainer.text.languages import Language, all_languages
 from explainer.text.render import as_markup
 from explainer.text.sentences import provenance_parts, value_or_missing
 from explainer.text.values import day, moment, number_in_words, value_in_words
@@ -103,7 +104,7 @@ def cases(
     rows = [
         QueueRow(
             file.case_ref,
-            day(at(file.submitted_at).date(), language.locale),
+            day(recorded_day(file.submitted_at), language.locale),
             _benefit(request, file.package_id, language),
             file.state,
             f"/cases/{file.id}",
@@ -179,7 +180,12 @@ def case_page(
     actor = session_of(request).actor
     language = language_for(request, staff=True)
     try:
-        shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
+        try:
+            shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
+        except LanguageNotOffered:
+            # the package has no such words; its German ones are always there
+            language = all_languages()["de"]
+            shown = show(case_id, Audience.CASEWORKER, language, actor, tools)
     except AssessmentMissing:
         # of a decision that was sent all the same, only the outcome has a field there; what is
         # said of no field belongs under the heading
@@ -240,8 +246,8 @@ def assess_page(
     status: int = 200,
 ) -> Response:
     """A case before its suggestion may be shown: the data, and what the person thinks."""
-    language = language_for(request, staff=True)
     opened = open_case(case_id, Audience.CASEWORKER, session_of(request).actor, tools_of(request))
+    language = language_for(request, staff=True, package=opened.package)
     voice = opened.package.voice(language, staff=True)
     return page(
         request,
@@ -266,7 +272,7 @@ def _headline(opened: OpenCase, voice: Voice) -> dict[str, str]:
     return {
         "number": opened.file.case_ref,
         "benefit": voice.wording["package|benefit"],
-        "received": day(at(opened.file.submitted_at).date(), voice.language.locale),
+        "received": day(recorded_day(opened.file.submitted_at), voice.language.locale),
         "unit": voice.wording["contact|office"],
     }
 

@@ -7,7 +7,7 @@ outermost: an unhandled error would be answered without its headers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
+from explainer.text.languages import Language
 from service.events import log
 from service.web.pages import refusal_page
 from service.web.people import no_token
@@ -43,11 +44,13 @@ HEADERS = {
 
 
 class Guarded:
-    """The application, guarded. `hosts` are the names it may be called by."""
+    """The application, guarded. `hosts` are the names it may be called by, `offered` the languages
+    of what it says itself."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], offered: Sequence[Language]) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
+        self._offered = offered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +80,7 @@ class Guarded:
         try:
             fault = _fault(scope)
             if fault is not None:
-                refusal = await run_in_threadpool(_refusal, Request(scope), fault)
+                refusal = await run_in_threadpool(_refusal, Request(scope), fault, self._offered)
                 await refusal(scope, receive, send_with_headers)
                 return
             await self._app(scope, _limited(receive, _limit(scope)), send_with_headers)
@@ -110,10 +113,10 @@ def _fault(scope: Scope) -> ExplainerError | None:
     return None
 
 
-def _refusal(request: Request, fault: ExplainerError) -> Response:
+def _refusal(request: Request, fault: ExplainerError, offered: Sequence[Language]) -> Response:
     if _is_api(request.scope):
         return JSONResponse(error_form(fault), status_of(fault))
-    return refusal_page(request, fault)
+    return refusal_page(request, fault, offered)
 
 
 def _same_site(headers: Headers) -> bool:

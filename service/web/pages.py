@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from explainer.errors import ExplainerError
 from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
-from explainer.text.languages import Language, languages
+from explainer.text.languages import Language
 from explainer.text.render import environment
 from explainer.text.sentences import translation_banner
 from explainer.text.values import moment
@@ -36,18 +36,47 @@ class LanguageLink:
     current: bool
 
 
+@dataclass(frozen=True, slots=True)
+class InOtherWords:
+    """A sentence on a page that is in another language than the page."""
+
+    lang: str
+    dir: str
+    text: str
+
+
 def language_for(request: Request, *, staff: bool, package: ModelPackage | None = None) -> Language:
     """The language of this page, of those whole for the site and for the package."""
-    return _chosen(request, tools_of(request).languages_of(package, staff=staff))
+    default = "" if package is None else package.manifest.default_language
+    return _chosen(request, tools_of(request).languages_of(package, staff=staff), default)
 
 
-def _chosen(request: Request, offered: Sequence[Language]) -> Language:
+def _chosen(request: Request, offered: Sequence[Language], default: str = "") -> Language:
     return choose_language(
         offered,
         asked=request.query_params.get("lang"),
         kept=request.cookies.get(COOKIE),
         accepted=request.headers.get("accept-language"),
+        default=default,
     )
+
+
+def _not_in(request: Request, shown: Language, package: ModelPackage | None) -> list[InOtherWords]:
+    """That this page is not there in the language its reader asked for, in that language if the
+    site speaks it; nothing where it is."""
+    wanted = language_for(request, staff=False)
+    asked = (request.query_params.get("lang") or "").lower()
+    if package is not None and wanted != shown:
+        speaks = wanted
+    elif asked and asked not in {tag.lower() for tag in (shown.tag, *shown.aliases)}:
+        speaks = shown
+    else:
+        return []
+    words = catalog(speaks)
+    text = words.sentence("error.language.not_offered")
+    if shown.is_source:
+        text = f"{text} {words.sentence('told.german_instead')}"
+    return [InOtherWords(speaks.tag, speaks.dir, text)]
 
 
 def page(
@@ -76,16 +105,18 @@ def page(
         here or request.url.path,
         status,
         staff=staff,
+        package=package,
         person=session.person or None,
         notices=_notices(tools, language) if staff and session.person == "supervisor" else (),
         waiting=_waiting(tools, language) if staff else "",
+        not_in=[] if staff else _not_in(request, language, package),
         demo=tools.settings.demo,
         form_token=form_token(request),
         errors=list(errors),
         **context,
     )
     keep_session(response, session, tools.secret)
-    if request.query_params.get("lang", "").lower() == language.tag:
+    if request.query_params.get("lang", "").lower() == language.tag.lower():
         response.set_cookie(COOKIE, language.tag, max_age=31536000, samesite="lax", httponly=True)
     return response
 
@@ -117,6 +148,7 @@ def _framed(
     status: int,
     *,
     staff: bool,
+    package: ModelPackage | None = None,
     **context: Any,
 ) -> Response:
     links = [
@@ -132,15 +164,19 @@ def _framed(
             languages=links,
             path=path,
             # a page that carries a told document has that document's own
-            banner=None
-            if context.get("told_html")
-            else translation_banner(catalog(language), language),
+            banner=None if context.get("told_html") else _banner(language, package),
+            in_german="" if language.is_source else f"{path}?lang=de",
             **context,
         )
     )
     return HTMLResponse(
         body, status, {"content-language": language.tag, "vary": "Cookie, Accept-Language"}
     )
+
+
+def _banner(language: Language, package: ModelPackage | None) -> str | None:
+    reviewed = package is None or package.wording(language).reviewed
+    return translation_banner(catalog(language), language, package_reviewed=reviewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +232,12 @@ def starting_page(request: Request, sent: Sequence[tuple[str, str]] = ()) -> Res
     return response
 
 
-def refusal_page(request: Request, fault: ExplainerError) -> Response:
+def refusal_page(request: Request, fault: ExplainerError, offered: Sequence[Language]) -> Response:
     """The error page for a request that is turned away before it is of any visit.
 
     It makes no visit, and holds no token: another site's form brings no cookie of ours along, and
     an answer that sets one would put a new visit in the place of the visitor's own.
     """
-    offered = list(languages().values())
     language = _chosen(request, offered)
     words = catalog(language)
     return _framed(
@@ -212,6 +247,7 @@ def refusal_page(request: Request, fault: ExplainerError) -> Response:
         "/",
         status_of(fault),
         staff=False,
+        not_in=[],
         person=None,
         demo=False,
         form_token="",

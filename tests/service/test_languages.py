@@ -39,7 +39,7 @@ ALL = list(languages().values())
         ("en;q=2,ar", "ar"),
         (";;;,,,;q=1", "de"),
         ("-", "de"),
-        ("en-", "en"),
+        ("en-", "de"),
         ("x" * 10_000, "de"),
         ("en," * 5_000, "en"),
         ("\u0000en", "de"),
