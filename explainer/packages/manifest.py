@@ -26,7 +26,7 @@ PROTOCOL = 1
 SIMPLE = "de-simple"
 MOST_IN_SIMPLE = 3
 """Reasons that readers of Leichte Sprache are asked to take in (requirement W2.6)."""
-FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*(/[A-Za-z0-9_][A-Za-z0-9_.%-]*)*")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@%-]*(/[A-Za-z0-9_][A-Za-z0-9_.@%-]*)*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape  # noqa: TID251 - this is the one place
 from explainer.core.disclosure import Told
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
+from explainer.text.level import simple_html, simple_lines
 from explainer.text.sentences import ReasonText, Sentences
 from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
 
@@ -76,8 +77,13 @@ def render_html(sentences: Sentences, language: Language) -> Told:
     """The explanation as an HTML fragment, in exactly these bytes."""
     staff = sentences.audience.value == "caseworker"
     template = environment(language, staff=staff).get_template(f"{sentences.audience}/page.html")
-    body = template.render(s=sentences)
+    body = leveled(template.render(s=sentences), language)
     return Told(body.encode(), "text/html; charset=utf-8", language.tag, sentences.audience)
+
+
+def leveled(html: str, language: Language) -> str:
+    """A rendered page or document, as its level of German has it."""
+    return simple_html(html, language.tag) if language.level else html
 
 
 def as_markup(told: Told) -> str:
@@ -94,6 +100,8 @@ def render_text(sentences: Sentences, language: Language) -> Told:
         # nothing to isolate where all runs one way; terminals show the marks as boxes
         for mark in (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE):
             body = body.replace(mark, "")
+    if language.level:
+        body = "\n".join(line for each in body.split("\n") for line in simple_lines(each))
     return Told(body.encode(), "text/plain; charset=utf-8", language.tag, sentences.audience)
 
 
@@ -164,4 +172,5 @@ def _reason_lines(reason: ReasonText) -> Iterator[str]:
 def standalone(told: Told, language: Language, title: str) -> str:
     """A whole HTML document around an explanation, for a file that is opened by itself."""
     template = environment(language, staff=False).get_template("_base/document.html")
-    return template.render(told=as_markup(told), lang=language.tag, dir=language.dir, title=title)
+    page = template.render(told=as_markup(told), lang=language.tag, dir=language.dir, title=title)
+    return leveled(page, language)

@@ -14,7 +14,7 @@ from explainer.errors import ExplainerError
 from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language
-from explainer.text.render import environment
+from explainer.text.render import environment, leveled
 from explainer.text.sentences import translation_banner
 from explainer.text.values import moment
 from service.web.language_choice import COOKIE, choose_language
@@ -170,7 +170,9 @@ def _framed(
         )
     )
     return HTMLResponse(
-        body, status, {"content-language": language.tag, "vary": "Cookie, Accept-Language"}
+        leveled(body, language),
+        status,
+        {"content-language": language.tag, "vary": "Cookie, Accept-Language"},
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,11 @@ status = "unreviewed"
 staff = true
 """
 LONGER = 0.4
+BANNER = {
+    "Diese Übersetzung hat noch niemand geprüft. Nur der deutsche Text ist verbindlich.": (
+        "Das ist ein Entwurf. Noch niemand hat den Text geprüft."
+    )
+}
 
 _PLAIN = "AaBbCcDdEeFfGgHhIiJjKkLlMmNnOoPpQqRrSsTtUuVvWwXxYyZz"
 _ACCENTED = "ÅåƁƀÇçÐðÉéƑƒĜĝĤĥÎîĴĵĶķĻļṀṁÑñÖöÞþǪǫŔŕŠšŢţÛûṼṽŴŵẊẋÝýŽž"
@@ -48,17 +53,14 @@ def pseudo(text: str) -> str:
     return f"⟦{said} {'~' * more}⟧"
 
 
-def pseudo_catalog(template: Catalog) -> bytes:
-    """The catalog of it for these messages."""
-    row = languages.Language(
-        TAG_OF_IT, "", "ltr", "latn", "gregory", "qps", "en_GB", languages.Status.UNREVIEWED, True
-    )
+def filled_catalog(row: languages.Language, template: Catalog, say: Callable[[str], str]) -> bytes:
+    """The catalog of a language for these messages, with `say` of every German text."""
     blank = merged(row, template, b"")
-    filled = catalogs.read_strictly(blank, "pseudo")
+    filled = catalogs.read_strictly(blank, "filled")
     for message in filled:
         if message.id:
             sources = message.id if isinstance(message.id, tuple | list) else (message.id,)
-            texts = tuple(map(pseudo, sources))
+            texts = tuple(map(say, sources))
             message.string = texts if len(texts) > 1 else texts[0]
     head = blank[: blank.index(b"\n\n") + 2]
     return head + written(filled)
@@ -95,33 +97,60 @@ def other_locales(folder: Path) -> Iterator[Path]:
 @contextmanager
 def spoken(folder: Path) -> Iterator[None]:
     """The product speaks it meanwhile, beside the languages it has."""
-    root = Path(languages.__file__).resolve().parents[2]
     with other_locales(folder) as locales:
         table = locales / "languages.toml"
         table.write_text(table.read_text("utf-8") + ROW, "utf-8")
         forget()
-        row = languages.all_languages()[TAG_OF_IT]
-        for domain, template in collected(root).items():
-            path = catalog_path(row, domain)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(pseudo_catalog(template))
-        forget()
+        fill(languages.all_languages()[TAG_OF_IT], pseudo)
         yield
 
 
-def speaking(package: Path, folder: Path, *changes: tuple[str, str]) -> Path:
+@contextmanager
+def plain_german(folder: Path, status: str = "draft") -> Iterator[None]:
+    """The product speaks the level de-simple meanwhile, in the words of the German it is of."""
+    with other_locales(folder) as locales:
+        table = locales / "languages.toml"
+        before, row, after = table.read_text("utf-8").partition('level = "simple"\n')
+        after = re.sub(r'status = "\w+"', f'status = "{status}"', after, count=1)
+        table.write_text(before + row + after, "utf-8")
+        forget()
+        fill(languages.all_languages()["de-simple"], lambda text: BANNER.get(text, text))
+        yield
+
+
+def fill(row: languages.Language, say: Callable[[str], str]) -> None:
+    """Write its catalogs, with `say` of every German text."""
+    root = Path(languages.__file__).resolve().parents[2]
+    for domain, template in collected(root).items():
+        if row.staff or domain == catalogs.PUBLIC:
+            path = catalog_path(row, domain)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(filled_catalog(row, template, say))
+    forget()
+
+
+def speaking(
+    package: Path,
+    folder: Path,
+    *changes: tuple[str, str],
+    tag: str = TAG_OF_IT,
+    say: Callable[[str], str] | None = None,
+) -> Path:
     """A copy of the package that speaks it as well, sealed; only while the product does.
 
     `changes` are texts of its manifest and what takes their place.
     """
     shutil.copytree(package, folder)
-    row = languages.all_languages()[TAG_OF_IT]
+    row = languages.all_languages()[tag]
     path = wording_file(folder, row)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(pseudo_catalog(template_of(german_texts(folder))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    template = template_of(german_texts(folder))
+    path.write_bytes(filled_catalog(row, template, say or pseudo))
     manifest = folder / "manifest.toml"
     text = manifest.read_text("utf-8")
-    for old, new in (('offered = ["de", ', f'offered = ["de", "{TAG_OF_IT}", '), *changes):
+    if f'"{tag}"' not in text:
+        changes = (('offered = ["de", ', f'offered = ["de", "{tag}", '), *changes)
+    for old, new in changes:
         text = text.replace(old, new)
     manifest.write_text(text, "utf-8")
     seal(folder)
