@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from explainer.core.case import read_case
+from explainer.core.days import local_day, recorded_day
 from explainer.core.decision import Actor, Decision, Relation, take_decision
 from explainer.core.disclosure import Audience, Told
 from explainer.core.explanation import Explanation
@@ -22,8 +23,8 @@ from explainer.errors import (
     CaseFaulty,
     CaseMalformed,
     DecisionFaulty,
-    NotExplainable,
     LanguageNotOffered,
+    NotExplainable,
     NotYetDecided,
     PackageReplaced,
     SuggestionOutdated,
@@ -136,7 +137,6 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
     where a caseworker has to say first what they think, and LanguageNotOffered.
     """
     opened = open_case(case_id, audience, actor, tools)
-    if audience is Audience.APPLICANT and opened.decided is None:
     offered = tools.languages_of(opened.package, staff=audience is Audience.CASEWORKER)
     if language not in offered:
         raise LanguageNotOffered(
@@ -144,6 +144,7 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
             "language",
             f"Choose from {', '.join(one.tag for one in offered)}.",
         )
+    if audience is Audience.APPLICANT and opened.decided is None:
         # a suggestion read before a person decided could look like the decision
         raise NotYetDecided(
             "Nobody has decided yet.", "case", "The applicant is told once a person decided."
@@ -175,7 +176,7 @@ def _find(opened: OpenCase, now: datetime, tools: Tools) -> Explanation | NotExp
         return PackageReplaced(
             "The package of this case is not in force.", "package", "Decide without the program."
         )
-    return tools.findings.of(opened.case, opened.package, now.date())
+    return tools.findings.of(opened.case, opened.package, local_day(now))
 
 
 def _told_decision(opened: OpenCase, audience: Audience) -> HumanDecision | None:
@@ -268,7 +269,7 @@ def decide(
                 records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP),
                 opened.package.manifest.retention_class,
                 tools.settings.retention,
-                decision.particulars.entered_afterwards or now.date(),
+                decision.particulars.entered_afterwards or local_day(now),
             ),
         )
         row = decision_row(opened, decision, basis, now)
@@ -305,7 +306,7 @@ def _take(
             note=sent.note,
             particulars=sent.particulars,
             first_day=_first_day(opened),
-            today=now.date(),
+            today=local_day(now),
         )
     except DecisionFaulty as faulty:
         raise DecisionFaulty("decision", (*faulty.faults, *asked)) from None
@@ -318,7 +319,7 @@ def _first_day(opened: OpenCase) -> date:
     """Before it nothing was decided: the case was not there, or what is corrected did not hold."""
     if opened.decided is not None:
         return opened.decided.day
-    return date.fromisoformat(opened.file.submitted_at[:10])
+    return recorded_day(opened.file.submitted_at)
 
 
 def _seen_for_decision(tx: Reading, opened: OpenCase, sent: SentDecision) -> OpenedEntry | None:
@@ -361,7 +362,7 @@ def _shown_last(tx: Reading, opened: OpenCase, day: date | None) -> OpenedEntry 
 
 
 def _shown_by(entry: OpenedEntry, day: date) -> bool:
-    return str((entry.payload or {})["created_at"])[:10] <= day.isoformat()
+    return recorded_day(str((entry.payload or {})["created_at"])) <= day
 
 
 def _outdated(what: str) -> SuggestionOutdated:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from explainer.core.days import recorded_day
 from explainer.core.decision import Actor
 from explainer.core.disclosure import Audience
 from explainer.errors import (
@@ -100,7 +101,7 @@ def initial_assessment(tx: Reading, case_id: str, by: date | None) -> str | None
     for entry in records.entries_of_case(tx, case_id, EntryKind.FOLLOW_UP):
         said = entry.payload or {}
         if _is_assessment(entry):
-            in_time = by is None or str(said["created_at"])[:10] <= by.isoformat()
+            in_time = by is None or recorded_day(str(said["created_at"])) <= by
             return str(said["initial_assessment"]) if in_time else None
     return None
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from explainer.core.days import local_day
 from explainer.errors import BackupRefused, ExplainerError
 from explainer.ledger.durable import sync, whole_folder, write_new
-from explainer.ledger.entries import minute
 from explainer.ledger.log import LogName
 from explainer.ledger.verify import (
     Checkpoint,
@@ -73,7 +73,7 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
             contents = {
                 "v": 1,
                 "tenant": where.tenant,
-                "made_on": minute(now)[:10],
+                "made_on": local_day(now).isoformat(),
                 "sizes": sizes,
                 "files": digests_in(draft),
             }
@@ -87,11 +87,11 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
 
 def back_up_keys(where: Settings, out: Path, now: datetime) -> date:
     """Copy the key store to the file `out`; returns the day this copy has to be destroyed."""
-    expires = now.date() + timedelta(days=where.key_backup_days)
+    expires = local_day(now) + timedelta(days=where.key_backup_days)
     if out.exists():
         raise BackupRefused("It is there already.", str(out), "Name a file that is not.")
     try:
-        copy_keys(where.data / "keys.sqlite", out, now.date(), expires)
+        copy_keys(where.data / "keys.sqlite", out, local_day(now), expires)
     except ExplainerError:
         out.unlink(missing_ok=True)
         raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explainer.cli import DONE, EXIT_CODES, write_file
+from explainer.core.days import local_day
 from explainer.errors import ExportFailed
 from explainer.packages.bundled import bundled_packages
 from service.settings import Settings, installation
@@ -147,7 +148,7 @@ def _retain(options: argparse.Namespace) -> int:
     with opened(options) as (where, ledger):
         classes = read_classes(where.retention)
         if options.dry_run:
-            planned = plan(ledger, classes, now.date())
+            planned = plan(ledger, classes, local_day(now))
             for one in planned.due:
                 print(f"{one.name}: {one.of_class}, due since {one.since}")
             for one in planned.on_hold:

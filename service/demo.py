@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from explainer.core.days import local_day
 from explainer.core.decision import Actor, Role
 from explainer.core.disclosure import Audience
 from explainer.core.explanation import Explanation
@@ -36,11 +37,11 @@ def load_cases(tools: Tools) -> int:
     return loaded
 
 
-def walk_through(tools: Tools) -> bool:
 PRINTED = ("de", "en", "ar")
 """Those that are printed; the pages have all."""
 
 
+def walk_through(tools: Tools) -> bool:
     """Print one case in three languages, decide it, verify the ledger; whether that is clean."""
     waiting = queue(CASEWORKER, OPEN, 1, tools)
     if not waiting.rows:
@@ -49,7 +50,7 @@ PRINTED = ("de", "en", "ar")
     file = waiting.rows[0]
     shown = show(file.id, Audience.CASEWORKER, languages()["de"], CASEWORKER, tools)
     package, case = shown.opened.package, shown.opened.case
-    finding = explain(case, package, tools.now().date())
+    finding = explain(case, package, local_day(tools.now()))
     offered = tools.languages_of(package, staff=False)
     for language in (one for one in offered if one.tag in PRINTED):
         _title(f"{file.case_ref} · {language.autonym}")

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
 
+from explainer.core.days import local_day
 from explainer.core.decision import Actor, Decision
 from explainer.core.disclosure import Told
 from explainer.core.explanation import Explanation
@@ -58,6 +59,7 @@ def shown_entry(
     payload: dict[str, Json] = {
         "record_id": new_id(),
         "created_at": minute(now),
+        "explained_on": local_day(now).isoformat(),
         "case_ref": opened.file.case_ref,
         "unit_id": opened.file.unit,
         "audience": told.audience.value,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from explainer.core.days import local_day, recorded_day
 from explainer.errors import CaseNotFound, ErasureRefused
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
 from explainer.ledger.log import LogName
@@ -83,15 +84,16 @@ def record_event(
             case_ref,
             f"Give one of at most {REASON_LIMIT} characters with --reason.",
         )
-    if on is not None and on > now.date():
+    if on is not None and on > local_day(now):
         raise _refused("The day has not come yet.", case_ref, "Give the day it happened.")
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
-        if on is not None and on.isoformat() < file.submitted_at[:10]:
+        came_in = recorded_day(file.submitted_at)
+        if on is not None and on < came_in:
             raise _refused(
                 "The case had not been submitted by that day.",
                 case_ref,
-                f"Time runs from {file.submitted_at[:10]} at the earliest: give that day.",
+                f"Time runs from {came_in} at the earliest: give that day.",
             )
         receipt = _follow_up(tx, ledger, file, event, by, reason=reason, on=on)
     ledger.seal()
@@ -125,7 +127,7 @@ def erase_case(
             )
         if not entries:
             # an erasure covers entries: a case that was never shown gets the one it can have
-            _follow_up(tx, ledger, file, Event.CLOSED, approvers[0], on=now.date())
+            _follow_up(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
         ours = covered_by_case(tx, file.id)
         receipt = record_erasure(tx, file.id, _erasure(ledger, ours, basis, approvers))
     return _finished(ledger, receipt, ours, basis, approvers, now)
@@ -221,7 +223,7 @@ def _finished(
     finish_erasures(ledger.store)
     ledger.seal()
     seqs = tuple(sorted(covered.seqs))
-    on, tenant = minute(now)[:10], ledger.store.tenant
+    on, tenant = local_day(now).isoformat(), ledger.store.tenant
     return Erased(receipt, covered.log, seqs, basis, tuple(approvers), on, tenant)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from explainer.core.case import Case, read_case
+from explainer.core.days import recorded_day
 from explainer.core.decision import Actor
 from explainer.core.disclosure import Audience
 from explainer.errors import CaseFaulty, ModelFailed, RecordsDisagree
@@ -45,12 +46,15 @@ class Decided:
 
     @property
     def day(self) -> date:
-        return decided_day(self.row, self.payload)
+        return decided_day(self.payload)
 
 
-def decided_day(row: DecisionRow, payload: Mapping[str, Json]) -> date:
+def decided_day(payload: Mapping[str, Json]) -> date:
     """The day it was decided; of one entered afterwards not the day it was entered."""
-    return date.fromisoformat(str(payload.get("entered_afterwards") or row.decided_on[:10]))
+    on_paper = payload.get("entered_afterwards")
+    if on_paper is not None:
+        return date.fromisoformat(str(on_paper))
+    return recorded_day(str(payload["created_at"]))
 
 
 @dataclass(frozen=True, slots=True)

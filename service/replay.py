@@ -171,12 +171,17 @@ def _what_was_shown(tx: Reading, asked: OpenedEntry) -> OpenedEntry | None:
     return open_entry(tx, LogName.LEDGER, place)
 
 
+def _day_of(payload: Mapping[str, Json]) -> date:
+    """The day it was explained on; before that was recorded, the one of UTC was taken."""
+    return date.fromisoformat(str(payload.get("explained_on") or payload["created_at"])[:10])
+
+
 def _computed_again(
     payload: Mapping[str, Json], package: ModelPackage
 ) -> Explanation | NotExplainable:
     case = read_case(json.loads(str(payload["values"])), package.catalogue)
     try:
-        return explain(case, package, date.fromisoformat(str(payload["created_at"])[:10]))
+        return explain(case, package, _day_of(payload))
     except NotExplainable as fault:
         return fault
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from explainer.core.days import local_day
 from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
 from explainer.ledger.durable import sync
 from explainer.ledger.entries import Entry, EntryKind, Json
@@ -94,7 +95,7 @@ def restore(
         draft.mkdir(mode=0o700)
         copy_database(source / DATABASE, draft / DATABASE)
         if key_copy is not None:
-            put_keys_back(key_copy, draft / KEYS, now.date())
+            put_keys_back(key_copy, draft / KEYS, local_day(now))
         said: dict[str, Json] = {"made_on": made_on, "sizes": dict(sizes)}
         entry = _made_ready(where, source, draft, said, approvers, now)
         _place(where, owner, source, draft, told)

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from explainer.core.days import local_day
 from explainer.errors import CaseNotFound, ErasureRefused, ExplainerError, SettingsInvalid
 from explainer.ledger.entries import Entry, EntryKind, Json
 from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
+from service.open_case import decided_day
 from service.store.cases import submitted_before
 from service.store.database import Reading
 from service.store.erasure import months_of_access
@@ -123,8 +125,7 @@ def due_on(
     for entry in entries:
         said = entry.payload or {}
         if entry.leaf.type == EntryKind.DECISION and said:
-            on = str(said.get("entered_afterwards") or said["created_at"])[:10]
-            decided = max(decided, date.fromisoformat(on))
+            decided = max(decided, decided_day(said))
         if entry.leaf.type == EntryKind.FOLLOW_UP and said.get("event") in STARTS:
             days[str(said["event"])] = date.fromisoformat(str(said["on"]))  # the newest word counts
     if not days:
@@ -157,7 +158,7 @@ def retain(
 
     The rules are recorded when they are others than last time. A case put on hold meanwhile stays.
     """
-    planned = plan(ledger, classes, now.date())
+    planned = plan(ledger, classes, local_day(now))
     if planned.due:
         _record_rules(ledger, classes, now)
     count = 0
@@ -169,7 +170,7 @@ def retain(
         except CaseNotFound:
             continue  # somebody else was faster
         except ErasureRefused as fault:
-            if one in plan(ledger, classes, now.date()).due:
+            if one in plan(ledger, classes, local_day(now)).due:
                 raise fault
             continue  # put on hold meanwhile
         count += 1
@@ -195,7 +196,7 @@ class Daily:
 
     def look(self) -> None:
         """Do it if it was not done today. A failure is logged, and tried again in an hour."""
-        today = self._now().date()
+        today = local_day(self._now())
         if today == self._last:
             return
         try:

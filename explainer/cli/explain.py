@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainer.cli import DONE, EXIT_CODES, REFUSED, WITHHELD, loaded, progress_bar, report, say
+from explainer.core.days import local_day
 from explainer.core.forms import error_form
 from explainer.errors import CaseFaulty, CaseMalformed, ExplainerError, NotExplainable
 
@@ -241,4 +242,4 @@ def json_of(text: str, where: str) -> Any:
 
 
 def _today() -> date:
-    return datetime.now(UTC).date()  # noqa: TID251 - the clock of the command line
+    return local_day(datetime.now(UTC))  # noqa: TID251 - the clock of the command line

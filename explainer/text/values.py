@@ -8,7 +8,6 @@ from copy import copy
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date
@@ -22,6 +21,7 @@ from babel.numbers import (
 from babel.units import format_unit
 
 from explainer.core.case import Feature, Kind, Scalar
+from explainer.core.days import ZONE
 from explainer.errors import MessageMissing
 from explainer.text.catalogs import Catalog
 from explainer.text.wording import Wording
@@ -180,5 +180,5 @@ def day(when: date, locale: str) -> str:
 @lru_cache(maxsize=1024)
 def moment(when: datetime, locale: str) -> str:
     """A date in long form and the time to the minute, as clocks in Germany show it."""
-    local = when.astimezone(ZoneInfo("Europe/Berlin"))
+    local = when.astimezone(ZONE)
     return f"{format_date(local, format='long', locale=locale)}, {local:%H:%M}"

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from explainer.core.attribution import AmountOutcome, is_amount
+from explainer.core.days import recorded_day
 from explainer.text.languages import Language
 from explainer.text.values import day, moment
 from service.open_case import decided_day
@@ -55,11 +56,11 @@ def _words(one: OwnRecord | Unreadable, language: Language) -> dict[str, Any]:
         "case_number": one.listed.case_ref,
         "case_href": case_href,
         "receipt_href": f"{case_href}/receipts/{mark}" if case_href else "",
-        "recorded_on": day(at(row.decided_on).date(), language.locale),
+        "recorded_on": day(recorded_day(row.decided_on), language.locale),
         "benefit": texts.get("package|benefit", row.benefit_type),
         "suggestion": _outcome(row.suggested, one, language) if row.suggested else "",
         "outcome": _outcome(row.outcome, one, language),
-        "day": day(decided_day(row, payload), language.locale),
+        "day": day(decided_day(payload), language.locale),
         "relation": row.relation,
         "codes": row.codes,
         "facts": tuple(texts.get(f"checklist|{f}", str(f)) for f in facts)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from explainer.core.attribution import AmountOutcome, is_amount
+from explainer.core.days import recorded_day
 from explainer.core.disclosure import Audience, Told
 from explainer.errors import DecisionFaulty
 from explainer.ledger.verify import Result
@@ -114,7 +115,7 @@ def _row(
     return {
         "agrees": True,
         "case_number": one.case_ref,
-        "day": day(at(one.row.decided_on).date(), language.locale),
+        "day": day(recorded_day(one.row.decided_on), language.locale),
         "benefit": _labels(request, one, language)["benefit"],
         "unit": units.get(one.row.unit, one.row.unit),
         "relation": one.row.relation,
@@ -253,7 +254,7 @@ def _opened(
         "unit": labels["unit"],
         **_chain(listed),
         "seen_since": inspected.seen_since,
-        "decided_at": day(decided_day(row, payload), language.locale),
+        "decided_at": day(decided_day(payload), language.locale),
         "initial": labels["initial"],
         "particulars": particulars_of(payload),
         "suggestion": labels["suggestion"] if row.suggested else "",

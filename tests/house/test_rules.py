@@ -55,6 +55,27 @@ def test_nothing_of_ours_runs_text_as_code(folder):
                 assert node.func.id not in ("eval", "exec", "compile", "__import__"), path
 
 
+def test_one_place_says_on_which_day_a_moment_is():
+    """Elsewhere it would be the day of UTC, which in Germany begins an hour or two too late."""
+    found = [
+        (path.relative_to(ROOT).as_posix(), node.lineno)
+        for folder in ("explainer", "service")
+        for path in modules(ROOT / folder)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (_calls(node, "date") and not node.args)
+        or (isinstance(node, ast.Constant) and node.value == "Europe/Berlin")
+    ]
+    assert {path for path, _ in found} == {"explainer/core/days.py"}, found
+
+
+def _calls(node: ast.AST, method: str) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == method
+    )
+
+
 LOADED = "import sys, json; import {}; print(json.dumps(sorted(sys.modules)))"
 
 
