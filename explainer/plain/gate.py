@@ -136,7 +136,8 @@ _DECIMAL = {
     "de": re.compile(rf"(?<![\d.,])\d+,\d+(?![\d.,]*\s?{_MONEY})(?!\d)"),
     "en": re.compile(rf"(?<![\d.,$€£])(?<![A-Z] )\d+\.\d+(?![\d.,]*\s?{_MONEY})(?!\d)"),
 }
-_OF_A_MESSAGE = ("brackets",)
+_OF_A_MESSAGE = ("abbreviation", "brackets")
+"""Counted over all sentences: abbreviations hold full stops of their own."""
 _SPACES = {0xA0: " ", 0x202F: " "}
 _COLUMN = re.compile(r"(?<!\w)(?:[a-z]+[A-Z]\w*|\w*[^\W_]_[^\W_]\w*)(?!\w)")
 
@@ -152,12 +153,12 @@ def check_message(message: Message, tag: str) -> list[Finding]:
     )
     plain = unescape(_TAG.sub("", _STRESS.sub(lambda m: m[1] or m[2], message.text)))
     plain = plain.translate(_SPACES)
-    filled = dict.fromkeys(_filled(plain, value) for value in message.values)
     found: dict[tuple[int, str, str], Finding] = {}
-    for text in filled:
-        for at, said in enumerate(sentences_in(text)):
+    for text in dict.fromkeys(_filled(plain, value) for value in message.values):
+        # the message as a whole first, then its sentences
+        for at, said in enumerate([text, *sentences_in(text)]):
             sentence = Sentence(said, stressed, message.heading, message.place.staff)
-            for severity, rule, words in _broken(sentence, lists, message):
+            for severity, rule, words in _broken(sentence, lists, message, whole=at == 0):
                 found.setdefault(
                     (at, rule, words.casefold()),
                     Finding(
@@ -171,20 +172,7 @@ def check_message(message: Message, tag: str) -> list[Finding]:
                         message.digest,
                     ),
                 )
-        for severity, rule, words in _in_all(Sentence(text), lists):
-            found.setdefault(
-                (-1, rule, words),
-                Finding(severity, rule, tag, message.key, text, words, "", message.digest),
-            )
     return list(found.values())
-
-
-def _in_all(whole: Sentence, lists: Lists) -> Iterator[tuple[str, str, str]]:
-    """What is counted over all sentences of a message."""
-    for rule, marks, look in rules_for(lists):
-        if rule in _OF_A_MESSAGE:
-            words = look(whole, lists)
-            yield from ((s, rule, ", ".join(words)) for s, most in marks[:1] if len(words) > most)
 
 
 def _filled(text: str, value: str) -> str:
@@ -200,18 +188,23 @@ def _better(lists: Lists, rule: str, words: str) -> str:
     return lists.better_for(rule)
 
 
-def _broken(sentence: Sentence, lists: Lists, message: Message) -> Iterator[tuple[str, str, str]]:
-    """Severity, rule and the words found."""
+def _broken(
+    sentence: Sentence, lists: Lists, message: Message, *, whole: bool
+) -> Iterator[tuple[str, str, str]]:
+    """Severity, rule and the words found, in a sentence or in the `whole` message."""
     for rule, marks, look in rules_for(lists):
-        if rule in _OF_A_MESSAGE or (rule == "subjunctive" and message.counterfactual):
+        if (rule in _OF_A_MESSAGE) is not whole:
+            continue
+        if rule == "subjunctive" and message.counterfactual:
             continue
         words = look(sentence, lists)
         for severity, allowed in marks:
             if len(words) > allowed:
                 yield severity, rule, _shown(rule, words)
                 break
-    for severity, rule, word in banned_words(sentence.text, lists, message.place):
-        yield severity, rule, word
+    if whole:
+        return
+    yield from banned_words(sentence.text, lists, message.place)
     if not message.place.staff:
         for word in _of_other_form(sentence.text, lists):
             yield FAIL, "form", word

@@ -20,9 +20,9 @@ _INITIALS = re.compile(r"(?<![\w(])[A-ZÄÖÜ]{2,5}(?![\w)])")
 LAW = re.compile(r"§+ ?\d+\w*|(?:Absatz|Abs\.|Satz|section) \d+|SGB [IVX]+")
 _RUN = re.compile(
     r"[\w-]+(?: [\w-]+)?(?:, [\w-]+(?: [\w-]+)?)+,? (?:und|oder|and|or) [\w-]+"
-    r"|^[^\s,]+(?: [^\s,]+)?(?:, [^\s,]+(?: [^\s,]+)?)+$"
+    r"|^[^\s,.]+(?: [^\s,.]+)?(?:, [^\s,.]+(?: [^\s,.]+)?)+$"
 )
-"""A run such as `A, B und C`, or nothing but one."""
+"""A run such as `A, B und C`, or a label that is nothing but one."""
 _ADVICE = {
     "de": re.compile(
         r"\b(?:wenn|falls) sie\b[^.!?]*,\s*(?:dann )?"

@@ -8,7 +8,7 @@ _MONTHS = "Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|Nov
 _ORDINAL = rf"\d{{1,2}}\. (?:{_MONTHS})(?: \d{{4}})?"
 _WORD = re.compile(rf"{_ORDINAL}|\d+(?:[.,:-]\d+)*|[^\W\d_]+(?:[-’'·\u00ad][^\W_]+)*")
 _END = re.compile(
-    rf"(?<=\S)(?<!\d)[.!?:]+(?=[\"“”’‘»)\]]*(?:\s|$))"
+    rf"(?<=\S)(?<!\d)(?<!\s[a-zA-Z])[.!?:]+(?=[\"“”’‘»)\]]*(?:\s|$))"
     rf"|(?<=\d)[.!?:]+(?=[\"“”’‘»)\]]*(?:\s|$))(?!\s+(?:{_MONTHS}))"
 )
 
@@ -16,7 +16,7 @@ _END = re.compile(
 def sentences_in(text: str) -> list[str]:
     """Sentences in order; a colon and the end of a line end one, as they do for a reader.
 
-    The full stop of a date (`1. März 2026`) does not.
+    The full stop of a date (`1. März 2026`) does not, nor that of a single letter (`z. B.`).
     """
     found: list[str] = []
     for line in text.splitlines():

@@ -1,0 +1,277 @@
+"""One sentence: what each rule catches, and what it lets pass."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from explainer.plain.gate import Message, Place, check_message
+from explainer.plain.lists import lists_of
+from explainer.plain.rules import RULES, rules_for
+from explainer.text.languages import all_languages, locales_dir
+
+LEVELS = ("de", "de-simple", "en")
+LISTED = sorted(
+    path.stem for path in (locales_dir() / "plain").glob("*.toml") if path.stem != "accepted"
+)
+ENTRIES = [(tag, entry) for tag in LISTED for entry in lists_of(tag).banned]
+
+
+def found(text: str, tag: str, place: Place = Place.TOLD, **more: bool) -> set[tuple[str, str]]:
+    return {(f.severity, f.rule) for f in check_message(Message("key", text, place, **more), tag)}
+
+
+def stopping(text: str, tag: str) -> set[str]:
+    return {rule for severity, rule in found(text, tag) if severity == "fail"}
+
+
+# -- short texts everybody can judge -----------------------------------------------------------
+
+JUDGED = [
+    ("Ihr Antrag wurde abgelehnt, weil Sie in 44147 wohnen.", "de", {"cause"}, {"passive"}),
+    (
+        "Die KI hat Ihren Antrag eindeutig als riskant eingestuft.",
+        "de",
+        {"certainty", "subject"},
+        {"initials"},
+    ),
+    (
+        "Ihr niedriges Einkommen verursachte einen Risikoscore von 0,73.",
+        "de",
+        {"cause", "jargon", "form", "blame"},
+        {"tense"},
+    ),
+    ("Wenn Sie Ihr Einkommen senken, wird der Antrag bewilligt.", "de", {"advice"}, {"passive"}),
+    ("Das Programm hat Ihren Antrag abgelehnt.", "de", {"machine-decides"}, set()),
+    ("Das Programm entscheidet **nicht**.", "de", set(), set()),
+    ("Das Programm entscheidet **nicht**.", "de-simple", set(), set()),
+    ("Das Programm entscheidet <strong>nicht</strong>.", "de-simple", set(), set()),
+    ("Das Programm entscheidet nicht.", "de-simple", set(), {"negation"}),
+    ("Entschieden hat: Frau Keller.", "de", set(), set()),
+    ("Entschieden hat: Frau Keller.", "de-simple", set(), set()),
+    ("Ihre Schulden waren für den Vorschlag wichtig.", "de", set(), set()),
+    ("Ihr Einkommen betrug 1.240 €.", "de", set(), {"tense"}),
+    ("Die Grundsicherung Ihrer Mutter war wichtig.", "de", set(), set()),
+    ("Menschen wie Sie werden häufiger geprüft.", "de", {"groups"}, {"passive"}),
+    (
+        "Mit Ihrem Mietvertrag hätte das Programm vielleicht etwas anderes vorgeschlagen.",
+        "de",
+        set(),
+        {"subjunctive"},
+    ),
+    ("Das Ergebnis des Programms war wichtig.", "de-simple", {"genitive"}, set()),
+    ("Ihr Antrag wird von uns geprüft.", "de-simple", {"passive"}, set()),
+    ("Wir prüfen neu, wenn Sie den Vertrag abgeben.", "de-simple", {"clauses"}, set()),
+    ("Das Programm hätte anders vorgeschlagen.", "de-simple", {"subjunctive"}, set()),
+    ("Ihre Arbeitsunfähigkeitsbescheinigung fehlt.", "de-simple", {"long-word"}, {"noun-style"}),
+    ("Your application was refused because you live in 44147.", "en", {"cause"}, {"passive"}),
+    ("The program decided to reject you.", "en", {"machine-decides"}, set()),
+    ("The program does not decide.", "en", set(), set()),
+    ("Payment is due today.", "en", set(), set()),
+    ("You failed to tell us your rent.", "en", {"blame"}, set()),
+]
+
+
+@pytest.mark.parametrize(("text", "tag", "fails", "warns"), JUDGED, ids=lambda v: str(v)[:50])
+def test_what_everybody_would_say_of_a_sentence_the_gate_says_too(text, tag, fails, warns):
+    assert found(text, tag) == {("fail", r) for r in fails} | {("warn", r) for r in warns}
+
+
+def test_what_another_value_had_changed_may_be_told_with_would():
+    text = "Mit Ihrem Mietvertrag hätte das Programm vielleicht etwas anderes vorgeschlagen."
+    assert found(text, "de", counterfactual=True) == set()
+
+
+# -- every rule -------------------------------------------------------------------------------
+
+BREAKS = {
+    "de": {
+        "length": ("fail", " ".join(["gut"] * 21)),
+        "clauses": ("fail", "Sie sehen, dass der Brief fehlt, wenn Sie suchen."),
+        "commas": ("warn", "Sie sehen, der Brief fehlt, er kommt noch."),
+        "verbs": ("warn", "Das ist gut und kann bleiben und soll gelten."),
+        "passive": ("warn", "Der Brief wird von uns geschrieben."),
+        "negation": ("warn", "Das Programm kennt Sie nicht und weiß nichts."),
+        "double-negation": ("fail", "Das ist nicht unmöglich."),
+        "genitive": ("warn", "Die Gründe des Amtes und die Höhe der Miete stehen oben."),
+        "subjunctive": ("warn", "Das wäre gut."),
+        "tense": ("warn", "Das Programm benutzte einen Ersatzwert."),
+        "noun-style": ("warn", "Die Zusendung und die Rückmeldung fehlen."),
+        "long-word": ("warn", "Der Arbeitslosengeldbescheidempfang fehlt."),
+        "abbreviation": ("fail", "Sie können z. B. anrufen."),
+        "initials": ("warn", "Die DSGVO gilt."),
+        "brackets": ("warn", "Das (hier) gilt (dort)."),
+        "address": ("fail", "Du kannst uns anrufen."),
+        "number": ("warn", "Es gibt drei Briefe."),
+        "list": ("warn", "Sie brauchen Ausweis, Vertrag, Brief oder Karte."),
+        "advice": ("fail", "Falls Sie umziehen, bekommen Sie mehr Geld."),
+    },
+    "de-simple": {
+        "length": ("fail", "Wir und Sie und er und sie und es und wir und Sie."),
+        "clauses": ("fail", "Wir wissen, dass der Brief fehlt."),
+        "commas": ("warn", "Sie sehen, er fehlt, er kommt."),
+        "verbs": ("fail", "Das ist gut und kann bleiben."),
+        "passive": ("fail", "Ihr Brief wurde geschrieben."),
+        "negation": ("warn", "Wir kennen Ihr Leben nicht."),
+        "double-negation": ("fail", "Das geht nicht ohne Ausweis."),
+        "genitive": ("fail", "Der Brief des Amtes fehlt."),
+        "subjunctive": ("fail", "Das könnte gut sein."),
+        "tense": ("fail", "Der Brief lag hier."),
+        "noun-style": ("warn", "Die Zusendung fehlt."),
+        "long-word": ("fail", "Der Computerprogrammname fehlt."),
+        "abbreviation": ("fail", "Sie können z. B. anrufen."),
+        "initials": ("fail", "Die DSGVO gilt."),
+        "sign": ("fail", "Das kostet 5 €."),
+        "soft-hyphen": ("fail", "Der Miet\u00advertrag fehlt."),
+        "hyphen": ("warn", "Der Miet-vertrag fehlt."),
+        "address": ("fail", "Du kannst uns anrufen."),
+        "number": ("fail", "Kommen Sie am 1.3.2026."),
+        "list": ("warn", "Sie brauchen Ausweis, Vertrag, Brief oder Karte."),
+        "heading": ("warn", "Wichtig"),
+        "label": ("fail", "Das ist Leichte Sprache."),
+        "advice": ("fail", "Falls Sie umziehen, bekommen Sie mehr Geld."),
+    },
+    "en": {
+        "length": ("fail", " ".join(["good"] * 26)),
+        "clauses": ("fail", "You see which letter we want when you read it."),
+        "commas": ("warn", "You see, it is gone, it comes later."),
+        "passive": ("warn", "The letter is written by us."),
+        "double-negation": ("warn", "This is not unusual."),
+        "subjunctive": ("warn", "This would be good."),
+        "tense": ("warn", "The letter had arrived."),
+        "noun-style": ("warn", "The completion of the registration is late."),
+        "abbreviation": ("fail", "You can call, e.g. today."),
+        "initials": ("warn", "The GDPR applies."),
+        "address": ("warn", "We write to the applicant."),
+        "number": ("warn", "There are three letters."),
+        "list": ("warn", "You need a card, a letter, a form or a key."),
+        "advice": ("fail", "If you move, you will get more money."),
+    },
+}
+KEEPS = {
+    "de": "Wir haben Ihren Antrag mit anderen Anträgen verglichen. Die Frist endet am 1. März.",
+    "de-simple": "Wir haben Ihren Antrag geprüft. Der Brief kommt am 1. März 2026.",
+    "en": "We compared your application with others. The time limit ends on 1 March 2026.",
+}
+CASES = [(tag, rule, *row) for tag, rows in BREAKS.items() for rule, row in rows.items()]
+
+
+@pytest.mark.parametrize(("tag", "rule", "severity", "text"), CASES, ids=lambda v: str(v)[:20])
+def test_every_rule_of_every_level_catches_what_it_is_for(tag, rule, severity, text):
+    assert (severity, rule) in found(text, tag, heading=rule == "heading")
+
+
+@pytest.mark.parametrize("tag", LEVELS)
+def test_a_plain_sentence_breaks_no_rule(tag):
+    assert found(KEEPS[tag], tag) == set()
+
+
+@pytest.mark.parametrize("tag", LEVELS)
+def test_no_rule_of_a_level_is_without_a_sentence_that_breaks_it(tag):
+    assert {rule for rule, _, _ in rules_for(lists_of(tag))} == BREAKS[tag].keys()
+
+
+NOT_CAUGHT = [
+    ("Bitte entscheiden Sie ohne das Programm.", "de", "machine-decides"),
+    ("Wenn wir etwas brauchen, schreiben wir Ihnen.", "de", "advice"),
+    ("Die geprüfte Angabe ist richtig.", "de", "passive"),
+    ("Wir werden den Antrag prüfen.", "de", "passive"),
+    ("Die letzte Angabe ist bekannt.", "de", "tense"),
+    ("Stand: 2024", "de", "tense"),
+    ("Ist der Bescheid da?", "de", "genitive"),
+    ("In der Liste steht der Bescheid.", "de", "genitive"),
+    ("Dieses Haus war wichtig.", "de", "genitive"),
+    ("Damit können Sie das zeigen.", "de-simple", "clauses"),
+    ("Der Lebens-Lauf und der Miet-Vertrag sind da.", "de-simple", "long-word"),
+    ("Was hat das Programm gemacht?", "de-simple", "heading"),
+    ("In which role would you like to see this?", "en", "subjunctive"),
+    ("The AI (artificial intelligence) law applies.", "en", "noun-style"),
+    ("The cost is $145.00 a week.", "en", "form"),
+    ("Das kostet 145,00 $ im Monat.", "de", "form"),
+    ("Es gilt die BITV 2.0 für alle.", "de", "form"),
+]
+
+
+@pytest.mark.parametrize(("text", "tag", "rule"), NOT_CAUGHT, ids=lambda v: str(v)[:40])
+def test_what_only_looks_like_a_fault_is_none(text, tag, rule):
+    assert rule not in {name for _, name in found(text, tag, heading=rule == "heading")}
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("Ihr Wert ist 0,73.", "de"),
+        ("Das sind 45 % davon.", "de"),
+        ("Die Angabe more_than_12_years war wichtig.", "de"),
+        ("Die Angabe jobLost war wichtig.", "de"),
+        ("Your value is 0.73.", "en"),
+    ],
+)
+def test_decimals_per_cent_and_column_names_are_no_words_for_applicants(text, tag):
+    assert "form" in stopping(text, tag)
+    assert ("fail", "form") not in found(text, tag, Place.STAFF_TOLD)
+
+
+# -- words ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tag", "entry"), ENTRIES, ids=lambda v: getattr(v, "caught", v))
+def test_every_entry_catches_its_sentence_and_lets_the_near_miss_pass(tag, entry):
+    assert (entry.severity, entry.kind) in found(entry.caught, tag)
+    assert not entry.pattern.search(entry.passes)
+    assert entry.kind not in {rule for _, rule in found(entry.passes, tag)} or tag == "de-simple"
+
+
+def test_every_language_has_words_for_cause_certainty_blame_and_a_machine_that_decides():
+    needed = {"cause", "certainty", "blame", "machine-decides"}
+    for tag in all_languages():
+        assert needed <= {entry.kind for entry in lists_of(tag).banned}, tag
+
+
+def test_words_of_the_trade_and_of_grounds_are_no_matter_of_pages_for_staff():
+    for text in ("Der Algorithmus rechnet.", "Ihre Angabe ist verdächtig."):
+        assert stopping(text, "de")
+        assert found(text, "de", Place.STAFF) == set()
+    assert ("fail", "machine-decides") in found("Das Programm entscheidet.", "de", Place.STAFF)
+    assert ("fail", "blame") in found("Die Angabe ist verdächtig.", "de", Place.STAFF_TOLD)
+
+
+@pytest.mark.parametrize("tag", LEVELS)
+def test_a_better_example_breaks_no_rule_of_its_level_itself(tag):
+    lists = lists_of(tag)
+    for text in lists.better.values():
+        shown = re.sub(r" \((?:statt|instead of):.*", "", text).replace(" / ", "\n")
+        assert [f for f in found(shown, tag) if f[0] == "fail"] == [], text
+
+
+@pytest.mark.parametrize("tag", LISTED)
+def test_a_finding_says_everything_a_person_needs_to_mend_it(tag):
+    for entry in lists_of(tag).banned:
+        for finding in check_message(Message("told.key", entry.caught, Place.TOLD), tag):
+            assert finding.language == tag
+            assert finding.key == "told.key"
+            assert finding.sentence
+            assert finding.found
+            assert finding.mend
+            assert finding.better, (finding.rule, tag)
+
+
+def test_every_rule_that_can_be_broken_is_explained():
+    for tag in LISTED:
+        lists = lists_of(tag)
+        assert {*lists.thresholds, *(entry.kind for entry in lists.banned)} <= RULES.keys(), tag
+
+
+def test_slots_are_checked_with_their_shortest_and_their_longest_value():
+    text = "Das Programm rechnet hier mit {value} und mit nichts sonst."
+    long = "einem Wert von der anderen Stelle in der anderen Stadt an dem Fluss"
+    shortest = Message("key", text, Place.TOLD, ("1",))
+    both = Message("key", text, Place.TOLD, ("1", long))
+    assert "length" not in {f.rule for f in check_message(shortest, "de")}
+    assert "length" in {f.rule for f in check_message(both, "de")}
+
+
+def test_markup_and_what_stands_for_a_sign_are_not_read_as_words():
+    assert found('Nennen Sie die Nummer <bdi dir="ltr">%(number)s</bdi>.', "de") == set()
+    assert found("Absatz 2 (§&nbsp;20 SGB&nbsp;X) gilt.", "de", Place.STAFF) == set()
