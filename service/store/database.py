@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from service.store.engine import BUSY_SECONDS, READING, storage_errors
 from service.store.keys import KeyStore
 from service.store.log import SqlLog
 from service.store.migrations import upgrade
+from service.store.writers import Writers
 
 WHERE = "the database"
 
@@ -62,44 +61,6 @@ class Transaction(Reading):
         )
 
 
-class _Turns:
-    """A lock that is given to whoever has waited longest; `with` takes and gives it.
-
-    With a plain lock a thread that is done and begins again is often first, before the others
-    have so much as woken up: the slowest of a hundred then waits for seconds.
-    """
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
-        self._taken = False
-
-    def __enter__(self) -> None:
-        with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        try:
-            turn.acquire()  # held until the one before hands its turn on
-        except BaseException:  # a person pressed Ctrl-C
-            with self._guard:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                    raise
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
-
-
 class Store:
     """Holds the engine and the key store of one installation.
 
@@ -121,7 +82,7 @@ class Store:
         self.tenant = tenant
         self.file = file
         self._ts_source = ts_source
-        self._one_writer = _Turns()
+        self._writers = Writers(engine)
 
     @classmethod
     def open(
@@ -180,13 +141,14 @@ class Store:
         Nothing may be answered from inside the block: a commit can still fail after it. Blocks
         are not nested, and seals come after them: there is one writer.
         """
-        with self._one_writer, storage_errors(WHERE), self.engine.begin() as connection:
+        turn = self._writers.alone if self.file is None else self._writers.together
+        with storage_errors(WHERE), turn() as connection:
             yield Transaction(connection, self.keys, self.tenant, now, self._ts_source)
 
     @contextmanager
     def exclusive(self) -> Iterator[Reading]:
         """Hold the writer's lock for what is no action of anybody: seals, finished erasures."""
-        with self._one_writer, storage_errors(WHERE), self.engine.begin() as connection:
+        with storage_errors(WHERE), self._writers.alone() as connection:
             yield Reading(connection, self.keys)
 
     @contextmanager
@@ -215,5 +177,8 @@ def _file(folder: Path, database: str) -> Path | None:
 
 def _engine(file: Path | None, database: str, busy_seconds: float, *, writes: bool) -> Engine:
     if file is not None:
-        return sqlite.open_engine(file, busy_seconds=busy_seconds)
+        # a file that every installation has and that is never written; SQLite's own must not be
+        # opened beside it: closing it again would let go of all locks SQLite has
+        line = file.with_name("wrap.key")
+        return sqlite.open_engine(file, busy_seconds=busy_seconds, line=line)
     return postgres.open_engine(database, busy_seconds=busy_seconds, writes=writes)

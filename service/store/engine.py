@@ -11,7 +11,7 @@ import errno
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from explainer.errors import StorageFailed
+from service.store.waiting import first_in_line
 
 BUSY_SECONDS = 10.0
-POLL_SECONDS = 0.002
+POLL_SECONDS = 0.0005
 READING = "warum_reading"  # execution option: this transaction writes nothing
 
 
@@ -41,15 +42,20 @@ def journal_mode(library: tuple[int, int, int]) -> tuple[str, str]:
     return ("wal", "FULL") if mended else ("delete", "EXTRA")
 
 
-def open_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """Return an engine for the SQLite file at `path`; local disks only."""
+def open_engine(
+    path: Path, *, busy_seconds: float = BUSY_SECONDS, line: Path | None = None
+) -> Engine:
+    """Return an engine for the SQLite file at `path`; local disks only.
+
+    `line` is the file at which all processes that write to `path` wait for each other.
+    """
     engine = create_engine(
         f"sqlite:///{path}",
         hide_parameters=True,  # values of a case never reach an error text
         connect_args={"timeout": busy_seconds, "check_same_thread": False},
     )
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", partial(_on_begin, busy_seconds=busy_seconds))
+    event.listen(engine, "begin", partial(_on_begin, busy_seconds=busy_seconds, line=line))
     return engine
 
 
@@ -69,7 +75,7 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> Non
         cursor.close()
 
 
-def _on_begin(connection: Connection, *, busy_seconds: float) -> None:
+def _on_begin(connection: Connection, *, busy_seconds: float, line: Path | None) -> None:
     # to the driver at once: SQLAlchemy takes ten times as long as SQLite for each of these
     plain: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     if connection.get_execution_options().get(READING):
@@ -77,16 +83,16 @@ def _on_begin(connection: Connection, *, busy_seconds: float) -> None:
         plain.execute("BEGIN")
     else:
         plain.execute("PRAGMA query_only = OFF")
-        _begin_writing(plain, busy_seconds)
+        last = time.monotonic() + busy_seconds
+        with nullcontext() if line is None else first_in_line(line, busy_seconds):
+            _begin_writing(plain, busy_seconds, last)
 
 
-def _begin_writing(plain: sqlite3.Connection, busy_seconds: float) -> None:
-    """Begin as soon as no other process writes.
+def _begin_writing(plain: sqlite3.Connection, busy_seconds: float, last: float) -> None:
+    """Begin as soon as nobody else writes; at `last` on the clock that never goes back, fail.
 
-    SQLite itself asks ever less often, at last every tenth of a second: among many processes one
-    can wait for minutes while others that came later are let in.
+    SQLite itself asks ever less often, at last every tenth of a second.
     """
-    last = time.monotonic() + busy_seconds
     plain.execute("PRAGMA busy_timeout = 0")
     try:
         while time.monotonic() < last:
@@ -178,6 +184,7 @@ _KNOWN = (
     ("ENOSPC", "The disk is full", "Make room, then try again."),
     ("EDQUOT", "The disk is full", "Make room, then try again."),
     ("EROFS", "The disk may not be written", "Check how it is mounted."),
+    ("EINTR", "An action was broken off while it was being recorded", _AGAIN),
     ("EACCES", "The file may not be read or written", "Check the rights of file and folder."),
     ("no connection", "The database server is not reached, or turns the role away", _REACH),
     ("connection lost", "The connection to the database broke", _AGAIN),

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, event
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))
 
 from ledgers import NOON, Installation, case, decision, row
 
+from explainer.errors import StorageFailed
 from explainer.ledger import verify
+from explainer.ledger.entries import Receipt
 from explainer.ledger.log import LogName
-from service.store import cases, records
-from service.store.database import _Turns
+from service.store import cases, records, tables, writers
+from service.store.database import Reading, Store, Transaction
+from service.store.waiting import first_in_line
 
 ROOT = Path(verify.__file__).parents[2]
 
@@ -32,10 +39,11 @@ def run_writers(
     writers: int,
     entries: int,
     *,
+    threads: int = 1,
     seed: int = 20,
     timeout: float = 300,
 ) -> list[str]:
-    """Have so many processes write; returns the lines of what was acknowledged."""
+    """Have so many processes write, each with so many threads; returns what was acknowledged."""
     with closing(installation.open()) as store:
         case_id = case(store, "BG-1")
     done = subprocess.run(
@@ -45,7 +53,7 @@ def run_writers(
             str(installation.folder),
             case_id,
             "BG-1",
-            *map(str, (rounds, writers, entries, seed)),
+            *map(str, (rounds, writers, threads, entries, seed)),
             installation.address,
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -98,16 +106,27 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(
     assert check_acks(installation, acks) >= len(acks)
 
 
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_killed_services_whose_threads_share_commits_lose_nothing_that_was_acknowledged(
+    installation: Installation,
+) -> None:
+    acks = run_writers(installation, rounds=50, writers=2, threads=4, entries=0)
+    assert len(acks) >= 50
+    assert check_acks(installation, acks) >= len(acks)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_writers_killed_ten_thousand_times_lose_nothing_that_was_acknowledged(
     installation: Installation, seed: int
 ) -> None:
-    writers = 4 if seed % 2 else 2
-    acks = run_writers(installation, 1000 // writers, writers, 0, seed=seed, timeout=3600)
+    writers, threads = (4, 1) if seed % 2 else (2, 1 if seed % 4 else 4)
+    acks = run_writers(
+        installation, 1000 // writers, writers, 0, threads=threads, seed=seed, timeout=3600
+    )
     assert check_acks(installation, acks) >= len(acks) >= 1000 // writers
-    print(f"\n1000 kills, {len(acks)} acknowledged, {writers} processes")
+    print(f"\n1000 kills, {len(acks)} acknowledged, {writers} processes, {threads} threads in each")
 
 
 @pytest.mark.long
@@ -150,7 +169,85 @@ def test_threads_that_write_at_once_make_no_fork_and_no_gap(installation: Instal
     assert installation.verify()["ledger"].clean
 
 
-# -- turns within one process ---------------------------------------------------------------------
+# -- one commit for those who wait ----------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """On SQLite, with time enough for any number of threads to share a commit."""
+    monkeypatch.setattr(writers, "GROWS_SECONDS", 3600.0)
+    with closing(Installation(tmp_path / "data").open(busy_seconds=0.2)) as opened:
+        yield opened
+
+
+class Rush:
+    """Writers that all come while the database is taken, and go in together, in their order.
+
+    Attributes
+    ----------
+    told : what each was answered, or the error it was told, in the order they came
+    commits : who had been answered when each commit began
+    """
+
+    def __init__(self, store: Store, case_ref: str = "BG-1") -> None:
+        self.told: dict[int, Receipt | BaseException] = {}
+        self.commits: list[set[int]] = []
+        self._store = store
+        self._case_ref, self._case_id = case_ref, case(store, case_ref)
+        self._work: list[Callable[[], object]] = []
+
+    def comes(self, then: Callable[[Transaction], object] = lambda _: None) -> None:
+        """A writer who records a decision, and does `then` in the same transaction."""
+        number = len(self._work)
+
+        def record() -> None:
+            try:
+                with self._store.transaction(NOON) as tx:
+                    entry = decision(self._case_ref, key=self._key(number))
+                    receipt = records.add_decision(tx, row(self._case_id), entry, body=b"form")
+                    then(tx)
+            except BaseException as fault:
+                self.told[number] = fault
+            else:
+                self.told[number] = receipt
+
+        self._work.append(record)
+
+    def comes_alone(self, work: Callable[[Reading], object]) -> None:
+        """Somebody who must see nothing but what is on disk: who seals, say."""
+
+        def run() -> None:
+            with self._store.exclusive() as tx:
+                work(tx)
+
+        self._work.append(run)
+
+    def comes_as(self, work: Callable[[], object]) -> None:
+        self._work.append(work)
+
+    def go(self) -> None:
+        def note(_: Connection) -> None:
+            self.commits.append(set(self.told))
+
+        event.listen(self._store.engine, "commit", note)
+        threads: list[threading.Thread] = []
+        with self._store._writers._turn(alone=True):
+            for work in self._work:
+                threads.append(threading.Thread(target=work))
+                threads[-1].start()
+                wait_until(lambda: len(self._store._writers._waiting) == len(threads))
+        for thread in threads:
+            thread.join()
+        event.remove(self._store.engine, "commit", note)
+
+    def kept(self) -> list[int]:
+        """Whose decision is in the database, by what their form is answered when sent again."""
+        with self._store.transaction(NOON) as tx:
+            there = [records.replay(tx, self._key(at), b"form") for at in range(len(self._work))]
+            return [at for at, answer in enumerate(there) if answer]
+
+    def _key(self, number: int) -> str:
+        return f"{self._case_ref}-{number}"
 
 
 def wait_until(told: Callable[[], bool]) -> None:
@@ -160,28 +257,133 @@ def wait_until(told: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_who_waited_longest_writes_next_though_another_is_awake_already() -> None:
-    turns, order = _Turns(), []
-
-    def take(name: int) -> None:
-        with turns:
-            order.append(name)
-
-    turns.__enter__()
-    threads = []
-    for name in range(6):
-        threads.append(threading.Thread(target=take, args=[name]))
-        threads[-1].start()
-        wait_until(lambda: len(turns._waiting) == len(threads))
-    turns.__exit__()
-    take(6)  # begins again at once, and is the last all the same
-    for thread in threads:
-        thread.join()
-    assert order == [0, 1, 2, 3, 4, 5, 6]
+def fail(_: Transaction) -> None:
+    raise LookupError("on purpose")
 
 
-def test_somebody_who_gives_up_waiting_keeps_nobody_else_from_writing() -> None:
-    turns = _Turns()
+def size(store: Store) -> int:
+    with store.reading() as tx:
+        return tx.log(LogName.LEDGER).head().size
+
+
+def test_threads_that_wait_share_one_commit_and_nobody_is_answered_before_it(store: Store) -> None:
+    rush = Rush(store)
+    for _ in range(6):
+        rush.comes()
+    rush.go()
+    assert rush.commits == [set()]
+    assert [one.seq for _, one in sorted(rush.told.items())] == list(range(6))
+    assert rush.kept() == list(range(6))
+
+
+@pytest.mark.parametrize("failing", [0, 2, 4])
+def test_who_fails_takes_back_their_own_work_and_nobody_elses(
+    store: Store, tmp_path: Path, failing: int
+) -> None:
+    rush = Rush(store)
+    for at in range(5):
+        rush.comes(fail if at == failing else lambda _: None)
+    rush.go()
+    assert isinstance(rush.told.pop(failing), LookupError)
+    assert sorted(one.seq for one in rush.told.values()) == [0, 1, 2, 3]
+    assert rush.kept() == sorted(rush.told)
+    installation = Installation(tmp_path / "data")
+    installation.seal(store)
+    result = installation.verify(opened=True)["ledger"]
+    assert result.clean
+    assert result.size == 4
+
+
+def test_a_commit_that_fails_failed_for_all_whose_work_was_in_it(store: Store) -> None:
+    rush = Rush(store)
+    for at in range(4):
+        rush.comes(fail if at == 1 else lambda _: None)
+    with closing(sqlite3.connect(str(store.file), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM head").fetchall()  # as long as it reads, nobody can commit
+        rush.go()
+    assert len(rush.told) == 4
+    assert all("(SQLITE_BUSY)" in str(one) for one in rush.told.values())
+    assert len(set(map(id, rush.told.values()))) == 4
+    assert rush.kept() == []
+    assert size(store) == 0
+    again = Rush(store, "BG-2")
+    again.comes()
+    again.go()
+    assert again.kept() == [0]
+
+
+def test_where_sqlite_takes_back_everything_nobody_is_told_that_it_was_recorded(
+    store: Store,
+) -> None:
+    def fill_the_disk(tx: Transaction) -> None:
+        pages = tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        try:
+            tx.connection.execute(
+                tables.checkpoint.insert(),
+                {"log": "ledger", "size": 0, "range": b"", "note": bytes(1_000_000)},
+            )
+        finally:
+            tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+
+    rush = Rush(store)
+    for at in range(4):
+        rush.comes(fill_the_disk if at == 2 else lambda _: None)
+    rush.go()
+    assert ["(SQLITE_FULL)" in str(rush.told[at]) for at in range(4)] == [True, True, True, False]
+    assert rush.kept() == [3]  # who came after that began anew
+    assert size(store) == 1
+
+
+@pytest.mark.parametrize("swallowing", [0, 2])
+def test_who_goes_on_after_that_as_if_nothing_had_happened_is_told_as_well(
+    store: Store, swallowing: int
+) -> None:
+    def take_back(tx: Transaction) -> None:
+        tx.connection.exec_driver_sql("ROLLBACK")
+
+    rush = Rush(store)
+    for at in range(4):
+        rush.comes(take_back if at == swallowing else lambda _: None)
+    rush.go()
+    lost = range(swallowing + 1)
+    assert all(isinstance(rush.told[at], StorageFailed) for at in lost)
+    assert rush.kept() == [at for at in range(4) if at not in lost]
+
+
+def test_who_must_be_alone_sees_only_what_is_on_disk(store: Store) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def seal(tx: Reading) -> None:
+        seen.append((tx.log(LogName.LEDGER).head().size, size(store)))
+
+    rush = Rush(store)
+    for _ in range(2):
+        rush.comes()
+    rush.comes_alone(seal)
+    for _ in range(2):
+        rush.comes()
+    rush.go()
+    assert seen == [(2, 2)]
+    assert len(rush.commits) == 4  # also that of who sealed, and of who only looked
+    assert rush.kept() == [0, 1, 3, 4]
+
+
+def test_a_transaction_that_has_become_old_takes_nobody_in(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "GROWS_SECONDS", 0.0)
+    rush = Rush(store)
+    for _ in range(3):
+        rush.comes()
+    rush.go()
+    assert len(rush.commits) == 3
+    assert rush.kept() == [0, 1, 2]
+
+
+def test_somebody_who_gives_up_waiting_keeps_nobody_else_from_writing(store: Store) -> None:
+    turns = store._writers
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -193,15 +395,110 @@ def test_somebody_who_gives_up_waiting_keeps_nobody_else_from_writing() -> None:
     before = signal.signal(signal.SIGUSR1, interrupted)
     thread = threading.Thread(target=interrupt)
     try:
-        turns.__enter__()
+        turns._take(writers._Waiting(alone=True))
         thread.start()
         with pytest.raises(KeyboardInterrupt):
-            turns.__enter__()
+            turns._take(writers._Waiting(alone=False))
     finally:
         signal.signal(signal.SIGUSR1, before)
         thread.join()
     assert not turns._waiting
-    turns.__exit__()
-    for _ in range(2):
-        with turns:
-            pass
+    turns._give()
+    rush = Rush(store)
+    rush.comes()
+    rush.go()
+    assert rush.kept() == [0]
+
+
+class InterruptedLock:
+    """A turn whose owner presses Ctrl-C at the moment it is given to them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    def acquire(self) -> None:
+        self._lock.acquire()
+        self._asked += 1
+        if self._asked == 2:
+            raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_somebody_who_gives_up_when_it_is_their_turn_keeps_nobodys_work_from_the_disk(
+    store: Store,
+) -> None:
+    rush = Rush(store)
+    rush.comes()
+
+    def give_up() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            store._writers._take(writers._Waiting(False, InterruptedLock()))
+
+    rush.comes_as(give_up)
+    rush.go()
+    assert isinstance(rush.told[0], Receipt)
+    assert rush.kept() == [0]
+
+
+# -- processes wait in line -----------------------------------------------------------------------
+
+
+def waiting_at(path: Path) -> int:
+    """How many the kernel says wait for a lock of this file."""
+    inode = f":{path.stat().st_ino} "
+    locks = Path("/proc/locks").read_text().splitlines()
+    return sum("-> " in one and inode in one for one in locks)
+
+
+def test_who_came_first_is_the_next_to_ask_though_another_is_awake_already(tmp_path: Path) -> None:
+    path, order = tmp_path / "line", []
+    path.touch()
+
+    def wait(name: int) -> None:
+        with first_in_line(path, 60):
+            order.append(name)
+
+    threads = []
+    with first_in_line(path, 60):
+        for name in range(4):
+            threads.append(threading.Thread(target=wait, args=[name]))
+            threads[-1].start()
+            wait_until(lambda: waiting_at(path) == len(threads))
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3]
+
+
+def test_a_line_that_stands_still_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "data")
+    with closing(installation.open(busy_seconds=0.05)) as store:
+        line = installation.folder / "wrap.key"
+        with line.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # somebody who was suspended
+            rush = Rush(store)
+            rush.comes()
+            rush.go()
+            assert rush.kept() == [0]
+            assert waiting_at(line) > 0
+        # whoever gave up waiting gets the lock all the same, and must let it go
+        wait_until(lambda: not any("_stand" in one.name for one in threading.enumerate()))
+        with line.open() as free:
+            fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_where_nobody_can_stand_in_line_everybody_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with first_in_line(tmp_path / "missing", 60):
+        pass
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    (tmp_path / "line").touch()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with first_in_line(tmp_path / "line", 60), first_in_line(tmp_path / "line", 60):
+        pass
