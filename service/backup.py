@@ -33,7 +33,7 @@ from explainer.ledger.verify import (
 from service.settings import Settings
 from service.store.copies import copy_keys
 from service.store.database import Store
-from service.store.snapshot import Told, copy_sealed
+from service.store.snapshot import Told, copy_records
 
 DATABASE, CONTENTS = "warum.sqlite", "backup.json"
 
@@ -61,7 +61,7 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
         ):
             keys = keys_in(where.data)
             known = known_outside(where, keys)  # before the copy, which may then only be longer
-            copy_sealed(store, draft / DATABASE, told)
+            copy_records(store, draft / DATABASE, told)
             # after the database: every package it speaks of is there by then
             for path in ("packages", *(f"seals/{name.value}/verifier.key" for name in LogName)):
                 copy(where.data / path, draft / path)

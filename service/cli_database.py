@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 
 from explainer.cli import DONE, EXIT_CODES
 from explainer.errors import SettingsInvalid
@@ -26,7 +27,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Run it once before the first start and after each update of Warum, as the\n"
         "owner of the database; repeating it changes nothing. WARUM_DATABASE_OWNER is the\n"
         "address with the owner's role, WARUM_DATABASE that of the service. The service's role\n"
-        "gets no right to change or remove what was recorded. An administrator of the server\n"
+        "gets no right to change or remove what was recorded. After an update from a version\n"
+        "that kept cases in clear it seals them, and needs the service's data folder for it:\n"
+        "the key store. An administrator of the server\n"
         "makes the roles and the database first:\n"
         "  CREATE ROLE warum_owner LOGIN PASSWORD '…';\n"
         "  CREATE ROLE warum LOGIN PASSWORD '…';\n"
@@ -38,6 +41,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _prepare(options: argparse.Namespace) -> int:
+    from service.store.keys import KeyStore
     from service.store.postgres import prepare
 
     settings = read_settings(dict(os.environ), bundled_packages())
@@ -47,6 +51,13 @@ def _prepare(options: argparse.Namespace) -> int:
             raise SettingsInvalid(
                 "There is no address.", name, "Give postgresql://ROLE@HOST/DATABASE."
             )
-    prepare(owner, settings.database)
+    where = (settings.data / "keys.sqlite", settings.data / "wrap.key")
+    if prepare(owner, settings.database, partial(KeyStore.existing, *where)):
+        print(
+            "Number and values of every case are sealed from now on. What was written before\n"
+            "stands in clear in the server's write-ahead log until that is overwritten, and in\n"
+            "archives of it, standbys' too, base backups, dumps and snapshots: destroy those by\n"
+            "the day copies of the keys have to be destroyed."
+        )
     print("The database is ready; the service may read it and add to it.")
     return DONE

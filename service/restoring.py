@@ -17,7 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from explainer.core.days import local_day
-from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
+from explainer.errors import BackupRefused, LogBehindWitness, RecordsDisagree, StorageFailed
 from explainer.ledger.durable import sync
 from explainer.ledger.entries import Entry, EntryKind, Json
 from explainer.ledger.log import LogName
@@ -43,8 +43,9 @@ from service.backup import (
 from service.erasing import check_two
 from service.settings import Settings
 from service.store import snapshot
+from service.store.cases import cases_without_key, every_case
 from service.store.copies import copy_database, put_in_place, put_keys_back
-from service.store.database import Store
+from service.store.database import Reading, Store
 from service.store.erasure import finish_erasures
 from service.store.records import check_keys, record_system
 from service.store.seals import guard
@@ -218,24 +219,34 @@ def _made_ready(
         for name in LogName:
             guard(store, name, *sealer_of(where.data, where.tenant, name))
         finish_erasures(store)
-        check_keys(store)
         with store.reading() as tx:
-            left = snapshot.cases_without_key(tx.connection, store.keys)
-        if left:
-            raise BackupRefused(
-                f"The key store has no key for {left} cases of the backup.",
-                str(source),
-                "Use a copy of the keys that was made together with the backup, or after it.",
-            )
+            _check_cases(tx, source)
+        check_keys(store)
         resolver = _resolver(where.data, source).read_bytes()
         approved = [seal_actor(resolver, one) for one in approvers]
         entry = Entry(EntryKind.RESTORE, {**said, "approvers": approved})
         with store.transaction(now) as tx:
             receipt = record_system(tx, entry)
-        if not where.database:
-            with store.exclusive() as opening:
-                snapshot.open_cases(opening.connection, store.keys)
     return receipt.seq
+
+
+def _check_cases(tx: Reading, source: Path) -> None:
+    """Raise BackupRefused unless every case of the backup opens."""
+    if left := cases_without_key(tx):
+        raise BackupRefused(
+            f"The key store has no key for {left} cases of the backup.",
+            str(source),
+            "Use a copy of the keys that was made together with the backup, or after it.",
+        )
+    try:
+        for _ in every_case(tx):
+            pass
+    except RecordsDisagree as fault:
+        raise BackupRefused(
+            "A case in the backup does not open with its key.",
+            fault.where,
+            "Use another copy of the backup.",
+        ) from None
 
 
 def _place(where: Settings, owner: str, source: Path, draft: Path, told: snapshot.Told) -> None:

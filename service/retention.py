@@ -20,7 +20,7 @@ from explainer.ledger.entries import Entry, EntryKind, Json
 from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
 from service.open_case import decided_day
-from service.store.cases import submitted_before
+from service.store.cases import every_case
 from service.store.database import Reading
 from service.store.erasure import months_of_access
 from service.store.records import OpenedEntry, entries_of_case, last_policy, record_system
@@ -99,7 +99,7 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
     with ledger.store.reading() as tx:
         shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
         newest = add_months(today, -shortest) + timedelta(days=1)
-        for file in submitted_before(tx, newest.isoformat()):
+        for file in every_case(tx, newest.isoformat()):
             entries = entries_of_case(tx, file.id)
             of_class = _class_of(entries)
             if of_class not in classes or of_class == ACCESS_LOG:
@@ -107,8 +107,10 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
                 continue
             since = due_on(entries, classes[of_class])
             if since is not None and since <= today:
-                found = Due(file.case_ref, of_class, since)
-                (on_hold if held(entries) else due).append(found)
+                one = Due(file.case_ref, of_class, since)
+                (on_hold if held(entries) else due).append(one)
+        for listed in (due, on_hold):
+            listed.sort(key=lambda one: one.name)  # people look for numbers
         due.extend(_months_due(tx, classes[ACCESS_LOG], today))
     return Plan(tuple(due), tuple(on_hold), without_rule)
 

@@ -1,6 +1,9 @@
 """Cases and their decisions as rows: what can be looked up, listed and narrowed.
 
 A row says of a decision only what may be looked up; what vouches for it is its sealed entry.
+Number and values of a case are sealed under its key, so no copy of the database tells them once
+the key is gone; a case is found by its number through the name of that key, which the key store
+tells.
 Submitting a case is no event of the ledger: nothing was shown or decided yet.
 Nothing here filters, sorts or groups by the person who acted; there is no column to do it by.
 """
@@ -9,19 +12,27 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from explainer.errors import CaseExists
+from explainer.errors import CaseExists, KeyMissing, RecordsDisagree
 from explainer.ledger.entries import Json
+from explainer.ledger.log import case_key_name
+from explainer.ledger.sealing import NONCE_BYTES
 from service.store import tables
 from service.store.database import Reading, Transaction
 
 PAGE_SIZE = 50
-OPEN, DECIDED = "open", "decided"
+PART = 500
+"""Cases that are opened at a time."""
+OPEN, DECIDED, ERASED = "open", "decided", "erased"
+UNREADABLE = "?"
+"""Stands in a list for the number of a case that does not open."""
 
 T = TypeVar("T")
 
@@ -33,10 +44,10 @@ class CaseFile:
     Attributes
     ----------
     id : opaque and random, fit for an address; `case_ref` never is
+    case_ref, values_json : number, and the case as submitted as JSON text; sealed in the database
     package_digest : of the package in force when the case was submitted
-    values_json : the case as submitted, as JSON text
     submitted_at : to the minute, as `explainer.ledger.entries.minute` writes it
-    state : "open" or "decided"
+    state : "open" or "decided"; "erased" until an erasure is carried out
     """
 
     id: str
@@ -81,6 +92,7 @@ class ListedRecord:
 
     Attributes
     ----------
+    case_ref : UNREADABLE where the case does not open
     correction : the record that took the place of this one, None while it holds
     """
 
@@ -94,6 +106,7 @@ class ListedRecord:
 class RecordFilter:
     """All there is to narrow a list by. A person is not among it, on purpose.
 
+    A case number is found whole or not at all: parts of it stand nowhere.
     `code` is a ground, or the one letter all grounds of a group begin with.
     """
 
@@ -128,46 +141,131 @@ def new_id() -> str:
 
 
 def add_case(tx: Transaction, case: CaseFile) -> None:
-    """Store a submitted case; a case number is taken only once."""
+    """Store a submitted case, sealed under the key of its number, which is made here.
+
+    A case number is taken only once: raises CaseExists.
+    """
     if find_case_by_ref(tx, case.case_ref) is not None:
         raise CaseExists(
             what="A case with this number was submitted before.",
             where="the case number",
             mend="Open the case that is there.",
         )
-    tx.connection.execute(tables.case_file.insert().values(**asdict(case)))
+    key_id, key = tx.keys.get_or_create(case_key_name(case.case_ref))
+    row = asdict(case)
+    del row["case_ref"], row["values_json"]
+    tx.connection.execute(_NEW, {**row, "key_id": key_id, "sealed": seal_case(case, key)})
+
+
+def seal_case(case: CaseFile, key: bytes) -> bytes:
+    """Return number and values of a case, sealed for its row and for no other."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    plain = json.dumps([case.case_ref, case.values_json]).encode()
+    return nonce + AESGCM(key).encrypt(nonce, plain, case.id.encode())
 
 
 def get_case(tx: Reading, case_id: str) -> CaseFile | None:
-    """Return the case with this opaque id."""
+    """Return the case with this opaque id. Raises KeyMissing, RecordsDisagree."""
     row = tx.connection.execute(_CASE, {"wanted": case_id}).one_or_none()
-    return None if row is None else CaseFile(**row._mapping)
-
-
-# made once: making a statement anew takes longer than the database does
-_CASE = select(tables.case_file).where(tables.case_file.c.id == bindparam("wanted"))
+    return None if row is None else next(_opened(tx, [row]), None)
 
 
 def find_case_by_ref(tx: Reading, case_ref: str) -> CaseFile | None:
-    """Return the case with this case number."""
-    table = tables.case_file
-    row = tx.connection.execute(select(table).where(table.c.case_ref == case_ref)).one_or_none()
-    return None if row is None else CaseFile(**row._mapping)
+    """Return the case with this case number. Raises as `get_case` does."""
+    key_id = tx.keys.find(case_key_name(case_ref))
+    if key_id is None:
+        return None
+    row = tx.connection.execute(_CASE_OF_KEY, {"wanted": key_id}).one_or_none()
+    return None if row is None else next(_opened(tx, [row]), None)
+
+
+# made once: making a statement anew takes longer than the database does
+_CASE, _CASE_OF_KEY = (
+    select(tables.case_file).where(column == bindparam("wanted"))
+    for column in (tables.case_file.c.id, tables.case_file.c.key_id)
+)
+_NEW = tables.case_file.insert().values(
+    arrival=select(func.coalesce(func.max(tables.case_file.c.arrival), 0) + 1).scalar_subquery()
+)
 
 
 def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[CaseFile]:
-    """Return the cases of a unit in one state, longest waiting first."""
+    """Return the cases of a unit in one state, longest waiting first.
+
+    One that does not open has the number UNREADABLE and no values: it keeps nobody from the others.
+    """
     table = tables.case_file
     query = select(table).where(table.c.unit == unit, table.c.state == state)
-    rows, total = _page(tx, query, [table.c.submitted_at, table.c.case_ref], page)
-    return Page(tuple(CaseFile(**row._mapping) for row in rows), total, page)
+    rows, total = _page(tx, query, [table.c.arrival], page)
+    keys = tx.keys.several(row.key_id for row in rows)
+    files = [
+        _file(row, _unsealed(row.id, row.sealed, keys.get(row.key_id)) or (UNREADABLE, ""))
+        for row in rows
+    ]
+    return Page(tuple(files), total, page)
 
 
-def submitted_before(tx: Reading, day: str) -> list[CaseFile]:
-    """Return the cases submitted before a day (YYYY-MM-DD), by their numbers."""
+def every_case(tx: Reading, before: str | None = None) -> Iterator[CaseFile]:
+    """Yield the cases, as they came, of those submitted before a day (YYYY-MM-DD) or of all.
+
+    Raises as `get_case` does.
+    """
     table = tables.case_file
-    query = select(table).where(table.c.submitted_at < day).order_by(table.c.case_ref)
-    return [CaseFile(**row._mapping) for row in tx.connection.execute(query)]
+    query = select(table).order_by(table.c.arrival).limit(PART)
+    if before is not None:
+        query = query.where(table.c.submitted_at < before)
+    rows = tx.connection.execute(query).all()
+    while rows:
+        yield from _opened(tx, rows)
+        part = query.where(table.c.arrival > rows[-1].arrival)
+        rows = tx.connection.execute(part).all() if len(rows) == PART else []
+
+
+def cases_without_key(tx: Reading) -> int:
+    """How many cases, those being erased left out, no key opens."""
+    table, there = tables.case_file, tx.keys.names()
+    used = tx.connection.execute(select(table.c.key_id).where(table.c.state != ERASED)).scalars()
+    return sum(key_id not in there for key_id in used)
+
+
+def _opened(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[CaseFile]:
+    """The cases of these rows; one that is being erased is left out once its key is gone."""
+    keys = tx.keys.several(row.key_id for row in rows)
+    for row in rows:
+        key = keys.get(row.key_id)
+        if key is None and row.state == ERASED:
+            continue
+        if key is None:
+            raise KeyMissing(
+                what="A case is there, its key is not, and no erasure accounts for that.",
+                where=f"the case {row.id}",
+                mend="Put the key store back from its backup; nothing can be read without it.",
+            )
+        found = _unsealed(row.id, row.sealed, key)
+        if found is None:
+            raise RecordsDisagree(
+                "Number and values of a case are not what was sealed.",
+                f"the case {row.id}",
+                "Have the database examined; `warum ledger verify` checks the sealed records.",
+            )
+        yield _file(row, found)
+
+
+def _unsealed(case_id: str, sealed: bytes, key: bytes | None) -> tuple[str, str] | None:
+    """Number and values; None where they do not open."""
+    try:
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        case_ref, values = json.loads(AESGCM(key or b"").decrypt(nonce, rest, case_id.encode()))
+    except (InvalidTag, ValueError, TypeError):  # SQLite keeps anything in any column
+        return None
+    return case_ref, values
+
+
+def _file(row: Row[Any], found: tuple[str, str]) -> CaseFile:
+    columns = dict(row._mapping)
+    for name in ("key_id", "sealed", "arrival"):
+        del columns[name]
+    return CaseFile(**columns, case_ref=found[0], values_json=found[1])
 
 
 # -- decisions ----------------------------------------------------------------------------------
@@ -178,7 +276,7 @@ def list_records(tx: Reading, wanted: RecordFilter, page: int = 1) -> Page[Liste
     table, case = tables.decision_record, tables.case_file
     query = _records()
     if wanted.case_ref is not None:
-        query = query.where(case.c.case_ref == wanted.case_ref)
+        query = query.where(case.c.key_id == tx.keys.find(case_key_name(wanted.case_ref)))
     if wanted.period is not None:
         query = query.where(table.c.period == wanted.period)
     if wanted.unit is not None:
@@ -191,28 +289,28 @@ def list_records(tx: Reading, wanted: RecordFilter, page: int = 1) -> Page[Liste
             quoted = quoted.removesuffix('"')
         query = query.where(table.c.codes.contains(quoted, autoescape=True))
     rows, total = _page(tx, query, [table.c.seq.desc()], page)
-    return Page(tuple(map(_listed, rows)), total, page)
+    return Page(tuple(_listed(tx, rows)), total, page)
 
 
 def find_record(tx: Reading, record_id: str) -> ListedRecord | None:
     """Return the decision of this record."""
-    row = tx.connection.execute(
+    rows = tx.connection.execute(
         _records().where(tables.decision_record.c.record_id == record_id)
-    ).one_or_none()
-    return None if row is None else _listed(row)
+    ).all()
+    return next(_listed(tx, rows), None)
 
 
 def record_at(tx: Reading, seq: int) -> ListedRecord | None:
     """Return the decision at this place of the ledger."""
-    row = tx.connection.execute(_records().where(tables.decision_record.c.seq == seq)).one_or_none()
-    return None if row is None else _listed(row)
+    rows = tx.connection.execute(_records().where(tables.decision_record.c.seq == seq)).all()
+    return next(_listed(tx, rows), None)
 
 
 def decisions_of(tx: Reading, case_id: str) -> list[ListedRecord]:
     """Return the decisions in a case, oldest first; each but the first corrects the one before."""
     table = tables.decision_record
-    rows = tx.connection.execute(_records().where(table.c.case_id == case_id).order_by(table.c.seq))
-    return list(map(_listed, rows))
+    query = _records().where(table.c.case_id == case_id).order_by(table.c.seq)
+    return list(_listed(tx, tx.connection.execute(query).all()))
 
 
 def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
@@ -238,19 +336,25 @@ def _records() -> Select[Any]:
     table, case = tables.decision_record, tables.case_file
     later = table.alias("later")
     return (
-        select(table, case.c.case_ref, later.c.record_id.label("correction"))
+        select(table, case.c.key_id, case.c.sealed, later.c.record_id.label("correction"))
         .join(case, case.c.id == table.c.case_id)
         .outerjoin(later, later.c.corrects == table.c.record_id)
     )
 
 
-def _listed(row: Row[Any]) -> ListedRecord:
-    columns = dict(row._mapping)
-    del columns["log"]
-    case_ref, seq = columns.pop("case_ref"), columns.pop("seq")
-    correction = columns.pop("correction")
-    columns["codes"] = _codes(columns["codes"])
-    return ListedRecord(DecisionRow(**columns), case_ref, seq, correction)
+def _listed(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[ListedRecord]:
+    keys = tx.keys.several(row.key_id for row in rows)
+    numbers: dict[str, str] = {}
+    for row in rows:
+        if row.case_id not in numbers:  # decisions of one case need it opened only once
+            found = _unsealed(row.case_id, row.sealed, keys.get(row.key_id))
+            numbers[row.case_id] = UNREADABLE if found is None else found[0]
+        columns = dict(row._mapping)
+        for name in ("log", "key_id", "sealed"):
+            del columns[name]
+        seq, correction = columns.pop("seq"), columns.pop("correction")
+        columns["codes"] = _codes(columns["codes"])
+        yield ListedRecord(DecisionRow(**columns), numbers[row.case_id], seq, correction)
 
 
 def _codes(stored: Any) -> tuple[str, ...]:

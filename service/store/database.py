@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -102,13 +103,14 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         file = _file(folder, database)
         engine = _engine(file, database, busy_seconds, writes=True)
+        where = (folder / "keys.sqlite", folder / "wrap.key")
         try:
             if file is None:
                 postgres.check_prepared(engine)
             else:
                 with storage_errors(WHERE):
-                    upgrade(engine)
-            keys = KeyStore.open(folder / "keys.sqlite", folder / "wrap.key")
+                    upgrade(engine, partial(KeyStore.existing, *where))
+            keys = KeyStore.open(*where)
         except BaseException:
             engine.dispose()
             raise
@@ -118,15 +120,13 @@ class Store:
     def examine(cls, folder: Path, database: str = "") -> Store:
         """Open the store as it is, only to be read: nothing is made or migrated."""
         file = _file(folder, database)
-        needed = [folder / "keys.sqlite", folder / "wrap.key"]
-        for path in needed if file is None else [file, *needed]:
-            if not path.is_file():
-                raise StorageFailed(
-                    what="There is no such file.",
-                    where=str(path),
-                    mend="Put it back from its backup.",
-                )
-        keys = KeyStore.open(folder / "keys.sqlite", folder / "wrap.key")
+        if file is not None and not file.is_file():
+            raise StorageFailed(
+                what="There is no such file.",
+                where=str(file),
+                mend="Put it back from its backup.",
+            )
+        keys = KeyStore.existing(folder / "keys.sqlite", folder / "wrap.key")
         return cls(_engine(file, database, BUSY_SECONDS, writes=False), keys, tenant="", file=file)
 
     def close(self) -> None:

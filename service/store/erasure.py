@@ -16,11 +16,10 @@ from explainer.errors import EntryMalformed, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName
 from service.store import tables
+from service.store.cases import ERASED
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
 from service.store.of_case import of_case
-
-ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,8 @@ def covered_by_case(tx: Reading, case_id: str) -> Covered:
             f"the case {case_id}",
             "Have the database examined; nothing was erased.",
         )
-    return Covered(seqs, key_ids)
+    # what was submitted is sealed under it as well, if nothing else is any more
+    return Covered(seqs, key_ids if ours.key_id is None else frozenset({ours.key_id}))
 
 
 def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:

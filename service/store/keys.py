@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ _case_key = Table(
     Column("retention_class", String(32), nullable=False),
 )
 _OF_CASE = select(_case_key).where(_case_key.c.ref_mac == bindparam("wanted"))
+_NAMED = select(_case_key.c.key_id, _case_key.c.wrapped).where(
+    _case_key.c.key_id.in_(bindparam("wanted", expanding=True))
+)
 _wrapping = Table(
     "wrapping",
     _metadata,
@@ -83,6 +87,18 @@ class KeyStore:
             raise
         return cls(engine, key)
 
+    @classmethod
+    def existing(cls, path: Path, wrapping: Path) -> KeyStore:
+        """Open a key store that has to be there; nothing is made. Raises StorageFailed."""
+        for needed in (path, wrapping):
+            if not needed.is_file():
+                raise StorageFailed(
+                    what="There is no such file.",
+                    where=str(needed),
+                    mend="Put it back from its backup.",
+                )
+        return cls.open(path, wrapping)
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -106,12 +122,18 @@ class KeyStore:
 
     def get(self, key_id: str) -> bytes | None:
         """Return the key, or None once it was destroyed."""
-        query = select(_case_key.c.wrapped).where(_case_key.c.key_id == key_id)
+        return self.several([key_id]).get(key_id)
+
+    def several(self, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """Return those of these keys that are there, by name; some hundreds at a time."""
+        asked = {"wanted": list(set(key_ids))}
+        if not asked["wanted"]:
+            return {}
         with storage_errors(WHERE), self._engine.connect() as plain:
             reading = plain.execution_options(**{READING: True})
             with reading.begin():
-                wrapped = reading.execute(query).scalar_one_or_none()
-        return None if wrapped is None else self._unwrap(key_id, wrapped)
+                rows = reading.execute(_NAMED, asked).all()
+        return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
 
     def all(self) -> dict[str, bytes | None]:
         """Return every key by its name, for checking that payloads open."""

@@ -8,7 +8,7 @@ explicitly: under REPEATABLE READ the snapshot is older than the lock, and two w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -19,8 +19,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from explainer.errors import StorageFailed
 from service.store import tables
 from service.store.engine import BUSY_SECONDS, READING, storage_errors
-from service.store.migrations import NEWEST, revision, upgrade
-from service.store.rights import FUNCTIONS, SCHEMA, rights_of, triggers, unsampled
+from service.store.keys import KeyStore
+from service.store.migrations import CLEAR, NEWEST, revision, upgrade
+from service.store.rights import FUNCTIONS, SCHEMA, rights_of, triggers
 
 WHERE = "the database"
 OLDEST = 140000
@@ -268,10 +269,12 @@ def _too_much(connection: Connection) -> str | None:
     return None
 
 
-def prepare(owner: str, application: str) -> None:
+def prepare(owner: str, application: str, keys: Callable[[], KeyStore] | None = None) -> bool:
     """Make or renew tables, functions and rights as the owner of the database; repeatable.
 
-    `application` is the address the service uses; of it only the role's name counts here.
+    `application` is the address the service uses; of it only the role's name counts here. `keys`
+    opens the key store, where an older version left cases in clear. Returns whether it had: they
+    still are wherever the server keeps what was.
     """
     url, role = _read_address(owner), _read_address(application).username
     if role == url.username:
@@ -288,19 +291,20 @@ def prepare(owner: str, application: str) -> None:
                         "As administrator: CREATE ROLE … LOGIN PASSWORD '…'.",
                     )
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            upgrade(engine)
+            before = upgrade(engine, keys)
             with engine.begin() as connection:
                 quoted = connection.dialect.identifier_preparer.quote_identifier(str(role))
                 _give_rights(connection, quoted)
     finally:
         engine.dispose()
+    return before in CLEAR
 
 
 def _give_rights(connection: Connection, role: str) -> None:
     run = connection.exec_driver_sql
     for function in FUNCTIONS:
         run(function)
-    for statement in (*triggers(), *unsampled()):
+    for statement in triggers():
         run(statement)
     for kind in ("TABLES", "FUNCTIONS"):
         run(f"REVOKE ALL ON ALL {kind} IN SCHEMA {SCHEMA} FROM PUBLIC, {role}")

@@ -21,12 +21,18 @@ from explainer.errors import (
     KeyMissing,
 )
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
-from explainer.ledger.log import LogName, idempotency_hash
+from explainer.ledger.log import LogName, case_key_name, idempotency_hash
 from explainer.ledger.sealing import open_payload
 from service.store import tables
-from service.store.cases import DECIDED, DecisionRow, ListedRecord, find_record, get_case
+from service.store.cases import (
+    DECIDED,
+    ERASED,
+    DecisionRow,
+    ListedRecord,
+    cases_without_key,
+    find_record,
+)
 from service.store.database import Reading, Store, Transaction
-from service.store.erasure import ERASED
 from service.store.of_case import of_case
 from service.store.own import remember
 
@@ -165,8 +171,13 @@ def _record(
     if (entry.idempotency_key is None) != (body is None):
         _malformed("Idempotency key and request body come together or not at all.")
     if case_id is not None and log is LogName.LEDGER:
-        case = get_case(tx, case_id)
-        if case is None or case.case_ref != entry.case_ref:
+        case = tx.connection.execute(_ABOUT, {"wanted": case_id}).one_or_none()
+        # by its key, which the entry is sealed under as well: so nothing has to be opened
+        if (
+            case is None
+            or entry.case_ref is None
+            or case.key_id != tx.keys.find(case_key_name(entry.case_ref))
+        ):
             _malformed("The entry is not about this case.")
         if case.state == ERASED:
             _malformed("The case is being erased; nothing can be added to it.")
@@ -187,6 +198,9 @@ def _record(
 # made once: making a statement anew takes longer than the database does
 _LINK, _ASKED, _RECORD = (
     table.insert() for table in (tables.case_entry, tables.idempotency, tables.decision_record)
+)
+_ABOUT = select(tables.case_file.c.key_id, tables.case_file.c.state).where(
+    tables.case_file.c.id == bindparam("wanted")
 )
 _DECIDED = (
     tables.case_file.update()
@@ -260,7 +274,7 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
 
 
 def check_keys(store: Store) -> None:
-    """Raise KeyMissing unless every sealed payload of both logs still has its key.
+    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key.
 
     Erased payloads are gone together with their keys; whatever is left must open.
     """
@@ -272,6 +286,12 @@ def check_keys(store: Store) -> None:
         for seq, key_id in used:
             if tx.keys.get(key_id) is None:
                 raise _key_missing(seq)
+        if left := cases_without_key(tx):
+            raise KeyMissing(
+                what=f"No key opens {left} of the cases, and no erasure accounts for that.",
+                where="the key store",
+                mend="Put it back from its backup; nothing can be read without it.",
+            )
 
 
 def _key_missing(seq: int) -> KeyMissing:

@@ -35,10 +35,6 @@ _APPEND_ONLY = {
 }
 
 
-# Samples of a column stand in the server's own tables, where no erasure reaches.
-_UNSAMPLED = {"case_file": ("case_ref", "values_json"), "payload": ("nonce", "ciphertext")}
-
-
 def rights_of(table: str) -> tuple[str, ...]:
     """What the application may do to a table, besides reading it."""
     return _RIGHTS.get(table, _OPERATIONAL)
@@ -51,13 +47,6 @@ def triggers() -> Iterator[str]:
             f"CREATE OR REPLACE TRIGGER {table}_append_only BEFORE {changes} ON {SCHEMA}.{table} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse_change()"
         )
-
-
-def unsampled() -> Iterator[str]:
-    """The statements that keep what can be erased out of the server's statistics."""
-    for table, columns in _UNSAMPLED.items():
-        for column in columns:
-            yield f"ALTER TABLE {SCHEMA}.{table} ALTER COLUMN {column} SET STATISTICS 0"
 
 
 FUNCTIONS = (

@@ -8,15 +8,13 @@ it was written to: a bit that changed on the way stops the copy.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -31,58 +29,33 @@ from sqlalchemy import (
 )
 
 from explainer.errors import BackupRefused, StorageFailed
-from explainer.ledger.sealing import KEY_BYTES, NONCE_BYTES
 from service.store import engine as sqlite
 from service.store import postgres, tables
 from service.store.copies import copy_database, make_durable
 from service.store.database import Store
 from service.store.engine import storage_errors
-from service.store.erasure import ERASED
 from service.store.keys import KeyStore
 from service.store.migrations import upgrade
 from service.store.rights import SCHEMA
 
-SEALED = "sealed:"
 PART = 500
 """Rows that are in memory at once."""
 
 Told = Callable[[str, int, int], None]
 """What is being done, how many rows are done, of how many."""
-Change = Callable[[Table, dict[str, Any]], dict[str, Any]]
 
 
-def copy_sealed(store: Store, file: Path, told: Told) -> None:
-    """Copy one moment of the records to the new SQLite file `file`, every case sealed.
+def copy_records(store: Store, file: Path, told: Told) -> None:
+    """Copy one moment of the records to the new SQLite file `file`. Raises StorageFailed.
 
-    Number and values of each case are sealed under its own key, so a copy holds nothing about a
-    person that is not gone with the key. Raises StorageFailed, and BackupRefused where a case was
-    erased and submitted again meanwhile.
+    Everything about a person is sealed where it lies, so the copy holds nothing of them either
+    that is not gone with the key of their case.
     """
     if store.file is not None:
         copy_database(store.file, file)
     else:
         _copy_rows(store, file, told)
-    sealed = _seal_cases(file, store.keys) if store.file is not None else _sealed_in(file)
-    there = _cases_there(store)
-    _forget(store, {key_id for case_id, key_id in sealed if case_id not in there and key_id})
     make_durable(file)
-
-
-def open_cases(connection: Connection, keys: KeyStore) -> None:
-    """Undo the sealing of the cases, on either database. Raises BackupRefused."""
-    case = tables.case_file
-    rows = connection.execute(select(case.c.id, case.c.values_json)).all()
-    for row in rows:
-        connection.execute(
-            update(case).where(case.c.id == row.id).values(**_opened(row.id, row.values_json, keys))
-        )
-
-
-def cases_without_key(connection: Connection, keys: KeyStore) -> int:
-    """How many sealed cases no key opens."""
-    there = keys.names()
-    stored = connection.execute(select(tables.case_file.c.values_json)).scalars()
-    return sum(_key_of(one) not in there for one in stored)
 
 
 def open_copy(file: Path, keys: Path, wrapping: Path, tenant: str) -> Store:
@@ -90,7 +63,7 @@ def open_copy(file: Path, keys: Path, wrapping: Path, tenant: str) -> Store:
     engine = sqlite.open_engine(file)
     try:
         with storage_errors(str(file)):
-            upgrade(engine)
+            upgrade(engine, partial(KeyStore.existing, keys, wrapping))
         return Store(engine, KeyStore.open(keys, wrapping), tenant=tenant, file=file)
     except BaseException:
         engine.dispose()
@@ -101,8 +74,7 @@ def fill(copy: Store, owner: str, application: str, told: Told) -> None:
     """Put the rows of `copy` into the prepared, empty database: all of them, or none.
 
     `owner` is the address with the owner's role: the application's may not write what a log holds.
-    Cases are opened on the way. Raises StorageFailed, and BackupRefused where the database is not
-    empty.
+    Raises StorageFailed, and BackupRefused where the database is not empty.
     """
     postgres.check(application)
     into = postgres.open_as_owner(owner)
@@ -114,7 +86,6 @@ def fill(copy: Store, owner: str, application: str, told: Told) -> None:
             _check_empty(writing)
             with copy.reading() as tx:
                 _carry(tx.connection, writing, ("the backup", postgres.WHERE), told)
-            open_cases(writing, copy.keys)
     finally:
         into.dispose()
 
@@ -138,10 +109,6 @@ def check_empty(application: str) -> None:
 def _copy_rows(store: Store, file: Path, told: Told) -> None:
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     target = sqlite.open_engine(file)
-
-    def sealed(table: Table, row: dict[str, Any]) -> dict[str, Any]:
-        return row if table is not tables.case_file else {**row, **_sealed(row, store.keys)}
-
     try:
         with store.reading() as tx, storage_errors(str(file)):
             postgres.check_version(tx.connection)
@@ -149,18 +116,12 @@ def _copy_rows(store: Store, file: Path, told: Told) -> None:
             tx.connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             upgrade(target)
             with target.begin() as writing:
-                _carry(tx.connection, writing, (postgres.WHERE, str(file)), told, sealed)
+                _carry(tx.connection, writing, (postgres.WHERE, str(file)), told)
     finally:
         target.dispose()
 
 
-def _carry(
-    source: Connection,
-    target: Connection,
-    names: tuple[str, str],
-    told: Told,
-    change: Change = lambda _, row: row,
-) -> None:
+def _carry(source: Connection, target: Connection, names: tuple[str, str], told: Told) -> None:
     """Write every row of every table of `source` to `target`, and read it again there.
 
     `names` are what errors call the two.
@@ -171,8 +132,7 @@ def _carry(
     done = 0
     for table in ours:
         carried = _Digest()
-        for part in _parts(source, table, here):
-            rows = [change(table, row) for row in part]
+        for rows in _parts(source, table, here):
             carried.add(rows)
             if table is tables.head:  # its rows are there from the start
                 for row in rows:
@@ -267,95 +227,3 @@ def _check_same(writing: Connection, application: str) -> None:
                 )
     finally:
         engine.dispose()
-
-
-# -- cases ----------------------------------------------------------------------------------------
-
-
-def _seal_cases(file: Path, keys: KeyStore) -> list[tuple[str, str]]:
-    """Seal the cases of a file in their places; returns the cases and the names of their keys."""
-    case, engine = tables.case_file, sqlite.open_engine(file)
-    try:
-        with storage_errors(str(file)), engine.begin() as connection:
-            # by name: the tables may be those of an older version
-            query = select(case.c.id, case.c.case_ref, case.c.values_json, case.c.state)
-            for row in connection.execute(query).all():
-                sealed = _sealed(row._asdict(), keys)
-                connection.execute(update(case).where(case.c.id == row.id).values(**sealed))
-    finally:
-        engine.dispose()
-    return _sealed_in(file)
-
-
-def _sealed_in(file: Path) -> list[tuple[str, str]]:
-    case, engine = tables.case_file, sqlite.open_engine(file)
-    try:
-        with storage_errors(str(file)), engine.begin() as connection:
-            found = connection.execute(select(case.c.id, case.c.values_json)).all()
-            return [(row.id, _key_of(row.values_json)) for row in found]
-    finally:
-        engine.dispose()
-
-
-def _cases_there(store: Store) -> frozenset[str]:
-    case = tables.case_file
-    with store.reading() as tx:
-        found = tx.connection.execute(select(case.c.id).where(case.c.state != ERASED)).scalars()
-        return frozenset(found.all())
-
-
-def _forget(store: Store, key_ids: set[str]) -> None:
-    """Of a case that was erased meanwhile, what was sealed of it in the copy must not open either.
-
-    Submitted again since, a case of its number has that key too, and keeps it. Then it is the copy
-    that has to go: raises BackupRefused.
-    """
-    if not key_ids:
-        return
-    with store.exclusive() as tx:  # nobody seals meanwhile
-        if store.file is None:
-            tx.connection.exec_driver_sql("SELECT lock_heads()")
-        used = tables.payload.c.key_id
-        kept = tx.connection.execute(select(used).where(used.in_(key_ids))).scalars().all()
-        for key_id in key_ids.difference(kept):
-            store.keys.destroy(key_id)
-    if kept:
-        raise BackupRefused(
-            "A case was erased and submitted again meanwhile.",
-            "the copy",
-            "Make the backup once more.",
-        )
-
-
-def _sealed(row: Mapping[str, Any], keys: KeyStore) -> dict[str, str]:
-    case_id = str(row["id"])
-    if row["state"] == ERASED:  # its key is gone or about to go, and none is made for it again
-        key_id, key = "", secrets.token_bytes(KEY_BYTES)
-    else:
-        key_id, key = keys.get_or_create(f"case:{row['case_ref']}")
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    plain = json.dumps([row["case_ref"], row["values_json"]]).encode()
-    sealed = nonce + AESGCM(key).encrypt(nonce, plain, case_id.encode())
-    return {
-        "case_ref": f"{SEALED}{case_id}",
-        "values_json": f"{SEALED}{key_id}:{sealed.hex()}",
-    }
-
-
-def _opened(case_id: str, stored: str, keys: KeyStore) -> dict[str, str]:
-    key = keys.get(_key_of(stored))
-    try:
-        data = bytes.fromhex(stored.rpartition(":")[2])
-        plain = AESGCM(key or b"").decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], case_id.encode())
-        case_ref, values = json.loads(plain)
-    except (ValueError, InvalidTag):
-        raise BackupRefused(
-            "A case in the backup does not open with its key.",
-            f"the case {case_id}",
-            "Use another copy of the backup.",
-        ) from None
-    return {"case_ref": case_ref, "values_json": values}
-
-
-def _key_of(stored: str) -> str:
-    return stored.removeprefix(SEALED).partition(":")[0]

@@ -19,7 +19,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     UniqueConstraint,
 )
 
@@ -111,13 +110,14 @@ case_file = Table(
     "case_file",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("case_ref", String(200), nullable=False, unique=True),
+    Column("key_id", String(64), nullable=False, unique=True),  # random; a number has one key
+    Column("sealed", LargeBinary, nullable=False),  # number and values, under that key
     Column("package_id", String(200), nullable=False),
     Column("package_digest", String(80), nullable=False),  # at submission
     Column("unit", String(200), nullable=False),
-    Column("values_json", Text, nullable=False),
     Column("submitted_at", String(17), nullable=False),  # to the minute
     Column("state", String(16), nullable=False),
+    Column("arrival", Integer, nullable=False, unique=True),  # from 1; those of one minute in order
     Index(None, "unit", "state"),
 )
 

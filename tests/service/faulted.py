@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "ledger"))
 from alembic import command
 from alembic.config import Config
 from ledgers import NOON, Installation, build, case, decision, row, shown
+from older import cases_in_clear
 
 from explainer.errors import StorageFailed
 from explainer.ledger import verify
@@ -136,7 +137,8 @@ class Append(Operation):
                 assert {seq for (seq,) in find(f"SELECT seq FROM {table} {ours}")} == set(there)
             decided = find(f"SELECT seq FROM decision_record {ours}")
             assert len(decided) == max(0, len(there) - 1)
-            state = find("SELECT state FROM case_file WHERE case_ref = 'BG-9'")
+            ids = "SELECT case_id FROM case_entry WHERE log = 'ledger' AND seq < 4"
+            state = find(f"SELECT state FROM case_file WHERE id NOT IN ({ids})")
             assert state == [("decided" if decided else "open",)]
             again: Said = []
             self.act(folder, store, lambda *words: again.append(list(words)))
@@ -224,7 +226,7 @@ class Erase(Operation):
     def act(self, folder: Path, store: Store | None, say: Say) -> None:
         with store.reading() as tx:
             found = cases.find_case_by_ref(tx, "BG-0")
-        if found is not None and found.state != erasure.ERASED:
+        if found is not None and found.state != cases.ERASED:
             with store.transaction(LATER) as tx:
                 ours = erasure.covered_by_case(tx, found.id)
                 named = {"seqs": sorted(ours.seqs), "key_ids": sorted(ours.key_ids)}
@@ -262,11 +264,12 @@ class Erase(Operation):
         """What is in the files before, and must be in none of them afterwards."""
         find = Installation(template).attacker.find
         sealed = find("SELECT key_id, ciphertext FROM payload WHERE log = 'ledger' AND seq < 2")
-        ((case_id,),) = find("SELECT id FROM case_file WHERE case_ref = 'BG-0'")
+        query = "SELECT id, sealed FROM case_file JOIN case_entry ON case_id = id WHERE seq = 0"
+        ((case_id, row),) = find(query)
         with closing(sqlite3.connect(template / "keys.sqlite")) as keys:
             query = "SELECT wrapped FROM case_key WHERE key_id = ?"
             ((wrapped,),) = keys.execute(query, (sealed[0][0],)).fetchall()
-        traces = [b"BG-0", case_id.encode(), wrapped, *(one[1] for one in sealed)]
+        traces = [case_id.encode(), row, wrapped, *(one[1] for one in sealed)]
         held = b"".join(path.read_bytes() for path in template.glob("*.sqlite"))
         assert all(trace in held for trace in traces)
         return traces
@@ -316,6 +319,9 @@ class Migrate(StartAndAppend):
     def prepare(self, folder: Path) -> None:
         super().prepare(folder)
         newest, oldest = folder / "newest.sqlite", folder / "warum.sqlite"
+        with closing(Installation(folder).open()) as store, store.reading() as tx:
+            files = list(cases.every_case(tx))
+        cases_in_clear(oldest, files)
         oldest.rename(newest)
         engine, config = open_engine(oldest), Config()
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))

@@ -21,7 +21,7 @@ from service.app import create_app
 from service.demo import SYSTEM
 from service.settings import Settings
 from service.store import records
-from service.store.cases import CaseFile
+from service.store.cases import CaseFile, find_case_by_ref, seal_case
 from service.store.records import OpenedEntry
 from service.wiring import Tools, open_tools
 
@@ -96,6 +96,18 @@ class Office:
         """The entries of decisions about a case."""
         with self.tools.store.reading() as tx:
             return list(records.entries_of_case(tx, case.id, EntryKind.DECISION))
+
+    def found(self, ref: str) -> CaseFile | None:
+        """The case with this number, if there is one."""
+        with self.tools.store.reading() as tx:
+            return find_case_by_ref(tx, ref)
+
+    def reseal(self, case: CaseFile, **changes: str) -> None:
+        """Put another number or other values into a case's row, as whoever has its key could."""
+        _, key = self.tools.store.keys.get_or_create(f"case:{case.case_ref}")
+        sealed = seal_case(replace(case, **changes), key).hex()
+        literal = f"'\\x{sealed}'" if self.tools.settings.database else f"x'{sealed}'"
+        self.sql(f"UPDATE case_file SET sealed = {literal} WHERE id = '{case.id}'")
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Reach into the database as somebody with a shell could."""

@@ -151,8 +151,9 @@ def test_the_same_case_again_gets_the_same_answer(standing: Office, case: dict[s
     assert system.post("/cases", again).json() == first.json()
     other = {**case, "values": {**case["values"], "age": 40}}
     check_problem(system.post("/cases", other), 409, "case.exists")
-    count = standing.sql(f"SELECT count(*) FROM case_file WHERE case_ref = '{case['ref']}'")
-    assert count == [(1,)]
+    there = standing.found(case["ref"])
+    assert there is not None
+    assert there.id == first.json()["id"]
 
 
 # -- refused ----------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_a_key_that_is_there_twice_is_refused(
     )
     problem = check_problem(answer, 422, "request.invalid")
     assert (problem["where"], problem["mend"]) == ("body", "Send each key once.")
-    assert not standing.sql(f"SELECT 1 FROM case_file WHERE case_ref = '{case['ref']}'")
+    assert standing.found(case["ref"]) is None
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,7 @@ def test_a_value_that_is_none_is_refused_and_not_quoted(
     assert problem["faults"][0]["where"].startswith("age")
     assert problem["faults"][0]["mend"]
     assert SECRET not in answer.body.replace(f"{SECRET}x", "")
-    assert not standing.sql(f"SELECT 1 FROM case_file WHERE case_ref = '{case['ref']}'")
+    assert standing.found(case["ref"]) is None
 
 
 def test_every_fault_of_a_case_is_named_at_once(standing: Office, case: dict[str, Any]) -> None:

@@ -7,38 +7,57 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from offices import MakeOffice
+from offices import NOON, MakeOffice
 from servers import OWNER, Server, as_role
-from test_erasing import BASIS, BOTH, CASE, mark, run
+from test_backup import lose, put_back
+from test_erasing import BASIS, BOTH, CASE, mark, run, traces_in
+
+from service.backup import back_up
+from service.verification import verify_files
 
 
 @pytest.mark.parametrize("address", ["postgresql"], indirect=True)
-def test_no_file_of_the_server_ever_holds_a_key_or_what_was_sealed_and_after_rewriting_no_case(
+def test_no_file_of_the_server_holds_a_key_or_anything_of_a_case_in_clear_before_or_after_erasing(
     address: str,
     make_office: MakeOffice,
     make_package: Callable[[], Path],
     server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The whole folder of the server is searched, its write-ahead log and its own log included."""
+    """The whole folder of the server is searched: tables, statistics, its write-ahead log and its
+    own log; and so are an export, backups from before and after, and what a restore puts there."""
+    monkeypatch.setattr("service.wiring.the_clock", lambda: NOON)
     marked = mark(make_office(make_package()))
+    settings = marked.office.tools.settings
+    number, note, reason, word, _, values, key_text, told, key, wrapped, *sealed = marked.traces
+    never = (number, note, reason, word, values, key_text, told, key, wrapped)
 
-    def holding(trace: bytes) -> list[str]:
+    def holding(*traces: bytes) -> list[str]:
+        with psycopg.connect(as_role(address, OWNER), autocommit=True) as owner:
+            owner.execute("ANALYZE")  # as the server does by itself
         server.sql("CHECKPOINT")
         files = [path for path in server.folder.rglob("*") if path.is_file()]
         found = [path for path in files if "program" not in path.parts]
-        return [str(path) for path in found if trace in path.read_bytes()]
+        return [str(one) for one in found if any(trace in one.read_bytes() for trace in traces)]
 
-    number, note, reason, word, _, values, key_text, told, key, wrapped, *sealed = marked.traces
-    clear, never = (number, values), (note, reason, word, key_text, told, key, wrapped)
-    assert all(map(holding, (*clear, *sealed)))  # the search would find it
-    assert not any(map(holding, never))
-    with psycopg.connect(as_role(address, OWNER), autocommit=True) as owner:
-        owner.execute("ANALYZE warum.case_file, warum.payload")  # as the server does by itself
+    for trace in sealed:  # the search would find it, in tables and write-ahead log
+        assert any("/pg_wal/" in one for one in holding(trace))
+    assert holding(*never) == []
+    back_up(settings, tmp_path / "before", NOON)
     assert run("erase", CASE, *BASIS, *BOTH, data=marked.office.tools) == 0
-    assert not any(map(holding, never))
-    with psycopg.connect(as_role(address, OWNER), autocommit=True) as owner:
-        for table in ("case_file", "payload"):  # as docs/reliability.md says
-            owner.execute(f"VACUUM FULL warum.{table}")
-    for trace in (*clear, *sealed):
-        # the write-ahead log keeps what was written until the server uses its files again
-        assert not [path for path in holding(trace) if "/pg_wal/" not in path]
+    assert holding(*never) == []
+    assert traces_in(tmp_path / "before", never) == []  # and the key to what is sealed is gone
+    assert traces_in(marked.data, marked.traces) == []
+    assert run("export", tmp_path / "out", "--open-all", data=marked.office.tools) == 0
+    assert traces_in(tmp_path / "out", marked.traces) == []
+    back_up(settings, tmp_path / "after", NOON)
+    assert traces_in(tmp_path / "after", marked.traces) == []
+    models = settings.models
+    marked.office.tools.close()
+    lose(settings)
+    put_back(settings, tmp_path / "after")
+    assert holding(*never) == []
+    again = make_office(*models)
+    assert all(result.clean for result in verify_files(again.tools))
+    assert traces_in(marked.data, marked.traces) == []

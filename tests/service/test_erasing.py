@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from offices import MakeOffice, Office, decide_by_form
 from servers import DATABASES
+from sqlalchemy import select
 
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
@@ -19,6 +20,7 @@ from service.cli import main
 from service.demo import SYSTEM
 from service.store import engine, records
 from service.store.cases import CaseFile, get_case
+from service.store.tables import case_file
 from service.verification import verify_files
 
 CASE = "BG-KANARIENVOGEL-4711"
@@ -54,17 +56,19 @@ def mark(office: Office) -> Marked:
     with tools.store.reading() as tx:
         entries = records.entries_of_case(tx, case.id)
         sealed = [tx.log(LogName.LEDGER).read(one.leaf.seq).envelope for one in entries]
+        row = tx.connection.execute(select(case_file).where(case_file.c.id == case.id)).one()
     assert len(entries) >= 4
     (key_id,) = {one.key_id for one in sealed if one is not None}
     key = tools.store.keys.get(key_id)
     assert key is not None
+    assert row.key_id == key_id
     with closing(sqlite3.connect(tools.settings.data / "keys.sqlite")) as database:
         query = "SELECT wrapped FROM case_key WHERE key_id = ?"
         (wrapped,) = database.execute(query, (key_id,)).fetchone()
     told = str(entries[0].payload["told"])[:200]  # type: ignore[index]
     texts = (CASE, NOTE, REASON, "Kanarienvogel", case.id, case.values_json, key.hex(), told)
     ciphertexts = (one.ciphertext[:64] for one in sealed if one is not None)
-    traces = (*(text.encode() for text in texts), key, wrapped, *ciphertexts)
+    traces = (*(text.encode() for text in texts), key, wrapped, bytes(row.sealed), *ciphertexts)
     return Marked(office, case, traces)
 
 

@@ -57,15 +57,14 @@ def test_a_failure_is_a_page_with_headers_and_without_what_failed(
     case = standing.cases[1]
     canary = "8f2c1e-canary"
     before = standing.size()
-    standing.sql(f"UPDATE case_file SET values_json = '{canary}' WHERE id = '{case.id}'")
+    standing.reseal(case, values_json=canary)
     try:
         answer = visitor.get(f"/cases/{case.id}")
         machine = standing.machine("caseworker").get(
             f"/cases/{case.id}/explanation?audience=caseworker"
         )
     finally:
-        values = case.values_json.replace("'", "''")
-        standing.sql(f"UPDATE case_file SET values_json = '{values}' WHERE id = '{case.id}'")
+        standing.reseal(case)
     assert answer.status == machine.status == 500
     assert answer.is_page
     assert set(machine.json()) == {"code", "what", "where", "mend"}

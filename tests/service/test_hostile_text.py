@@ -325,9 +325,10 @@ def test_what_was_sent_stands_in_no_log_no_address_and_no_header(
         answers.append(machine.post(path, {**form, CANARY: CANARY}, key=key))
     answers.append(standing.machine(None).get(f"/records?code={CANARY}"))
     # on purpose: a failure deep inside, whose text would quote what was stored
-    for broken in (case_id, standing.fresh().id):
-        standing.sql(f"UPDATE case_file SET values_json = '{CANARY}' WHERE id = '{broken}'")
-        answers.append(caseworker.get(f"/cases/{broken}"))
+    for broken in (standing.found(ref), standing.fresh()):
+        assert broken is not None
+        standing.reseal(broken, values_json=CANARY)
+        answers.append(caseworker.get(f"/cases/{broken.id}"))
     assert {a.status for a in answers} >= {200, 201, 303, 403, 404, 409, 413, 422, 500}
 
     said = logged.getvalue()

@@ -480,7 +480,8 @@ CHANGED = {
     "the month": "UPDATE decision_record SET period = '2020-01' WHERE seq = {0}",
     "the case": "UPDATE decision_record SET case_id = (SELECT case_id FROM decision_record "
     "WHERE seq <> {0} LIMIT 1) WHERE seq = {0}",
-    "the case number": "UPDATE case_file SET case_ref = 'B-1' WHERE id = "
+    "the case number": "UPDATE case_file SET sealed = (SELECT sealed FROM case_file WHERE id NOT "
+    "IN (SELECT case_id FROM decision_record) LIMIT 1) WHERE id = "
     "(SELECT case_id FROM decision_record WHERE seq = {0})",
     "whether it was decided": "UPDATE case_file SET state = 'open' WHERE id = "
     "(SELECT case_id FROM decision_record WHERE seq = {0})",

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-NEWEST = "0004"
+from service.store.keys import KeyStore
+
+NEWEST = "0005"
 """Revision of the newest migration; a test holds it to the files."""
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to the newest form, in one transaction."""
+CLEAR = frozenset({"0001", "0002", "0003", "0004"})
+"""Revisions in which cases stand in clear."""
+
+
+def upgrade(engine: Engine, keys: Callable[[], KeyStore] | None = None) -> str | None:
+    """Bring the database to the newest form, in one transaction; returns the revision it had.
+
+    `keys` opens the key store; it is called where cases have to be sealed. Raises StorageFailed,
+    and KeyMissing where it is not the key store of these records.
+    """
     with engine.connect() as connection, connection.begin():
-        if revision(connection) == NEWEST:
-            return
+        before = revision(connection)
+        if before == NEWEST:
+            return before
         # imported here: a start that has nothing to migrate should not wait for it
         from alembic import command
         from alembic.config import Config
@@ -22,7 +34,9 @@ def upgrade(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
         config.attributes["connection"] = connection
+        config.attributes["keys"] = keys
         command.upgrade(config, "head")
+        return before
 
 
 def revision(connection: Connection) -> str | None:
