@@ -249,6 +249,12 @@ class LanguageNotOffered(LanguageError):
     code = "language.not_offered"
 
 
+class LanguageTableUnfit(LanguageError):
+    """What a command was to write into the table of languages does not fit."""
+
+    code = "language.table_unfit"
+
+
 class MessageMissing(LanguageError):
     """A catalog lacks a message, or it is fuzzy or empty."""
 

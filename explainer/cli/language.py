@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from explainer.text.languages import Language
+    from explainer.text.sheet import Page
     from explainer.text.translation import Finding
 
 ABOUT = """\
@@ -32,6 +34,26 @@ the way to a language:
 docs/translating.md is for translators, docs/languages.md for agencies.
 
 """
+
+NEW = """
+
+Writes a row into locales/languages.toml and empty catalogs. The language is in work: it is not
+offered, and nothing of it is loaded. What is not given is looked up in CLDR."""
+
+SHEET = """
+
+One file of HTML: German, the translation, what a program found, and a piece of a page where the
+sentence stands. Documents are those of the package's recorded cases, pages those of the site.
+For somebody who reads the language as their own."""
+
+SIGN = """
+
+Writes name, day and digest into locales/languages.toml, or into the package's manifest, and the
+language counts as reviewed until a word of it changes. A level of German is signed for by the
+readers who tried it out: name their organisation. A translation with faults cannot be signed."""
+
+SHOWN, CASES = "unemployment_benefit", 25
+"""The package and how many of its recorded cases show where the product's sentences stand."""
 
 CHECK = """
 
@@ -62,6 +84,14 @@ def add_language(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    new = _command(inner, "new", "begin a language, or its catalog for a package", NEW, _new)
+    new.add_argument("tag", metavar="TAG", help="its tag, such as sq or fa-AF")
+    new.add_argument("--autonym", metavar="NAME", default="", help="its own name of itself")
+    new.add_argument("--dir", choices=("ltr", "rtl"), default="", help="direction of writing")
+    new.add_argument(
+        "--locale", metavar="L", default="", help="CLDR locale of numbers and dates, as in sq_AL"
+    )
+    _package(new, "only its catalog, for a language that is in the table")
     check = _command(inner, "check", "name every fault of translations", CHECK, _check)
     check.add_argument("tag", metavar="TAG", nargs="?", help="only this language, such as uk")
     _package(check, "its words instead of the product's")
@@ -71,6 +101,23 @@ def add_language(commands: Any) -> None:
     update.add_argument("tag", metavar="TAG", nargs="?", help="only this language, such as uk")
     _package(update, "its catalogs instead of the product's")
     update.add_argument("--check", action="store_true", help="change nothing; say what would")
+
+    review = _command(
+        inner, "review", "write the sheet on which somebody reads a translation", SHEET, _review
+    )
+    review.add_argument("tag", metavar="TAG", help="the language, such as uk")
+    review.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="a new file"
+    )
+    _package(review, "its words instead of the product's")
+    sign = _command(inner, "sign", "record that somebody read all of a translation", SIGN, _sign)
+    sign.add_argument("tag", metavar="TAG", help="the language, such as uk")
+    sign.add_argument("--name", metavar="NAME", required=True, help="who read it")
+    sign.add_argument(
+        "--date", metavar="DAY", type=date.fromisoformat, required=True, help="when, as 2026-03-01"
+    )
+    sign.add_argument("--digest", metavar="D", default="", help="as on the sheet: what was read")
+    _package(sign, "its words instead of the product's")
 
 
 def _command(inner: Any, name: str, help_: str, more: str, action: Any) -> Any:
@@ -163,3 +210,163 @@ def _write(path: Path, data: bytes) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, data)
+
+
+# -- new --------------------------------------------------------------------------------------
+
+
+def _new(options: argparse.Namespace) -> int:
+    from explainer.packages.bundled import find_package
+    from explainer.packages.translations import in_step, wording_file
+    from explainer.text.extract import ROOT, files
+    from explainer.text.languages import all_languages, locales_dir, translation
+    from explainer.text.table import new_row, with_row
+
+    if options.package:
+        folder, language = find_package(options.package), translation(options.tag)
+        path = wording_file(folder, language)
+        _write(path, in_step(folder, language))
+        print(f"written: {path}")
+        return DONE
+    table = locales_dir() / "languages.toml"
+    _write(table, with_row(new_row(options.tag, options.autonym, options.dir, options.locale)))
+    print(f"written: {table}")
+    all_languages.cache_clear()
+    for path, data in files(ROOT, [options.tag]).items():
+        _write(path, data)
+        print(f"written: {path}")
+    language = translation(options.tag)
+    print(f"{language.autonym} is in work and not offered yet. docs/translating.md is for whoever")
+    print(f"translates it; `warum language check {options.tag}` names what is left to do.")
+    return DONE
+
+
+# -- review and sign --------------------------------------------------------------------------
+
+
+def _review(options: argparse.Namespace) -> int:
+    from explainer.cli import write_file
+    from explainer.packages.bundled import find_package
+    from explainer.packages.translations import digest_of_wording, package_catalog
+    from explainer.text.catalogs import (
+        PUBLIC,
+        STAFF,
+        catalog_bytes,
+        check_product,
+        read_strictly,
+        wanted_messages,
+    )
+    from explainer.text.languages import digest_of_words, translation
+    from explainer.text.sheet import rows, sheet
+
+    language = translation(options.tag)
+    sign = f'warum language sign {language.tag} --name "…" --date …'
+    if options.package:
+        folder = find_package(options.package)
+        po, wanted = package_catalog(folder, language)
+        found = [finding for _, finding in _lines(language, options.package)]
+        all_rows = list(rows(language, po, wanted, found, _documents(folder, language)))
+        digest = digest_of_wording(folder, language)
+        about, sign = folder.name, f"{sign} --package {options.package}"
+    else:
+        pages = [*_documents(find_package(SHOWN), language), *_pages(language)]
+        all_rows = []
+        for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
+            po = read_strictly(catalog_bytes(language, domain), domain)
+            found = check_product(language, domain)
+            all_rows += rows(language, po, wanted_messages(domain), found, pages)
+        digest, about = digest_of_words(language), "Warum"
+    sign = f"{sign} --digest {digest[:16]}"
+    write_file(options.output, sheet(language, about, digest, sign, all_rows))
+    shown = sum(row.picture is not None for row in all_rows)
+    print(f"{len(all_rows)} texts, {shown} of them with a piece of a page.")
+    return DONE
+
+
+def _documents(folder: Path, language: Language) -> list[Page]:
+    """What applicants, and in a language of staff caseworkers, are told of recorded cases."""
+    from explainer.core.case import read_case
+    from explainer.core.disclosure import Audience
+    from explainer.errors import LanguageError, NotExplainable
+    from explainer.packages.package import open_package
+    from explainer.pipeline import explain, tell
+    from explainer.text.languages import languages
+    from explainer.text.sheet import Page, texts_of
+
+    package = open_package(folder)
+    source = languages()["de"]
+    found = []
+    for golden in package.golden[:CASES]:
+        case = read_case(golden.case, package.catalogue)
+        try:
+            explanation = explain(case, package, package.manifest.created)
+        except NotExplainable:
+            continue
+        for audience in Audience:
+            if audience is Audience.CASEWORKER and not language.staff:
+                continue
+            german = tell(explanation, audience, source, package).body.decode()
+            try:
+                said = tell(explanation, audience, language, package).body.decode()
+            except LanguageError:
+                said = ""  # it is not whole yet: the piece is shown in German
+            found.append(
+                Page(f"{case.ref}, {audience}", texts_of(german), texts_of(said) if said else None)
+            )
+    return found
+
+
+def _pages(language: Language) -> list[Page]:
+    from explainer.errors import LanguageError
+    from explainer.text.catalogs import catalog
+    from explainer.text.extract import ROOT
+    from explainer.text.sheet import template_pages
+
+    try:
+        words = catalog(language, staff=language.staff)
+    except LanguageError:
+        return template_pages(ROOT, None)
+
+    def say(text: str) -> str:
+        try:
+            return words.gettext(text)
+        except LanguageError:
+            return text  # a page of staff, in a language they do not have
+
+    return template_pages(ROOT, say)
+
+
+def _sign(options: argparse.Namespace) -> int:
+    from explainer.errors import LanguageTableUnfit
+    from explainer.packages import translations
+    from explainer.packages.bundled import find_package
+    from explainer.text import table
+    from explainer.text.languages import digest_of_words, locales_dir, translation
+
+    language = translation(options.tag)
+    faults = [one for _, one in _lines(language, options.package) if one.stops]
+    if faults:
+        raise LanguageTableUnfit(
+            f"It has {len(faults)} faults, such as {faults[0].key}: {faults[0].says}.",
+            options.tag,
+            "Mend what `warum language check` names first.",
+        )
+    folder = find_package(options.package) if options.package else None
+    digest = (
+        translations.digest_of_wording(folder, language) if folder else digest_of_words(language)
+    )
+    if not digest.startswith(options.digest):
+        raise LanguageTableUnfit(
+            f"It was changed after the sheet was made; its digest is {digest[:16]}.",
+            "--digest",
+            "Have the new sheet read.",
+        )
+    if folder:
+        path = folder / "manifest.toml"
+        _write(path, translations.with_review(folder, language, options.name, options.date))
+    else:
+        path = locales_dir() / "languages.toml"
+        _write(path, table.with_review(language, options.name, options.date))
+    print(f"{language.tag}: reviewed by {options.name} on {options.date}, digest {digest[:16]}.")
+    print(f"written: {path}")
+    return DONE

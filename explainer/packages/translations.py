@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import tomllib
+from datetime import date
 from pathlib import Path
 
 from explainer.errors import MessageMissing, PackageNotFound
 from explainer.families.artefacts import read_once
 from explainer.packages.toml_table import parse_toml
-from explainer.text.catalogs import read_strictly
+from explainer.text.catalogs import ReadCatalog, read_strictly
 from explainer.text.extract import merged, template_of
 from explainer.text.languages import Language
+from explainer.text.table import check_name
 from explainer.text.translation import Finding, Wanted, check_messages, strings_of
 from explainer.text.wording import faults_of_texts, source_wording
 
@@ -48,23 +53,57 @@ def in_step(folder: Path, language: Language) -> bytes:
     return merged(language, template_of(german_texts(folder)), before, sort=False)
 
 
+def package_catalog(folder: Path, language: Language) -> tuple[ReadCatalog, list[Wanted]]:
+    """The package's catalog as it is, and what has to stand in it.
+
+    Raises PackageNotFound and MessageMissing where either cannot be read.
+    """
+    path = wording_file(folder, language)
+    where = f"locales/{language.folder}/wording.po"
+    if not path.is_file():
+        raise MessageMissing("There is no catalog.", where, "`warum language update` makes it.")
+    wanted = [Wanted(key, (text,)) for key, text in german_texts(folder).items()]
+    return read_strictly(read_once(path), where), wanted
+
+
 def check_package(folder: Path, language: Language) -> list[Finding]:
     """Everything a program finds wrong with the package's words in `language`.
 
     Raises PackageNotFound and WordingIncomplete, where there are no German texts to compare with.
     """
     german = german_texts(folder)
-    path = wording_file(folder, language)
-    if not path.is_file():
-        return [Finding("catalog", "file", "is not there; `warum language update` makes it")]
     try:
-        po = read_strictly(read_once(path), f"locales/{language.folder}/wording.po")
+        po, wanted = package_catalog(folder, language)
     except MessageMissing as fault:
         return [Finding("catalog", "file", fault.what)]
-    found = list(
-        check_messages(language, po, [Wanted(key, (text,)) for key, text in german.items()])
-    )
+    found = list(check_messages(language, po, wanted))
     faulty = {one.key for one in found if one.stops}
     texts = {m.context: strings_of(m)[0] for m in po if m.id and m.context not in faulty}
     sound = {key: texts[key] for key in german if key in texts}
     return [*found, *(Finding(key, "slot", says) for key, says in faults_of_texts(sound))]
+
+
+def digest_of_wording(folder: Path, language: Language) -> str:
+    """SHA-256 of what somebody reads who reviews a package's translation, in hexadecimal."""
+    return hashlib.sha256(read_once(wording_file(folder, language))).hexdigest()
+
+
+def with_review(folder: Path, language: Language, reviewer: str, on: date) -> bytes:
+    """The package's manifest with a review of what its words in `language` are now.
+
+    Raises LanguageTableUnfit where the name is none.
+    """
+    check_name(reviewer)
+    line = (
+        f'"{language.tag}" = {{ reviewer = "{reviewer}", reviewed_on = {on}, '
+        f'digest = "{digest_of_wording(folder, language)}" }}\n'
+    )
+    text = read_once(folder / "manifest.toml").decode()
+    text = re.sub(rf'^"?{re.escape(language.tag)}"? = {{ reviewer = .*\n', "", text, flags=re.M)
+    head = "[languages.reviewed]\n"
+    if head not in text:
+        # a table of its own, before the one of files, which the seal writes
+        text = text.replace("[files]\n", f"{head}\n[files]\n", 1)
+    text = text.replace(head, head + line, 1)
+    tomllib.loads(text)  # what is written can be read again
+    return text.encode()

@@ -17,7 +17,7 @@ from babel.messages.catalog import Catalog as PoCatalog
 from babel.messages.pofile import read_po
 
 from explainer.errors import MessageMissing
-from explainer.text.languages import Language, locales_dir
+from explainer.text.languages import Language, locales_dir, read_once
 from explainer.text.translation import (
     Finding,
     Wanted,
@@ -26,6 +26,9 @@ from explainer.text.translation import (
     strings_of,
 )
 
+ReadCatalog = PoCatalog
+"""A catalog as it is read, whatever is wrong with it."""
+
 PUBLIC = "warum"
 STAFF = "staff"
 
@@ -33,7 +36,7 @@ STAFF = "staff"
 @lru_cache(maxsize=1)
 def source_sentences() -> Mapping[str, str]:
     """The product's German sentences by dotted key, from `locales/sentences.toml`."""
-    table = tomllib.loads((locales_dir() / "sentences.toml").read_text("utf-8"))
+    table = tomllib.loads(read_once(locales_dir() / "sentences.toml").decode())
     return flatten(table, ".")
 
 
@@ -143,7 +146,7 @@ def catalog_bytes(language: Language, domain: str) -> bytes:
     """That file as it is. Raises MessageMissing where there is none."""
     path = catalog_path(language, domain)
     try:
-        return path.read_bytes()
+        return read_once(path)
     except OSError:
         raise MessageMissing(
             "There is no catalog.", f"{language.folder}/{path.name}", "Add the file."

@@ -52,7 +52,7 @@ def collected(root: Path) -> dict[str, Catalog]:
         domain = STAFF if key.startswith("staff.") else PUBLIC
         _add(catalogs[domain], text, key)
     for path in template_files(root):
-        for message, context in _messages(path):
+        for message, context in messages_of(path):
             _add(catalogs[domain_of(path)], message, context)
     for domain, catalog in catalogs.items():
         if len(catalog) < FEWEST[domain]:
@@ -60,7 +60,8 @@ def collected(root: Path) -> dict[str, Catalog]:
     return catalogs
 
 
-def _messages(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
+def messages_of(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
+    """Every German text of a template, and its context."""
     options = {"trimmed": "true", "encoding": "utf-8"}
     found = extract_from_file(
         "jinja2.ext:babel_extract",
