@@ -1,4 +1,5 @@
-"""Write the pages that are made from code: commands, settings, errors, rules of selection.
+"""Write the pages that are made from code: commands, settings, errors, rules of
+selection and of plain language.
 
 `python docs/generate.py` writes them; with `--check` it only says whether anything would change.
 The pages are put together here and not taken from `--help`, whose layout differs between versions
@@ -16,6 +17,11 @@ from pathlib import Path
 import service.app  # brings every error of the service with it
 import service.cli
 from explainer.errors import ExplainerError
+from explainer.packages.bundled import bundled_packages
+from explainer.packages.plainly import package_texts, recorded, without_contact
+from explainer.plain.formulas import GATES, SPLIT, measure
+from explainer.plain.lists import lists_of
+from explainer.plain.rules import RULES
 from service.settings import SETTINGS
 from service.web.problems import status_of, words_of
 
@@ -29,6 +35,7 @@ def pages() -> dict[str, str]:
         "commands.md": MADE + "\n".join(_commands()) + "\n",
         "errors.md": MADE + "\n".join(_errors()) + "\n",
         "how-reasons-are-chosen.md": _reasons(),
+        "plain-language.md": _plain_language(),
         "settings.md": MADE + "\n".join(_settings()) + "\n",
     }
 
@@ -135,6 +142,84 @@ def _reasons() -> str:
 
     written: str = page()
     return written
+
+
+# -- plain language ---------------------------------------------------------------------------
+
+
+def _plain_language() -> str:
+    """The page as it is, with its three tables made anew."""
+    text = (DOCS / "plain-language.md").read_text("utf-8")
+    for name, lines in (
+        ("rules", _plain_rules()),
+        ("gates", _plain_gates()),
+        ("figures", _plain_figures()),
+    ):
+        opening, closing = f"<!-- {name}: written by make docs -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(opening)
+        _, _, after = rest.partition(closing)
+        text = before + opening + "\n" + "\n".join(lines) + "\n\n" + closing + after
+    return text
+
+
+OF_DOCUMENTS = {
+    "mean-length": ("mean_length", "w"),
+    "document-length": ("words", "note"),
+    "passive-share": ("passive_share", "w"),
+}
+
+
+def _plain_rules() -> Iterator[str]:
+    levels = {tag: lists_of(tag) for tag in GATES}
+    yield "| Rule | `de` | `de-simple` | `en` | Asks for |\n|---|---|---|---|---|"
+    for rule, about in RULES.items():
+        cells = []
+        for tag, lists in levels.items():
+            marks = lists.thresholds.get(rule, {})
+            said = [f"{word[0]} > {marks[word]}" for word in ("warn", "fail") if word in marks]
+            banned = {e.severity for e in lists.banned if e.kind == rule}
+            said += [word[0] for word in sorted(banned)]
+            if rule == "form" or any(gate.rule == rule for gate in GATES[tag]):
+                said.append("f")
+            if rule in OF_DOCUMENTS:
+                key, severity = OF_DOCUMENTS[rule]
+                said.append(f"{severity} > {lists.document[key]}")
+            cells.append(", ".join(said) or "–")
+        yield f"| `{rule}` | {' | '.join(cells)} | {_cell(about.asks)} |"
+
+
+def _plain_gates() -> Iterator[str]:
+    yield "| Level | Formula | Target | Limit |\n|---|---|---|---|"
+    for tag, gates in GATES.items():
+        for gate in gates:
+            sign = "at least" if gate.higher_is_easier else "at most"
+            yield f"| `{tag}` | {gate.name} | {sign} {gate.target} | {sign} {gate.limit} |"
+
+
+def _plain_figures() -> Iterator[str]:
+    yield "| Package | Language | Texts | Words | Words a sentence | Figures |"
+    yield "|---|---|---|---|---|---|"
+    for folder in sorted(path.parent for path in bundled_packages().glob("*/manifest.toml")):
+        texts = package_texts(folder)
+        # compounds of easy texts are counted by their parts, and whole beside that
+        for tag, split in [(tag, None) for tag in GATES] + [(tag, False) for tag in sorted(SPLIT)]:
+            told = [without_contact(text, texts[tag]) for _, text in recorded(folder, tag)]
+            counted = [measure(text, tag, split=split) for text in told]
+            measured = [figures for figures in counted if figures is not None]
+            if not measured:
+                continue
+            shown = []
+            for gate in GATES[tag]:
+                each = [gate.figure(figures) for figures in measured]
+                worst = min(each) if gate.higher_is_easier else max(each)
+                shown.append(f"{gate.name} {sum(each) / len(each):.1f} ({worst:.1f})")
+            words = [figures.words for figures in measured]
+            length = sum(figures.per_sentence for figures in measured) / len(measured)
+            yield (
+                f"| `{folder.name}` | `{tag}`{', compounds whole' if split is False else ''} "
+                f"| {len(measured)} of {len(told)} | {min(words)} to {max(words)} "
+                f"| {length:.1f} | {', '.join(shown)} |"
+            )
 
 
 # -- settings ---------------------------------------------------------------------------------

@@ -126,6 +126,9 @@ RULES: dict[str, About] = {
     "term": About("One word for one thing: the glossary's.", "Use the word of the glossary."),
     # -- documents
     "mean-length": About("Sentences are short on the whole.", "Part the longest sentences."),
+    "document-length": About(
+        "What the program contributed is told on one page.", "Tell the rest on request."
+    ),
     "passive-share": About("Hardly a sentence of a document is passive.", "Say who acts."),
     "wstf1": About("Wiener Sachtextformel 1, German.", "Shorter words and sentences."),
     "amstad": About(

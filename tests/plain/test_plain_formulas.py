@@ -170,6 +170,10 @@ def test_a_document_of_long_or_passive_sentences_is_warned_of():
     assert {f.rule for f in check_document("one", long, "de") if f.severity == "warn"} == {
         "mean-length"
     }
+    wordy = "\n".join(["Das ist nun gut."] * 51)
+    assert [(f.severity, f.rule) for f in check_document("one", wordy, "de")] == [
+        ("note", "document-length")
+    ]
     passive = "\n".join(["Der Brief wird von uns an Sie gesandt."] * 6 + ["Er ist gut."] * 20)
     assert {f.rule for f in check_document("one", passive, "de") if f.severity == "warn"} == {
         "passive-share"
