@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from explainer.errors import LanguageError, SettingsInvalid
 from explainer.packages.package import ModelPackage
 from explainer.text.catalogs import catalog
+from explainer.text.editions import catalog_version, template_version
 from explainer.text.languages import Language, Status, languages
 from service.settings import Settings
 
@@ -48,7 +49,8 @@ def _read(spoken: Language, package: ModelPackage | None) -> bool:
 
 
 def make_offer(settings: Settings) -> Offer:
-    """Load every catalog once, so that what is wrong with one is known at the start.
+    """Load every catalog once, so that what is wrong with one is known at the start; and take the
+    versions that are recorded with what is shown, before an upgrade can lay others over them.
 
     Raises SettingsInvalid where German itself has a fault.
     """
@@ -62,4 +64,6 @@ def make_offer(settings: Settings) -> Offer:
             stopped[row.tag] = fault
         else:
             spoken.append(row)
+            catalog_version(row)
+    template_version()
     return Offer(tuple(spoken), stopped, settings)

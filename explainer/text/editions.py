@@ -1,6 +1,7 @@
 """Which words were in force: digests of the product's catalogs and of its document templates.
 
-They are recorded with whatever is shown. An agency's own words are under the digest of its package.
+They are recorded with whatever is shown, and made of the very bytes that were parsed. An agency's
+own words are under the digest of its package.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from explainer.text.languages import Language, locales_dir
+from explainer.text.languages import Language, locales_dir, read_once
 from explainer.text.render import TEMPLATES
 
 
@@ -31,7 +32,7 @@ def template_version() -> str:
 def _digest(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        data = path.read_bytes()
+        data = read_once(path)
         digest.update(f"{path.relative_to(folder).as_posix()} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()

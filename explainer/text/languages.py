@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from explainer.errors import InstallationBroken, LanguageNotOffered
@@ -67,6 +67,16 @@ def locales_dir() -> Path:
     raise InstallationBroken(
         "The product's words are missing.", "locales/languages.toml", "Install Warum again."
     )
+
+
+@cache
+def read_once(path: Path) -> bytes:
+    """A file of the product's words or templates, as this process first read it.
+
+    What is recorded about words is of those that speak, whatever an upgrade under a running service
+    has put in their place. Raises OSError.
+    """
+    return path.read_bytes()
 
 
 @lru_cache(maxsize=1)

@@ -6,17 +6,17 @@ becomes markup, and one set of rules for escaping.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape  # noqa: TID251 - this is the one place
 
 from explainer.core.disclosure import Told
 from explainer.text.catalogs import catalog
-from explainer.text.languages import Language
+from explainer.text.languages import Language, read_once
 from explainer.text.level import simple_html, simple_lines
 from explainer.text.sentences import ReasonText, Sentences
 from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
@@ -44,7 +44,9 @@ def environment(language: Language, *, staff: bool, extra: Path | None = None) -
     `extra` is a further folder of templates, that of the site.
     """
     env = Environment(
-        loader=FileSystemLoader([TEMPLATES, *([extra] if extra else [])]),
+        loader=ChoiceLoader(
+            [FunctionLoader(_document), *([FileSystemLoader(extra)] if extra else [])]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -64,6 +66,15 @@ def environment(language: Language, *, staff: bool, extra: Path | None = None) -
         npgettext=words.npgettext,
     )
     return env
+
+
+def _document(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+    """A template of documents, in the bytes its version is taken of; None where it is none."""
+    path = TEMPLATES / name
+    try:
+        return read_once(path).decode(), str(path), lambda: True
+    except FileNotFoundError:
+        return None
 
 
 def _finalize(value: Any) -> Any:

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 from offices import NOON, Office, decide_by_form
+from pseudo import forget, other_locales
 from visiting import check_problem
 
+from explainer.text.catalogs import catalog, source_sentences
 from explainer.text.editions import catalog_version, template_version
-from explainer.text.languages import languages, locales_dir
+from explainer.text.languages import languages
+from explainer.text.render import environment
 from service.erasing import Event, record_event
+from service.offer import make_offer
 from service.store.cases import CaseFile
 
 FIELDS = {
@@ -134,21 +138,63 @@ def test_the_digests_are_those_of_what_was_shown_and_of_the_words_in_force(
     assert catalog_version(languages()["en"]) != catalog_version(languages()["de"])
 
 
-def test_another_word_in_a_catalog_is_another_version(monkeypatch, tmp_path) -> None:
-    folder = tmp_path / "locales"
-    (folder / "en" / "LC_MESSAGES").mkdir(parents=True)
-    for name in ("sentences.toml", "en/LC_MESSAGES/warum.po", "en/LC_MESSAGES/staff.po"):
-        (folder / name).write_bytes((locales_dir() / name).read_bytes())
-    monkeypatch.setattr("explainer.text.editions.locales_dir", lambda: folder)
-    english = languages()["en"]
-    versions = []
-    for name in ("", "sentences.toml", "en/LC_MESSAGES/staff.po"):
-        if name:
-            (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
-        catalog_version.cache_clear()
-        versions.append(catalog_version(english))
-    catalog_version.cache_clear()
+def test_another_word_in_a_catalog_is_another_version(tmp_path) -> None:
+    with other_locales(tmp_path / "locales") as folder:
+        versions = []
+        for name in ("", "sentences.toml", "en/LC_MESSAGES/staff.po"):
+            if name:
+                (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
+            forget()
+            versions.append(catalog_version(languages()["en"]))
     assert len(set(versions)) == 3
+
+
+@pytest.mark.parametrize("first", ["words", "version"])
+def test_a_version_is_of_the_words_that_speak_whatever_is_laid_over_them(tmp_path, first) -> None:
+    """An upgrade under a running service: what was read stays, and the record names that."""
+    with other_locales(tmp_path / "locales") as folder:
+        wanted = catalog_version(languages()["en"])
+        forget()
+        english = languages()["en"]
+        if first == "words":
+            said = catalog(english, staff=True).gettext("Meine Einträge")
+            catalog(english).sentence(next(iter(source_sentences())))
+        else:
+            assert catalog_version(english) == wanted
+            said = "My entries"
+        for path in (folder / "sentences.toml", *(folder / "en").rglob("*.po")):
+            text = path.read_text("utf-8")
+            path.write_text(text.replace(said, "Something else") + "\n", "utf-8")
+        catalog.cache_clear()
+        assert catalog(english, staff=True).gettext("Meine Einträge") == said
+        assert catalog_version(english) == wanted
+
+
+def test_a_version_is_of_the_templates_that_are_filled_in(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("explainer.text.render.TEMPLATES", tmp_path)
+    monkeypatch.setattr("explainer.text.editions.TEMPLATES", tmp_path)
+    versions = []
+    for words in ("one", "two"):
+        (tmp_path / "page.html").write_text(words)
+        for cached in (environment, template_version):
+            cached.cache_clear()
+        filled_in = environment(languages()["de"], staff=False).get_template("page.html").render()
+        versions.append((filled_in, template_version()))
+    forget()
+    template_version.cache_clear()
+    assert versions == [versions[0]] * 2
+    assert versions[0][0] == "one"
+
+
+def test_the_versions_are_taken_before_anything_is_shown(office: Office) -> None:
+    forget()
+    template_version.cache_clear()
+    make_offer(office.tools.settings)
+    taken = template_version.cache_info().misses, catalog_version.cache_info().misses
+    template_version()
+    for row in languages().values():
+        catalog_version(row)
+    assert (template_version.cache_info().misses, catalog_version.cache_info().misses) == taken
 
 
 def test_when_a_case_may_go_is_recorded_where_time_runs_already(office: Office) -> None:

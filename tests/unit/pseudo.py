@@ -69,6 +69,7 @@ def filled_catalog(row: languages.Language, template: Catalog, say: Callable[[st
 def forget() -> None:
     """What was read of the catalogs is read again."""
     for cached in (
+        languages.read_once,
         languages.all_languages,
         languages.languages,
         catalogs.source_sentences,
