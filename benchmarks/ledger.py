@@ -4,7 +4,8 @@ From the beginning of the transaction until it has committed, waiting for the ot
 begin together, after each has written some that do not count. "Without a pause" a writer begins
 again as soon as it is done, which is harder than any office; "five a second" each begins at moments
 of its own, forty decisions a second in all. The threads are those of one service, which is how
-Warum runs; the processes are eight services on the same database.
+Warum runs; the processes are eight services on the same database. The processor's time is that of
+the writers, making the entry included; a server's own is not in it.
 
     python benchmarks/ledger.py [ENTRIES]
 """
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -38,7 +39,8 @@ from service.store.database import Store  # noqa: E402
 WRITERS = 8
 WARM = 20
 """Entries each writer writes before it is measured."""
-Took = list[float]
+Took = tuple[list[float], float]
+"""The seconds each entry took, and those the processor worked for all of them."""
 Ready = Callable[[], object]
 LIMITS = {"SQLite": 0.025, "PostgreSQL": 0.1}
 """What is promised for the slowest of a hundred, in seconds."""
@@ -46,8 +48,8 @@ LIMITS = {"SQLite": 0.025, "PostgreSQL": 0.1}
 
 def record(
     store: Store, case_id: str, case_ref: str, entries: int, pace: float, ready: Ready
-) -> list[float]:
-    """Record so many decisions, one every `pace` seconds; returns the seconds each took."""
+) -> Took:
+    """Record so many decisions, one every `pace` seconds."""
 
     def one() -> float:
         entry, about = decision(case_ref), row(case_id)
@@ -60,13 +62,18 @@ def record(
         one()
     ready()
     took = []
-    due = time.perf_counter()
+    due, worked = time.perf_counter(), time.thread_time()
     for _ in range(entries):
         if pace:
             due += random.uniform(0, 2 * pace)
             time.sleep(max(0.0, due - time.perf_counter()))
         took.append(one())
-    return took
+    return took, time.thread_time() - worked
+
+
+def _together(parts: Iterable[Took]) -> Took:
+    all_of_them = list(parts)
+    return [one for took, _ in all_of_them for one in took], sum(cpu for _, cpu in all_of_them)
 
 
 def by_threads(folder: Path, database: str, ids: list[str], entries: int, pace: float) -> Took:
@@ -79,7 +86,7 @@ def by_threads(folder: Path, database: str, ids: list[str], entries: int, pace: 
             pool.submit(record, store, case_id, f"BG-{at}", entries, pace, barrier.wait)
             for at, case_id in enumerate(ids)
         ]
-        return [one for run in runs for one in run.result()]
+        return _together(run.result() for run in runs)
 
 
 def _begin_together(barrier: Any) -> None:
@@ -98,7 +105,7 @@ def by_processes(folder: Path, database: str, ids: list[str], entries: int, pace
     context = multiprocessing.get_context("spawn")
     begin = (context.Barrier(len(ids)),)
     with context.Pool(len(ids), initializer=_begin_together, initargs=begin) as pool:
-        return [one for took in pool.map(_process, work, chunksize=1) for one in took]
+        return _together(pool.map(_process, work, chunksize=1))
 
 
 WAYS: dict[str, tuple[Callable[..., Took], int, float]] = {
@@ -116,7 +123,8 @@ def measure(name: str, folder: Path, database: str, entries: int) -> None:
     for way, (run, writers, pace) in WAYS.items():
         with closing(Store.open(folder, tenant=TENANT, database=database)) as store:
             ids += [case(store, f"BG-{at}") for at in range(len(ids), writers)]
-        took = sorted(run(folder, database, ids[:writers], entries, pace))
+        took, worked = run(folder, database, ids[:writers], entries, pace)
+        took.sort()
         expected += writers * (WARM + entries)
         with (
             closing(Store.open(folder, tenant=TENANT, database=database)) as store,
@@ -128,16 +136,17 @@ def measure(name: str, folder: Path, database: str, entries: int) -> None:
         p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))
         kept = "yes" if p99 <= LIMITS[name] else "NO"
         figures = f"{p50 * 1000:.1f} ms | {p99 * 1000:.1f} ms | {took[-1] * 1000:.0f} ms"
-        rate = f"{len(took)} | {LIMITS[name] * 1000:.0f} ms: {kept}"
-        print(f"| {name}, {way} | {figures} | {rate} |", flush=True)
+        work = f"{worked / len(took) * 1000:.1f} ms"
+        limit = f"{LIMITS[name] * 1000:.0f} ms: {kept}"
+        print(f"| {name}, {way} | {figures} | {work} | {len(took)} | {limit} |", flush=True)
 
 
 def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     busy = os.getloadavg()[0]
     print(f"\n## Recording a decision\n\n{machine()}; {busy:.1f} others waiting for one of them\n")
-    print("| | median | p99 | slowest | entries | p99 at most |")
-    print("|---|---|---|---|---|---|")
+    print("| | median | p99 | slowest | processor, each | entries | p99 at most |")
+    print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         measure("SQLite", Path(folder) / "sqlite", "", entries)
         with closing(Server()) as server, server.database() as name:
