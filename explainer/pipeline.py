@@ -16,7 +16,7 @@ from explainer.core.reasons import choose_reasons, precision_of
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage
-from explainer.text.checker import check_agrees, check_complete
+from explainer.text.checker import check_told
 from explainer.text.languages import Language
 from explainer.text.render import render_html, render_text
 from explainer.text.sentences import (
@@ -84,14 +84,14 @@ def tell(
 ) -> Told:
     """Put `explanation` into `language`, as far as `audience` may see it.
 
-    Raises TextDisagrees where the rendered text, read back, says anything else than the view.
+    Raises TextDisagrees where the rendered text, read back, says anything else than the numbers.
     """
     voice = package.voice(language, staff=audience is Audience.CASEWORKER)
     view: View = disclose(explanation, audience, package.disclosure)
     sentences: Sentences = to_sentences(view, voice, decision)
     told: Told = RENDER[form](sentences, language)
-    check_agrees(told, view, voice)
-    check_complete(told, sentences)
+    policy = package.manifest.policy
+    check_told(told, explanation, audience, voice, policy, package.disclosure, decision)
     return told
 
 

@@ -1,353 +1,344 @@
 """Reads a rendered text back and compares it with the numbers; fails closed.
 
-Twice, in two ways. `check_agrees` reads the final bytes and recovers feature, direction, order,
-strength and value of every reason by matching each sentence of the package, with its slot as a
-wildcard; these are compared with the view. `check_complete` goes through the whole text, the
-folded table and its bars included: nothing may be missing, and between the sentences nothing may
-stand but the headings.
+Nothing that the writer says about its text is believed, and nothing it was made from is looked at:
+`reading` recovers from the final bytes what they say, and this module works out from the
+contributions alone what they have to say. Signs, order, bands, the side of the line and the first
+and last line are worked out again here, so that a slip in choosing, disclosing, wording or
+rendering a reason is found by somebody who did not make it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Sequence
 
-from explainer.core.attribution import Compared
-from explainer.core.disclosure import Pointing, ShownReason, Told, View
-from explainer.core.explanation import Opening, Rest, Strength
-from explainer.text.fragment import disagrees, read_fragment
-from explainer.text.sentences import Sentences
-from explainer.text.suggested import (
-    contrast_in_words,
-    headings,
-    opening_key,
-    suggestion_in_words,
+from explainer.core.attribution import (
+    HIGHER,
+    LOWER,
+    Amount,
+    AmountOutcome,
+    SeveralOutcomes,
+    Task,
 )
-from explainer.text.values import (
-    FIRST_STRONG_ISOLATE,
-    LEFT_TO_RIGHT_ISOLATE,
-    POP_ISOLATE,
-    read_amount,
-    value_in_words,
+from explainer.core.case import Concerns, FeatureClass, Missing, Value
+from explainer.core.decision import Relation
+from explainer.core.disclosure import Audience, Disclosure, Pointing, Told
+from explainer.core.explanation import (
+    Explanation,
+    Finding,
+    Limit,
+    Opening,
+    Reason,
+    ReasonPolicy,
+    Strength,
 )
+from explainer.text.fragment import disagrees
+from explainer.text.phrases import Note, Phrases, phrases
+from explainer.text.read_values import plain, read_number
+from explainer.text.reading import Reading, ReadReason, ReadRow, read
+from explainer.text.sentences import HumanDecision, translation_banner
+from explainer.text.values import amount_in_words
 from explainer.text.voice import Voice
-from explainer.text.wording import VALUE
-
-LONGEST = 200
-"""Characters of the longest value that is looked for in a sentence."""
-
-_TOLD_STRENGTHS = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
-_BETWEEN = re.compile(r"[\s\-–:().·|]*")
-_MARKS = (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE)
+from explainer.text.worked_out import Worked, work_out
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One reason as it stands in the text."""
-
-    at: int
-    feature: str
-    outcome: str
-    missing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Words that stand around a reason: labels by feature, and what is said by strength."""
-
-    labels: Mapping[str, str]
-    strengths: Mapping[Strength, str]
-
-
-def check_agrees(told: Told, view: View, voice: Voice) -> None:
-    """Raise TextDisagrees unless `told` says exactly what `view` holds.
-
-    Compared are the suggestion, what it is compared with, the opening, every reason (label,
-    feature, direction, order, value, strength), the rest, and that no other reason stands in the
-    text.
-    """
-    text = _plain(told)
-    if view.amount is None:
-        _check_suggestion(text, view, voice)
-    else:
-        _check_amount(text, view, voice)
-    _check_runner_up(text, view, voice)
-    own = "told" if view.table is None else "staff"
-    openings = {each: f"{own}.opening.{opening_key(view.task, each)}" for each in Opening}
-    _check_only_one_of(openings, view.opening, text, voice)
-    _check_only_one_of({each: f"{own}.rest.{each}" for each in Rest}, view.rest, text, voice)
-    sections = _sections(text, headings(view, voice))
-    found = list(_reasons(text, voice))
-    known = _Known(
-        {name: _fixed(voice.wording.label(name)) for name in voice.catalogue.names},
-        {s: _fixed(voice.say(f"told.strength.{s}")) for s in _TOLD_STRENGTHS},
-    )
-    expected = [r for r in view.reasons if r.outcome is not None]
-    in_order = [r for pointing in Pointing for r in expected if r.pointing is pointing]
-    if len(found) != len(in_order):
-        raise disagrees(f"{len(found)} reasons where {len(in_order)} belong")
-    for read, reason in zip(found, in_order, strict=True):
-        _check_reason(read, reason, view, voice)
-        if _section_at(sections, read.at) is not reason.pointing:
-            raise disagrees(f"a reason for {read.feature} under the wrong heading")
-        _check_written(text, read.at, reason, voice, known)
-    unclear = [r for r in view.reasons if r.outcome is None]
-    _check_unclear(text, unclear, sections, voice, known)
-    for key in ("withheld_one", "unclear"):
-        wanted = sum(
-            r.withheld if key == "withheld_one" else r.outcome is None and not r.withheld
-            for r in view.reasons
-        )
-        if text.count(_fixed(voice.say(f"told.{key}"))) != wanted:
-            raise disagrees(f"a reason of kind {key} is missing or was added")
-
-
-def check_complete(told: Told, sentences: Sentences) -> None:
-    """Raise TextDisagrees unless `told` says every sentence, in order, and nothing else."""
-    body = told.body.decode()
-    table = ""
-    if told.media_type.startswith("text/html"):
-        parser = read_fragment(body)
-        body, table = "".join(parser.words), "".join(parser.folded)
-        if parser.bars != [row.bar for row in sentences.rows if row.bar]:
-            raise disagrees("another bar in the table")
-    frame = _frame((*sentences.heading.values(), *sentences.frame.values()))
-    prose = list(_prose(sentences))
-    rows = [text for row in sentences.rows for text in (row.label, row.value, row.effect)]
-    if told.media_type.startswith("text/html"):
-        _nothing_else(_squeeze(body), [*prose, *sentences.correct, *sentences.contact], frame)
-        _nothing_else(_squeeze(table), rows, frame)
-    else:
-        said = [*prose, *rows, *sentences.correct, *sentences.contact]
-        _nothing_else(_squeeze(body), said, frame)
-
-
-@lru_cache(maxsize=256)
-def _frame(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Headings as they may stand in a text, the longest first."""
-    forms = {_squeeze(form) for word in words for form in (word, word.upper())}
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-def _prose(s: Sentences) -> Iterator[str]:
-    """Every sentence in the order in which it is read."""
-    yield from filter(None, (s.banner, *s.role, *s.decided, s.suggestion, *s.warnings))
-    yield from filter(None, (s.comparison, s.contrast, s.withheld, *s.opening))
-    for reason in (*s.towards, *s.away, *s.unclear):
-        yield from filter(None, (reason.label, reason.text, reason.strength, reason.parts))
-        yield from (*reason.notes, *reason.staff_notes)
-        yield from filter(None, (reason.provenance,))
-    yield from filter(None, (s.rest, *s.limits))
-
-
-def _nothing_else(text: str, said: list[str], frame: tuple[str, ...]) -> None:
-    at = 0
-    for sentence in map(_squeeze, said):
-        found = text.find(sentence, at)
-        if found < 0:
-            raise disagrees("a sentence is missing or stands elsewhere")
-        _only_frame(text[at:found], frame)
-        at = found + len(sentence)
-    _only_frame(text[at:], frame)
-
-
-def _only_frame(between: str, frame: tuple[str, ...]) -> None:
-    """Nothing but headings and the marks around them."""
-    if _BETWEEN.fullmatch(between):
-        return
-    for words in frame:
-        between = between.replace(words, " ")
-    if not _BETWEEN.fullmatch(between):
-        raise disagrees("words that nobody wrote")
-
-
-def _plain(told: Told) -> str:
-    """The prose, without the folded table."""
-    body = told.body.decode()
-    if told.media_type.startswith("text/html"):
-        body = "".join(read_fragment(body).words)
-    return _squeeze(body)
-
-
-def _squeeze(text: str) -> str:
-    for mark in _MARKS:
-        text = text.replace(mark, "")
-    return " ".join(text.split())
-
-
-@lru_cache(maxsize=8192)
-def _fixed(text: str) -> str:
-    """The same for texts of a catalog, which come again with every page."""
-    return _squeeze(text)
-
-
-def _check_suggestion(text: str, view: View, voice: Voice) -> None:
-    form = "suggested" if view.table is None else "suggested_staff"
-    said = {
-        outcome
-        for outcome in voice.suggesting.outcomes
-        if _fixed(voice.wording[f"outcome|{outcome}|{form}"]) in text
-    }
-    if said != {view.suggestion}:
-        raise disagrees("another suggestion")
-
-
-def _check_amount(text: str, view: View, voice: Voice) -> None:
-    """One amount, the right one in the right unit, and on the right side of the mean."""
-    assert view.amount is not None  # noqa: S101 - asked for amounts only
-    form = "suggested" if view.table is None else "suggested_staff"
-    head, _, tail = _fixed(voice.wording[f"amount|{form}"]).partition(VALUE)
-    sentence = _squeeze(suggestion_in_words(view, voice))
-    at = text.find(sentence)
-    if at < 0 or text.count(head) != 1 or text[at + len(sentence) :][:1].isalnum():
-        raise disagrees("another amount")
-    written = sentence[len(head) : len(sentence) - len(tail)]
-    digits = re.search(r"[0-9](?:[0-9.,\u00a0\u202f ]*[0-9])?", written)
-    # the Arabic dual says two without a digit
-    if digits:
-        # the sign stands before the digits, or as in -€5 before the currency
-        sign = "-" if re.search(r"[-\u2212]", written[: digits.start()]) else ""
-        if read_amount(sign + digits[0], voice.language.locale) != view.amount.text:
-            raise disagrees("an amount that cannot be read back")
-    sides = {each: f"told.compared.{each}" for each in Compared}
-    _check_only_one_of(sides, view.amount.compared, text, voice)
-
-
-def _check_runner_up(text: str, view: View, voice: Voice) -> None:
-    """Of several outcomes: what comes second is named, and nothing else is."""
-    head = _fixed(voice.say("told.runner_up")).partition(VALUE)[0]
-    named = view.runner_up is not None
-    if text.count(head) != named or (
-        named and _squeeze(contrast_in_words(view, voice)) not in text
-    ):
-        raise disagrees("another runner-up")
-
-
-def _sections(text: str, words: Mapping[str, str]) -> list[tuple[int, Pointing]]:
-    found = []
-    for pointing in Pointing:
-        heading = _fixed(words[pointing])
-        at = text.find(heading)
-        if at >= 0:
-            found.append((at, pointing))
-    return sorted(found)
-
-
-def _section_at(sections: list[tuple[int, Pointing]], at: int) -> Pointing | None:
-    under = None
-    for start, pointing in sections:
-        if start <= at:
-            under = pointing
-    return under
-
-
-def _reasons(text: str, voice: Voice) -> Iterator[_Read]:
-    """Every sentence of the package that stands in the text, in the order of the text.
-
-    A value is anything here; that it is the right one is looked at when it is known which
-    reason the sentence is for.
-    """
-    found: list[_Read] = []
-    for feature in voice.catalogue:
-        for outcome in voice.suggesting.outcomes:
-            for missing in (False, True) if feature.optional else (False,):
-                sentence = _fixed(voice.wording.reason(feature.name, outcome, missing=missing))
-                found.extend(
-                    _Read(at, feature.name, outcome, missing) for at in _places(sentence, text)
-                )
-    yield from sorted(found, key=lambda read: read.at)
-
-
-def _places(sentence: str, text: str) -> Iterator[int]:
-    """Where `sentence` stands in `text`, with anything of up to LONGEST characters in its slot."""
-    head, _, tail = sentence.partition(VALUE)
-    at = text.find(head)
-    while at >= 0:
-        after = at + len(head)
-        if text.find(tail, after, after + LONGEST + len(tail)) >= 0:
-            yield at
-        at = text.find(head, after)
-
-
-def _check_reason(read: _Read, reason: ShownReason, view: View, voice: Voice) -> None:
-    if (read.feature, read.outcome) != (reason.feature, reason.outcome):
-        raise disagrees(f"a reason for {read.feature} that does not belong there")
-    towards = read.outcome == view.suggestion
-    if towards is not (reason.pointing is Pointing.TOWARDS):
-        raise disagrees(f"the direction of {read.feature}")
-    if reason.value is None or read.missing is not (reason.value.missing is not None):
-        raise disagrees(f"whether {read.feature} is missing")
-
-
-def _check_written(text: str, at: int, reason: ShownReason, voice: Voice, known: _Known) -> None:
-    """Before a reason's sentence stands its label, in it its value, after it its strength."""
-    sentence = _sentence(reason, voice)
-    if not text.startswith(sentence, at):
-        raise disagrees(f"the value of {reason.feature}")
-    before, after = text[:at].rstrip(), text[at + len(sentence) :].lstrip()
-    labels = known.labels
-    if _longest(label for label in labels.values() if before.endswith(label)) != labels.get(
-        reason.feature or ""
-    ):
-        raise disagrees(f"the label of {reason.feature}")
-    strengths = known.strengths
-    if _longest(s for s in strengths.values() if after.startswith(s)) != strengths.get(
-        reason.strength
-    ):
-        raise disagrees(f"the strength of {reason.feature}")
-
-
-def _longest(found: Iterable[str]) -> str:
-    """One text may begin or end as another does ("large", "large indeed")."""
-    return max(found, key=len, default="")
-
-
-def _sentence(reason: ShownReason, voice: Voice) -> str:
-    """The sentence as it must stand in the text, value and all."""
-    assert reason.feature is not None  # noqa: S101 - it is not withheld
-    assert reason.value is not None  # noqa: S101 - it is not withheld
-    value = reason.value
-    written = ""
-    if value.value is not None:
-        written = value_in_words(
-            voice.catalogue[reason.feature], value.value, voice.wording, voice.catalog
-        )
-    if reason.outcome is not None:
-        sentence = voice.wording.reason(
-            reason.feature, reason.outcome, missing=value.missing is not None
-        ).replace(VALUE, written)
-    else:
-        sentence = voice.say("told.unclear")
-        if written:
-            sentence += " " + voice.say("told.given", written)
-    return _squeeze(sentence)
-
-
-def _check_unclear(
-    text: str,
-    reasons: list[ShownReason],
-    sections: list[tuple[int, Pointing]],
+def check_told(
+    told: Told,
+    explanation: Explanation,
+    audience: Audience,
     voice: Voice,
-    known: _Known,
+    policy: ReasonPolicy,
+    rules: Disclosure,
+    decision: HumanDecision | None = None,
+) -> Reading:
+    """Raise TextDisagrees unless the bytes of `told` say exactly what the numbers say.
+
+    `policy` and `rules` are those of the package. Returns what was read.
+    """
+    staff = audience is Audience.CASEWORKER
+    html = told.media_type.startswith("text/html")
+    known = phrases(voice, staff=staff, html=html)
+    found = read(told, known, translation_banner(voice.catalog, voice.language))
+    worked = work_out(explanation, policy)
+    _agree(
+        ("the role of the program", found.role, _role(voice, decision)),
+        ("who decided", found.decided_by, _decider(decision, voice)),
+        ("how a person decided", found.decided, _decided(decision)),
+        ("that there is no explanation", found.withheld, None),
+        ("the warnings", found.warnings, tuple(_warnings(explanation, voice))),
+        ("the first line", found.opening, _opening_words(explanation)),
+        ("the rest", found.rest, str(explanation.rest)),
+        ("how old the program is", found.stale, _stale(explanation, rules)),
+        ("the limits", found.limits, ("limits", "linked") if staff else ("limits",)),
+        ("how exact the shares are", found.within, _within(explanation) if staff else None),
+    )
+    _suggestion(found, explanation, known)
+    _reasons(found.reasons, explanation, worked, known)
+    if staff:
+        _table(found, explanation, worked, known)
+    return found
+
+
+def _agree(*compared: tuple[str, object, object]) -> None:
+    for what, read_back, meant in compared:
+        if read_back != meant:
+            raise disagrees(what)
+
+
+# -- what is said of the whole ---------------------------------------------------------------------
+
+
+def _suggestion(found: Reading, explanation: Explanation, known: Phrases) -> None:
+    """The outcome or the amount, and what it is compared with."""
+    suggesting, catalog = known.voice.suggesting, known.voice.catalog
+    if isinstance(suggesting, AmountOutcome):
+        amount = suggesting.told(explanation.margin, explanation.comparison.base)
+        _agree(
+            ("the amount", explanation.amount, amount),
+            ("the amount", _amount(found.suggestion, amount, known), amount.text),
+            ("how the amount compares", found.compared, str(amount.compared)),
+            ("what comes second", found.runner_up, None),
+            (
+                "the unit of the amount",
+                found.suggestion,
+                plain(amount_in_words(amount.text, amount.unit, catalog)),
+            ),
+        )
+        return
+    second = None
+    if isinstance(suggesting, SeveralOutcomes):
+        contrast = suggesting.contrast(explanation.margins)
+        line = suggesting.between(contrast, explanation.comparison.base)
+        _agree(("what is compared", explanation.line, line))
+        second = line.outcome(explanation.side.other)
+    read_second = None
+    if found.runner_up is not None:
+        read_second = known.labels_of_outcomes.get(found.runner_up)
+    _agree(
+        ("the suggestion", found.suggestion, explanation.suggestion),
+        ("what comes second", read_second, second),
+        ("what comes second", found.runner_up is None, second is None),
+        ("how the amount compares", found.compared, None),
+    )
+
+
+def _amount(written: str, amount: Amount, known: Phrases) -> str | None:
+    return read_number(written, amount.unit.lower(), known.voice.catalog)
+
+
+def _role(voice: Voice, decision: HumanDecision | None) -> str:
+    unused = decision is not None and decision.relation is Relation.NOT_USED
+    return ("role_unused" if unused else "role") + ("_ai" if voice.artificial_intelligence else "")
+
+
+def _decider(decision: HumanDecision | None, voice: Voice) -> str | None:
+    if decision is None:
+        return None
+    who = (voice.wording["contact|function"], voice.wording["contact|office"])
+    return plain(voice.say("told.comma").join(who))
+
+
+def _decided(decision: HumanDecision | None) -> str | None:
+    if decision is None or decision.suggested is None or decision.relation is Relation.NOT_USED:
+        return None
+    if decision.outcome != decision.suggested:
+        return "differs"
+    return {Relation.AGREE_OTHER_REASONS: "same_other", Relation.PARTLY: "partly"}.get(
+        decision.relation
+    )
+
+
+def _warnings(explanation: Explanation, voice: Voice) -> Iterator[str]:
+    if Limit.FEW in explanation.limits:
+        yield "few"
+    if Limit.MANY_MISSING in explanation.limits:
+        bare = any(feature.optional and feature.stand_in is None for feature in voice.catalogue)
+        yield "many_missing_bare" if bare else "many_missing"
+
+
+def _opening_words(explanation: Explanation) -> str:
+    """Of two outcomes there is a line, of several there is not; an amount is more or less."""
+    opening, task = explanation.opening, explanation.task
+    if opening is Opening.CLOSE and task is Task.MULTICLASS:
+        return "close_multiclass"
+    return "mixed_amount" if opening is Opening.MIXED and task is Task.AMOUNT else str(opening)
+
+
+def _stale(explanation: Explanation, rules: Disclosure) -> str | None:
+    return str(rules.as_of) if Limit.STALE in explanation.limits else None
+
+
+def _within(explanation: Explanation) -> str | None:
+    precision = explanation.precision
+    return None if precision is None else str(math.ceil(precision.within / 10))
+
+
+# -- reasons ---------------------------------------------------------------------------------------
+
+
+def _side_words(explanation: Explanation) -> Callable[[Pointing], str]:
+    """What a heading or a line of the table says: of an amount, more or less."""
+    if explanation.task is not Task.AMOUNT:
+        return str
+    other = LOWER if explanation.suggestion == HIGHER else HIGHER
+    words = {Pointing.TOWARDS: explanation.suggestion, Pointing.AWAY: other}
+    return lambda pointing: words.get(pointing, str(pointing))
+
+
+def _reasons(
+    found: Sequence[ReadReason],
+    explanation: Explanation,
+    worked: dict[str, Worked],
+    known: Phrases,
 ) -> None:
-    """A reason without a direction has no sentence of its own: it is found by its label."""
-    at = 0
-    unclear = _fixed(voice.say("told.unclear"))
-    for reason in reasons:
-        if reason.withheld:
+    meant = []
+    for reason in explanation.reasons:
+        one = worked.get(reason.finding.feature.name)
+        if one is None or one.finding != reason.finding or one.pointing is None:
+            raise disagrees("a reason that is no finding")
+        meant.append((reason, one))
+    ranks = [one.finding.rank for _, one in meant]
+    if len(found) != len(meant) or ranks != sorted(set(ranks)):
+        raise disagrees(f"{len(found)} reasons where {len(meant)} belong")
+    side = _side_words(explanation)
+    sections = [(r, one) for at in Pointing for r, one in meant if one.pointing is at]
+    for told, (reason, one) in zip(found, sections, strict=True):
+        _reason(told, reason, one, side, known)
+
+
+def _reason(
+    told: ReadReason,
+    reason: Reason,
+    one: Worked,
+    side: Callable[[Pointing], str],
+    known: Phrases,
+) -> None:
+    finding, staff = one.finding, known.staff
+    feature, value = finding.feature, finding.value
+    name = feature.name
+    clear = one.direction if one.outcome is not None else None
+    assert one.pointing is not None  # noqa: S101 - looked at where it was chosen
+    _agree(
+        (f"the heading above {name}", told.side, side(one.pointing)),
+        (f"the direction of {name}", reason.direction, clear),
+        (f"the strength of {name}", told.strength, one.strength),
+        (f"the largest influence, {name}", reason.leading, one.leading),
+        (f"whether {name} decides", reason.decisive, one.decisive),
+        (f"the parts of {name}", told.parts, _number(one.parts) if staff else None),
+    )
+    if feature.concerns is Concerns.THIRD_PERSON and not staff:
+        _agree(
+            (f"that {name} is withheld", told.feature, None),
+            (f"what is told of {name}", told.notes, ()),
+        )
+        return
+    _agree(
+        (f"the label of {name}", told.feature, name),
+        (f"the sentence of {name}", bool(told.outcomes), one.outcome is not None),
+        (f"whether {name} is missing", told.missing, value.missing is not None),
+        (f"the notes on {name}", tuple(_read_notes(told, one, known)), tuple(_notes(one, known))),
+        (f"where {name} comes from", told.source, _source(value, known)),
+    )
+    if one.outcome is not None and one.outcome not in told.outcomes:
+        raise disagrees(f"the direction of {name}")
+    if value.value is not None and not known.says(told.value, name, value.value):
+        raise disagrees(f"the value of {name}")
+    when = None if value.missing is not None else value.as_of
+    if (told.as_of is None) is not (when is None) or (
+        told.as_of is not None and when is not None and not known.says_day(told.as_of, when)
+    ):
+        raise disagrees(f"the day of {name}")
+
+
+def _notes(one: Worked, known: Phrases) -> Iterator[Note]:
+    feature, missing, staff = one.finding.feature, one.finding.value.missing, known.staff
+    if missing is not None:
+        if missing is not Missing.NOT_GIVEN or one.outcome is None:
+            yield "missing", str(missing)
+        if feature.stand_in is not None:
+            yield "stand_in", feature.stand_in
+        elif one.outcome is None:
+            yield "without_it", ""
+        if known.supplies[feature.name] and missing is not Missing.NOT_APPLICABLE and not staff:
+            yield "supply", feature.name
+    if one.leading:
+        yield "leading", ""
+    if not staff:
+        return
+    if one.decisive:
+        several = "_multiclass" if known.voice.suggesting.task is Task.MULTICLASS else ""
+        yield f"decisive{several}", ""
+    if feature.concerns is Concerns.THIRD_PERSON:
+        yield "third_person", ""
+    if feature.feature_class is FeatureClass.PROXY_SUSPECT and feature.proxy_for:
+        yield "proxy", plain(known.voice.wording[f"proxy|{feature.proxy_for}"])
+
+
+def _read_notes(told: ReadReason, one: Worked, known: Phrases) -> Iterator[Note]:
+    """The notes as read, the stand-in among them as the value it is."""
+    feature = one.finding.feature
+    for key, said in told.notes:
+        if key == "stand_in" and feature.stand_in is not None:
+            stands = known.says(str(said), feature.name, feature.stand_in)
+            yield key, feature.stand_in if stands else said
+        else:
+            yield key, said
+
+
+def _source(value: Value, known: Phrases) -> str | None:
+    if value.missing is not None or value.source is None:
+        return None
+    return known.source_words(value.source.label)
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+
+def _table(
+    found: Reading, explanation: Explanation, worked: dict[str, Worked], known: Phrases
+) -> None:
+    """Every feature in the order of the catalogue, its bar included."""
+    side, bars = _side_words(explanation), {}
+    told = {reason.finding.feature.name for reason in explanation.reasons}
+    if len(found.rows) != len(explanation.findings):
+        raise disagrees("the lines of the table")
+    for at, (row, finding) in enumerate(zip(found.rows, explanation.findings, strict=True)):
+        name = finding.feature.name
+        one = worked[name]
+        pointing = one.pointing
+        if one.strength in (Strength.NONE, Strength.HARDLY):
+            pointing = None
+        parts = None if pointing is None else one.parts
+        _agree(
+            ("the order of the table", row.feature, name),
+            (f"the direction of {name}", row.way, pointing and side(pointing)),
+            (f"the strength of {name}", row.strength, one.strength),
+            (f"the parts of {name}", row.parts, _number(parts)),
+            (f"whether {name} is a reason", row.shown, name in told),
+        )
+        if not _row_says(row, finding, known):
+            raise disagrees(f"the value of {name}")
+        if parts and pointing is not Pointing.UNCLEAR:
+            bars[at] = parts if pointing is Pointing.TOWARDS else -parts
+    if known.html:
+        ends = (side(Pointing.AWAY), side(Pointing.TOWARDS))
+        _agree(("the bars", found.bars, bars), ("the ends of the bars", found.ends, ends))
+
+
+def _row_says(row: ReadRow, finding: Finding, known: Phrases) -> bool:
+    value, feature = finding.value, finding.feature
+    if value.value is not None:
+        return known.says(row.value, feature.name, value.value)
+    for text, missing in known.row_missing.items():
+        if missing != value.missing or not row.value.startswith(text):
             continue
-        at = text.find(unclear, at)
-        if at < 0 or _section_at(sections, at) is not Pointing.UNCLEAR:
-            raise disagrees(f"a reason for {reason.feature} is missing")
-        _check_written(text, at, reason, voice, known)
-        at += len(unclear)
+        rest = row.value[len(text) :]
+        if feature.stand_in is None:
+            return not rest
+        stand_in = known.row_stand_in.value(rest[1:]) if rest.startswith(" ") else None
+        return known.says(stand_in, feature.name, feature.stand_in)
+    return False
 
 
-def _check_only_one_of(keys: Mapping[Any, str], meant: StrEnum, text: str, voice: Voice) -> None:
-    said = {each for each, key in keys.items() if _fixed(voice.say(key)) in text}
-    if said != {meant}:
-        raise disagrees(f"the sentence {keys[meant]}")
+def _number(parts: int | None) -> str | None:
+    return None if parts is None else str(parts)

@@ -1,18 +1,23 @@
-"""A rendered fragment of HTML, read back: its words, those of the folded table apart, its bars."""
+"""A rendered fragment of HTML, read back: its lines, and the folded table row by row."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
-from xml.parsers import expat  # no entity can be declared in what it gets
 
 from explainer.errors import TextDisagrees
+from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
+
+STAFF_NOTE = "| "
+"""What stands before a note that only caseworkers read."""
 
 _ELEMENTS = frozenset(
     {
         *("a", "address", "article", "bdi", "details", "div", "h2", "h3", "h4", "li", "p"),
-        *("section", "span", "summary", "ul", "svg", "rect", "line"),
+        *("section", "span", "strong", "summary", "ul", "svg", "rect", "line"),
         *("table", "caption", "thead", "tbody", "tr", "th", "td"),
     }
 )
@@ -25,113 +30,211 @@ _ATTRIBUTES = frozenset(
     }
 )
 """Those of the templates as well: others hide words, or have others read aloud."""
-_LINES = ("rect", "line")
-_OTHERWISE = re.compile(rf"<(?!(?:{'|'.join(_LINES)})\b)[^<]*/>|&#(?!3[49];)")
-"""Closed for XML and open for browsers; numbers that stand for other characters there."""
-_DRAWN = ("svg", "span")
-"""What may be hidden from reading aloud: drawings, whose words stand beside them."""
+_CLASSES = frozenset(
+    {
+        *(
+            "kern-link",
+            "kern-table",
+            "kern-table__body",
+            "kern-table__cell",
+            "kern-table__head",
+            "kern-table__header",
+        ),
+        *("kern-table__row", "w-banner", "w-contact", "w-contact__line", "w-correct", "w-details"),
+        *("w-german", "w-limits", "w-limits-box", "w-line", "w-missing", "w-notice"),
+        *("w-notice--info", "w-notice--warning", "w-notice__text", "w-opening", "w-quoted"),
+        *("w-quoted__heading", "w-reason", "w-reason__label", "w-reason__note"),
+        *("w-reason__note--staff", "w-reason__provenance", "w-reason__strength"),
+        *("w-reason__text", "w-reasons", "w-reasons--away", "w-reasons--towards"),
+        *("w-reasons--unclear", "w-reasons__heading", "w-reasons__list", "w-rest"),
+        *("w-suggestion", "w-text", "w-told", "w-told--applicant", "w-told--caseworker"),
+        *("w-told__title", "w-warning", "xb", "xb-axis", "xb-caption", "xb-cell", "xb-con"),
+        *("xb-end", "xb-end--con", "xb-end--pro", "xb-ends", "xb-ends-cell", "xb-pro"),
+        *("xb-row--shown", "xb-shown", "xb-table", "xb-track"),
+    }
+)
+"""Those of the templates too: the sheets have others that take words out of sight."""
+_INLINE = frozenset({"bdi", "strong"})
+"""They stand inside of a sentence."""
+_LINES = frozenset({"rect", "line"})
+_DRAWN = "svg"
+"""What may be hidden from reading aloud: drawings. Their words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
 _AXIS = 100
+_PIECES = re.compile(r"(<[^>]*>)")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)((?: [A-Za-z0-9-]+=(?:\"[^\"<>&]*\"|'ltr'))*)(/?)>")
+_ATTRIBUTE = re.compile(r" ([A-Za-z0-9-]+)=[\"']([^\"']*)[\"']")
+_REFERENCE = re.compile("&(#?[A-Za-z0-9]*;?)")
+_REFERENCES = {"amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"', "#34;": '"', "#39;": "'"}
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Nobody sees them, some change the direction of what stands beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A tag of the templates, looked at once."""
+
+    name: str
+    opens: bool
+    """False where it closes an element; both of one that closes itself."""
+    closes: bool
+    given: Mapping[str, str]
+    inline: str | None
+    """The mark it stands for inside of a line; None where a line ends."""
+    steps: bool
+    """Whether lines go elsewhere from here on."""
+    draws: bool
+    staff: bool
+    """Whether a note begins that only caseworkers read."""
+    lang: str | None
 
 
 class Fragment:
-    """The words of an HTML fragment, those of the folded table apart, and its bars.
+    """The lines of an HTML fragment, those of the folded table apart, and its bars.
 
-    Read as XML: a fragment that browsers would have to mend first is not ours. Nor is one with
-    elements or attributes no template has, as some of them hide words, or with words in a drawing.
+    Only tags as the templates write them are read. What browsers would have to mend first is not
+    ours, nor are elements, attributes or classes no template has, as some of them hide words, nor
+    words in a drawing. `<bdi>` is read as the Unicode isolate it stands for.
 
     Attributes
     ----------
-    words, folded : what is read, in order, with a line feed at the edges of elements
-    bars : widths of the bars of the table, below 0 on the side away from the suggestion
+    lines : what is read, in order; a note for caseworkers begins with STAFF_NOTE
+    heads : what stands in the folded part outside of the rows of its table
+    rows : the lines of each row of that table
+    bars : widths by number of the row, below 0 on the side away from the suggestion
+    lang, dir : of the whole
 
     Raises TextDisagrees.
     """
 
     def __init__(self, body: str) -> None:
-        self.words: list[str] = []
-        self.folded: list[str] = []
-        self.bars: list[int] = []
-        self._depth = 0
-        self._drawing = False
-        self._in_drawings: list[str] = []
-        self._to = self.words
-        if _OTHERWISE.search(body):
-            _foreign()
-        self._parser = parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._to.append
-        # all three are read in another way in HTML
-        parser.CommentHandler = parser.StartCdataSectionHandler = _foreign
-        parser.ProcessingInstructionHandler = _foreign
-        try:
-            # one root around it, so that nothing can be declared in front
-            for part, last in (("<div>", False), (body, False), ("</div>", True)):
-                parser.Parse(part, last)
-        except expat.ExpatError:
-            raise disagrees("markup that is not whole") from None
-        finally:
-            del self._parser  # it refers back to us
-        if "".join(self._in_drawings).strip():
-            raise disagrees("words in a drawing")
+        self.lines: list[str] = []
+        self.heads: list[str] = []
+        self.rows: list[list[str]] = []
+        self.bars: dict[int, int] = {}
+        self.lang = self.dir = ""
+        self._open: list[str] = []
+        to, line, drawing, opened = self.lines, "", False, self._open
+        pieces = _PIECES.split(body)
+        if pieces[-1].strip():
+            raise disagrees("markup that is not whole")
+        for words, piece in zip(pieces[::2], pieces[1::2], strict=False):
+            if words and (line or not words.isspace()):
+                if drawing:
+                    raise disagrees("words in a drawing")
+                line += _text(words)
+            tag = _tag(piece)
+            name = tag.name
+            if not tag.opens:
+                if not opened or opened.pop() != name:
+                    raise disagrees("markup that is not whole")
+            elif not tag.closes:
+                opened.append(name)
+            if tag.inline is not None:
+                line += tag.inline
+                continue
+            if line:
+                to.append(" ".join(line.split()))
+                line = ""
+            if tag.steps:
+                to = self._step(tag)
+                drawing = name == "svg" and tag.opens
+            elif drawing is not tag.draws:
+                raise disagrees(f"an element {name}")
+            elif drawing:
+                self._bar(tag.given)
+            elif tag.staff:
+                line = STAFF_NOTE
+            if not opened and name != "article":
+                raise disagrees("markup that is not whole")
+            if tag.lang not in (None, self.lang):
+                raise disagrees("words of another language")
+        if opened:
+            raise disagrees("markup that is not whole")
 
-    def _start(self, tag: str, given: dict[str, str]) -> None:
-        if tag not in _ELEMENTS or (tag in _LINES) is not self._drawing:
-            raise disagrees(f"an element {tag}")
-        if not _ATTRIBUTES.issuperset(given) or ("aria-hidden" in given and tag not in _DRAWN):
-            raise disagrees("words that are hidden")
-        if tag == "details":
-            self._fold(1)
-        if tag == "svg":
-            self._draw(True)
-        if tag == "rect" and given.get("class") in _BARS:
-            width = given.get("width", "")
-            if not (width.isascii() and width.isdecimal() and len(width) <= 3):
-                raise disagrees("another bar in the table")
-            bar = _BARS[given["class"]] * int(width)
-            # above nought it begins at the axis, below it ends there
-            if given.get("x") != str(_AXIS + min(bar, 0)):
-                raise disagrees("another bar in the table")
-            self.bars.append(bar)
-        if tag != "bdi":
-            self._to.append("\n")
+    def _step(self, tag: _Tag) -> list[str]:
+        """Where the lines go from here on."""
+        if tag.name == "article" and tag.opens:
+            if self.lang or len(self._open) > 1:
+                raise disagrees("markup that no template has")
+            self.lang, self.dir = tag.given.get("lang", ""), tag.given.get("dir", "")
+        if "details" not in self._open:
+            return self.lines
+        if tag.name == "tr" and tag.opens:
+            self.rows.append([])
+        return self.rows[-1] if "tr" in self._open else self.heads
 
-    def _end(self, tag: str) -> None:
-        if tag == "details":
-            self._fold(-1)
-        if tag == "svg":
-            self._draw(False)
-        if tag != "bdi":
-            self._to.append("\n")
+    def _bar(self, given: Mapping[str, str]) -> None:
+        if given.get("class") not in _BARS:
+            return
+        width, at = given.get("width", ""), len(self.rows) - 1
+        if not (width.isascii() and width.isdecimal() and len(width) <= 3) or at in self.bars:
+            raise disagrees("another bar in the table")
+        bar = _BARS[given["class"]] * int(width)
+        # above nought it begins at the axis, below it ends there
+        if given.get("x") != str(_AXIS + min(bar, 0)):
+            raise disagrees("another bar in the table")
+        self.bars[at] = bar
 
-    def _fold(self, deeper: int) -> None:
-        self._depth += deeper
-        self._read_on()
 
-    def _draw(self, drawing: bool) -> None:
-        self._drawing = drawing
-        self._read_on()
+_STEPS = frozenset({"article", "details", "tr", "svg"})
+"""Elements after which lines go elsewhere."""
 
-    def _read_on(self) -> None:
-        self._to = self.folded if self._depth else self.words
-        if self._drawing:
-            self._to = self._in_drawings
-        self._parser.CharacterDataHandler = self._to.append
+
+def _text(piece: str) -> str:
+    """Words between two tags, with what was written for them where markup has a meaning."""
+    if not piece.isprintable() and UNSEEN.search(piece):
+        raise disagrees("characters that nobody sees")
+    if "<" in piece or ">" in piece:
+        _foreign()
+    if "&" not in piece:
+        return piece
+    return _REFERENCE.sub(lambda found: _REFERENCES.get(found[1]) or _foreign(), piece)
+
+
+@lru_cache(maxsize=2_048)
+def _tag(piece: str) -> _Tag:
+    parts = _TAG.fullmatch(piece)
+    if parts is None:
+        _foreign()
+    end, name, attributes, empty = parts.groups()
+    pairs = _ATTRIBUTE.findall(attributes)
+    given = dict(pairs)
+    if name not in _ELEMENTS or bool(empty) is not (name in _LINES) or (end and (empty or pairs)):
+        raise disagrees(f"an element {name}")
+    if len(given) != len(pairs) or not _ATTRIBUTES.issuperset(given):
+        raise disagrees("words that are hidden")
+    if "aria-hidden" in given and name != _DRAWN:
+        raise disagrees("words that are hidden")
+    if not _CLASSES.issuperset(given.get("class", "").split()):
+        raise disagrees("words that may be hidden")
+    if name != "article" and "dir" in given and (name, given["dir"]) != ("bdi", "ltr"):
+        raise disagrees("words in another direction")
+    inline = None
+    if name in _INLINE:
+        inline = ""
+        if name == "bdi":
+            opening = LEFT_TO_RIGHT_ISOLATE if given else FIRST_STRONG_ISOLATE
+            inline = POP_ISOLATE if end else opening
+    return _Tag(
+        name,
+        opens=not end,
+        closes=bool(end or empty),
+        given=given,
+        inline=inline,
+        steps=name in _STEPS,
+        draws=name in _LINES,
+        staff=given.get("class", "").endswith("--staff"),
+        lang=given.get("lang"),
+    )
 
 
 def _foreign(*_: str) -> NoReturn:
     raise disagrees("markup that no template has")
 
 
-@lru_cache(maxsize=2)
-def read_fragment(body: str) -> Fragment:
-    """Read once for both checks."""
-    return Fragment(body)
-
-
 def disagrees(what: str) -> TextDisagrees:
+    """What the check raises: the words of a page, and where they are not those of the numbers."""
     return TextDisagrees(
         f"The rendered text does not say what the numbers say: {what}.",
         "text",

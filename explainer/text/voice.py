@@ -12,9 +12,10 @@ from explainer.text.values import amount_in_words, isolate
 from explainer.text.wording import VALUE, Wording
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Voice:
-    """Everything needed to speak about one package in one language."""
+    """Everything needed to speak about one package in one language. Each is its own: what was made
+    for one is found again by it."""
 
     language: Language
     catalog: Catalog

@@ -3,6 +3,7 @@ and whatever a text says wrongly is caught, N of N."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -10,16 +11,15 @@ from decimal import Decimal
 
 import pytest
 from kinds import AMOUNT, THREE, write_kind
-from test_checker import agrees, in_the_text, said, voice_of
+from mutations import agrees, explained_by, right_text
 
-from explainer.core.attribution import Compared, Task
+from explainer.core.attribution import Compared, Contribution, Task
 from explainer.core.case import read_case
 from explainer.core.disclosure import Audience, Pointing, View, disclose
 from explainer.core.explanation import Explanation, Opening
 from explainer.packages.admit import admit, check, record_texts
 from explainer.packages.package import ModelPackage
 from explainer.pipeline import RENDER, explain, tell
-from explainer.text.checker import check_complete
 from explainer.text.languages import language
 from explainer.text.sentences import to_sentences
 from explainer.text.suggested import opening_key
@@ -49,6 +49,25 @@ def found(packages) -> dict[str, list[Explanation]]:
         name: [explain(read_case(g.case, p.catalogue), p, DAY) for g in p.golden]
         for name, p in packages.items()
     }
+
+
+def told_as(explanation: Explanation, package: ModelPackage, amount: Decimal) -> Explanation:
+    """The same case, where the model and the whole comparison group give so much more or less."""
+    moved = float(amount) - explanation.margin
+    base = explanation.comparison.base + moved
+    line = replace(explanation.line, threshold=explanation.line.threshold + moved)
+    return replace(
+        explanation,
+        margin=float(amount),
+        total=explanation.total + moved,
+        comparison=replace(explanation.comparison, base=base),
+        line=line,
+        amount=package.manifest.suggesting.told(float(amount), base),
+    )
+
+
+def voice_of(package: ModelPackage, tag: str, audience: Audience) -> Voice:
+    return package.voice(language(tag), staff=audience is Audience.CASEWORKER)
 
 
 def views(package: ModelPackage, found: list[Explanation], audience: Audience) -> list[View]:
@@ -110,9 +129,7 @@ def test_reasons_speak_for_one_of_the_two_that_are_compared_and_no_third(package
 )
 def test_an_amount_is_written_as_its_reader_writes_it(packages, found, tag, expect):
     package = packages[AMOUNT.name]
-    (first, *_) = found[AMOUNT.name]
-    assert first.amount is not None
-    exact = replace(first, amount=replace(first.amount, text="451.89"))
+    exact = told_as(found[AMOUNT.name][0], package, Decimal("451.89"))
     for audience in (a for a in Audience if language(tag).staff or a is Audience.APPLICANT):
         text = tell(exact, audience, language(tag), package, form="text").body.decode()
         assert expect in text
@@ -121,17 +138,14 @@ def test_an_amount_is_written_as_its_reader_writes_it(packages, found, tag, expe
 @pytest.mark.parametrize("amount", ["-0.05", "-1234.50", "0.00", "-1000000.00"])
 @pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
 def test_what_is_to_be_paid_back_can_be_told(packages, found, amount, tag, audience, form):
-    (first, *_) = found[AMOUNT.name]
-    assert first.amount is not None
-    owed = replace(first, amount=replace(first.amount, text=amount))
+    owed = told_as(found[AMOUNT.name][0], packages[AMOUNT.name], Decimal(amount))
     package = packages[AMOUNT.name]
-    voice = voice_of(package, tag, audience)
-    (view,) = views(package, [owed], audience)
-    assert tell(owed, audience, language(tag), package, form=form).body
+    right = right_text(package, owed, tag, audience, form)
+    assert agrees(right.told, right)
     # its sign is read as well
     other = amount.removeprefix("-") if amount.startswith("-") else "-1.00"
-    turned = replace(view, amount=replace(view.amount, text=other))
-    assert not agrees(said(turned, voice, form), view, voice)
+    turned = replace(right.view, amount=replace(right.view.amount, text=other))
+    assert not agrees(right.of_view(turned), right)
 
 
 def test_an_amount_is_that_of_the_model_and_told_beside_the_mean_of_the_group(packages, found):
@@ -151,10 +165,14 @@ def test_an_amount_is_that_of_the_model_and_told_beside_the_mean_of_the_group(pa
 @pytest.mark.parametrize("tag", TAGS)
 def test_what_reads_the_same_as_the_mean_is_not_called_more(packages, found, tag):
     package = packages[AMOUNT.name]
-    (first, *_) = found[AMOUNT.name]
-    equal = package.manifest.suggesting.told(400.004, 399.996)
-    assert (equal.text, equal.compared) == ("400.00", Compared.EQUAL)
-    told = tell(replace(first, amount=equal), Audience.APPLICANT, language(tag), package)
+    first = found[AMOUNT.name][0]
+    values = {f.feature.name: f.value for f in first.findings}
+    moved = math.fsum(f.phi for f in first.findings)
+    hardly = [Contribution(f.feature.name, f.phi * 0.008 / moved, f.stable) for f in first.findings]
+    equal = explained_by(package, first, hardly, values, 399.996)
+    assert equal.amount is not None
+    assert (equal.amount.text, equal.amount.compared) == ("400.00", Compared.EQUAL)
+    told = tell(equal, Audience.APPLICANT, language(tag), package)
     voice = voice_of(package, tag, Audience.APPLICANT)
     body = told.body.decode()
     assert voice.say("told.compared.equal") in body
@@ -301,48 +319,46 @@ MUTATIONS: dict[str, list[Mutation]] = {
 )
 @pytest.mark.parametrize(("tag", "audience", "form"), TOLD_TO)
 def test_every_wrong_text_is_caught(packages, found, name, mutation, tag, audience, form):
-    voice = voice_of(packages[name], tag, audience)
-    wrong_voice = voice
-    if mutation is other_unit:
-        wrong_voice = replace(voice, suggesting=replace(voice.suggesting, unit="USD"))
     made = caught = 0
-    for view in views(packages[name], found[name][::4], audience):
-        assert agrees(said(view, voice, form), view, voice)
-        for wrong in mutation(view, voice):
+    for explanation in found[name][::4]:
+        right = writer = right_text(packages[name], explanation, tag, audience, form)
+        assert agrees(right.told, right)
+        if mutation is other_unit:
+            dollars = replace(right.voice.suggesting, unit="USD")
+            writer = replace(right, voice=replace(right.voice, suggesting=dollars))
+        for wrong in mutation(right.view, right.voice):
             made += 1
-            caught += not agrees(said(wrong, wrong_voice, form), view, voice)
+            caught += not agrees(writer.of_view(wrong), right)
     assert (caught, made > 0) == (made, True)
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_digit_changed_in_the_bytes_is_caught_and_so_is_a_second_amount(packages, found, tag):
     package = packages[AMOUNT.name]
-    voice = voice_of(package, tag, Audience.APPLICANT)
-    for view in views(package, found[AMOUNT.name][:6], Audience.APPLICANT):
-        assert view.amount is not None
-        told = said(view, voice, "html")
-        written = amount_in_words(view.amount.text, "EUR", voice.catalog)
-        for at, digit in enumerate(written):
-            if digit.isdigit():
-                other = written[:at] + str((int(digit) + 1) % 10) + written[at + 1 :]
-                assert not agrees(in_the_text(told, written, other), view, voice)
-        assert not agrees(in_the_text(told, written, written.replace("€", "$")), view, voice)
-        again = voice.outcome("1.00", "suggested")
-        added = told.body + f"<p>{again}</p>".encode()
-        assert not agrees(replace(told, body=added), view, voice)
+    for explanation in found[AMOUNT.name][:6]:
+        right = right_text(package, explanation, tag, Audience.APPLICANT, "html")
+        assert right.view.amount is not None
+        written = amount_in_words(right.view.amount.text, "EUR", right.voice.catalog)
+        others = [
+            written[:at] + str((int(digit) + 1) % 10) + written[at + 1 :]
+            for at, digit in enumerate(written)
+            if digit.isdigit()
+        ]
+        for other in (*others, written.replace("€", "$")):
+            wrong = right.body.replace(written, other, 1)
+            assert wrong != right.body
+            assert not agrees(right.with_body(wrong), right)
+        again = f"<p>{right.voice.outcome('1.00', 'suggested')}</p></article>"
+        assert not agrees(right.with_body(right.body.replace("</article>", again)), right)
 
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("name", [THREE.name, AMOUNT.name])
 def test_what_the_suggestion_is_compared_with_cannot_be_left_out(packages, found, name, tag):
-    voice = voice_of(packages[name], tag, Audience.APPLICANT)
-    for view in views(packages[name], found[name][:4], Audience.APPLICANT):
-        sentences = to_sentences(view, voice)
-        for form, render in RENDER.items():
-            told = render(replace(sentences, contrast=""), voice.language)
-            assert not agrees(told, view, voice), form
-            with pytest.raises(Exception, match="sentence is missing"):
-                check_complete(told, sentences)
+    for explanation in found[name][:4]:
+        for form in RENDER:
+            right = right_text(packages[name], explanation, tag, Audience.APPLICANT, form)
+            assert not agrees(right.render(replace(right.sentences, contrast="")), right), form
 
 
 def test_a_first_line_that_would_not_be_true_has_words_of_its_own():
