@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainer.cli import DONE, EXIT_CODES, REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from explainer.core.disclosure import Audience, Told
     from explainer.text.languages import Language
     from explainer.text.sheet import Page
     from explainer.text.translation import Finding
@@ -257,7 +259,7 @@ def _review(options: argparse.Namespace) -> int:
         wanted_messages,
     )
     from explainer.text.languages import digest_of_words, translation
-    from explainer.text.sheet import rows, sheet
+    from explainer.text.sheet import rows, sheet, with_siblings
 
     language = translation(options.tag)
     sign = f'warum language sign {language.tag} --name "…" --date …'
@@ -277,6 +279,7 @@ def _review(options: argparse.Namespace) -> int:
             all_rows += rows(language, po, wanted_messages(domain), found, pages)
         digest, about = digest_of_words(language), "Warum"
     sign = f"{sign} --digest {digest[:16]}"
+    all_rows = with_siblings(all_rows, language)
     write_file(options.output, sheet(language, about, digest, sign, all_rows))
     shown = sum(row.picture is not None for row in all_rows)
     print(f"{len(all_rows)} texts, {shown} of them with a piece of a page.")
@@ -284,43 +287,77 @@ def _review(options: argparse.Namespace) -> int:
 
 
 def _documents(folder: Path, language: Language) -> list[Page]:
-    """What applicants, and in a language of staff caseworkers, are told of recorded cases."""
+    """What applicants, and in a language of staff caseworkers, are told of recorded cases; and
+    what they are told where there is no explanation, or somebody decided otherwise."""
     from explainer.core.case import read_case
+    from explainer.core.decision import Relation
     from explainer.core.disclosure import Audience
-    from explainer.errors import LanguageError, NotExplainable
+    from explainer.errors import DoesNotAddUp, NotExplainable, OutsideExperience, PackageReplaced
     from explainer.packages.package import open_package
-    from explainer.pipeline import explain, tell
-    from explainer.text.languages import languages
-    from explainer.text.sheet import Page, texts_of
+    from explainer.pipeline import explain, tell, tell_withheld
+    from explainer.text.sentences import HumanDecision
 
     package = open_package(folder)
-    source = languages()["de"]
     found = []
-    for golden in package.golden[:CASES]:
+    one, other = package.manifest.outcomes[:2] if package.manifest.outcomes else ("", "")
+    relations = [None, *Relation] if one else [None]
+    for number, golden in enumerate(package.golden[:CASES]):
         case = read_case(golden.case, package.catalogue)
         try:
             explanation = explain(case, package, package.manifest.created)
         except NotExplainable:
             continue
-        for audience in Audience:
-            if audience is Audience.CASEWORKER and not language.staff:
-                continue
-            german = tell(explanation, audience, source, package).body.decode()
-            try:
-                said = tell(explanation, audience, language, package).body.decode()
-            except LanguageError:
-                said = ""  # it is not whole yet: the piece is shown in German
-            found.append(
-                Page(f"{case.ref}, {audience}", texts_of(german), texts_of(said) if said else None)
+        relation = relations[number % len(relations)]
+        decision = HumanDecision(other, relation, one) if relation else None
+        if relation in (Relation.AGREE, Relation.AGREE_OTHER_REASONS, Relation.PARTLY):
+            decision = HumanDecision(one, relation, one)
+        for audience in _audiences(language):
+            told = partial(
+                tell,
+                explanation,
+                audience,
+                package=package,
+                decision=decision if audience is Audience.APPLICANT else None,
             )
+            found += _page(f"{case.ref}, {audience}", language, told)
+    for kind in (DoesNotAddUp, OutsideExperience, PackageReplaced):
+        for audience in _audiences(language):
+            told = partial(tell_withheld, kind("", "", ""), audience, package=package)
+            found += _page(f"{kind.code}, {audience}", language, told)
     return found
+
+
+def _audiences(language: Language) -> list[Audience]:
+    from explainer.core.disclosure import Audience
+
+    return list(Audience) if language.staff else [Audience.APPLICANT]
+
+
+def _page(name: str, language: Language, told: Callable[[Language], Told]) -> list[Page]:
+    """A document in German and in the language; in German only where that is not whole yet."""
+    from explainer.errors import LanguageError, NotExplainable
+    from explainer.text.languages import languages
+    from explainer.text.sheet import Page, texts_of
+
+    try:
+        german = texts_of(told(languages()["de"]).body.decode())
+    except NotExplainable:
+        return []
+    try:
+        said = texts_of(told(language).body.decode())
+    except (LanguageError, NotExplainable):
+        return [Page(name, german, None)]
+    # the translation says first who checked it
+    return [Page(name, german, said[len(said) - len(german) :])]
 
 
 def _pages(language: Language) -> list[Page]:
     from explainer.errors import LanguageError
-    from explainer.text.catalogs import catalog
+    from explainer.text.catalogs import catalog, source_sentences
     from explainer.text.extract import ROOT
-    from explainer.text.sheet import template_pages
+    from explainer.text.sheet import Page, template_pages
+
+    source = source_sentences()
 
     try:
         words = catalog(language, staff=language.staff)
@@ -333,7 +370,13 @@ def _pages(language: Language) -> list[Page]:
         except LanguageError:
             return text  # a page of staff, in a language they do not have
 
-    return template_pages(ROOT, say)
+    said = words.sentence
+    faults = [
+        Page("public/error.html", (source["error.title"], text), (said("error.title"), said(key)))
+        for key, text in source.items()
+        if key.startswith("error.")
+    ]
+    return [*template_pages(ROOT, say), *faults]
 
 
 def _sign(options: argparse.Namespace) -> int:

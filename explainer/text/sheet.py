@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape, unescape
 from pathlib import Path
 
@@ -112,13 +112,45 @@ def rows(
         )
 
 
+def with_siblings(all_rows: Sequence[Row], language: Language) -> list[Row]:
+    """Rows whose sentence stands on no page here get the place where another of its kind stands.
+
+    Of a kind are keys that differ only in their last part: all stand in the same place.
+    """
+    known: dict[str, Picture] = {}
+    for row in all_rows:
+        if row.picture is not None:
+            for kind in _kinds(row.key):
+                known.setdefault(kind, row.picture)
+    found = []
+    for row in all_rows:
+        place = next((known[kind] for kind in _kinds(row.key) if kind in known), None)
+        if row.picture is None and place is not None:
+            own = row.german[0] if place.lang == "de" else row.said[0]
+            texts = (*place.texts[: place.at], own, *place.texts[place.at + 1 :])
+            row = replace(row, picture=replace(place, texts=texts))
+        found.append(row)
+    return found
+
+
+def _kinds(key: str) -> Iterator[str]:
+    """What a key begins with, the longest first: `told.role_`, `told.role` for `told.role_ai`."""
+    if re.fullmatch(r"[a-z_.|0-9]+", key):
+        parts = re.split(r"([.|_])", key)
+        # not so far that it is only the name of a document
+        yield from ("".join(parts[:at]) for at in range(len(parts), 2, -1))
+
+
 def _places(pages: Sequence[Page]) -> Callable[[str, Language], Picture | None]:
     """Where a German text stands, slots filled in, as a function of it."""
 
     def look(german: str, language: Language) -> Picture | None:
         plain = unescape(re.sub(r"<[^>]*>", "", german))
+        if len(re.findall(r"[^\W\d_]", plain)) < 2:
+            return None  # a comma stands everywhere
         parts = (re.escape(" ".join(part.split())) for part in SLOT.split(f" {plain} "))
-        pattern = re.compile(r"\s*.{0,80}?\s*".join(parts).strip())
+        slots = r"\s*.{0,80}?\s*".join(parts).strip()
+        pattern = re.compile(rf"(?<!\w){slots}(?!\w)")
         best: Picture | None = None
         for page in pages:
             for at, text in enumerate(page.german):
