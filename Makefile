@@ -139,13 +139,14 @@ demo: .make/run .make/project $(KERN) ## show everything on real old records (AR
 # -- checking ---------------------------------------------------------------------------------
 
 .PHONY: check
-check: setup ## style, types, import rule, generated pages, catalogs; changes nothing
+check: setup ## style, types, import rule, generated pages, catalogs, plain language; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m explainer.text.extract --check
+	$(BIN)/python -m explainer.packages.plainly
 
 .PHONY: fix
 fix: setup ## mend style as far as that goes by itself

@@ -85,7 +85,8 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
         package = open_package(folder)
     except PackageFaulty as first:
         # opening stops where nothing may be trusted any more; a person mends all faults at once
-        found = {str(fault): fault for fault in (*first.faults, *survey(folder))}
+        also = (*survey(folder), *_plain(folder)[1])
+        found = {str(fault): fault for fault in (*first.faults, *also)}
         raise PackageFaulty(first.where, found.values()) from None
     # the service leaves a translation out that is not whole; whoever prepares one mends it
     faults: list[PackageError] = list(package.stopped.values())
@@ -111,12 +112,9 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     faults.extend(_group(package))
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
-    checked = Checked(package)
-    try:
-        checked.plain = package_findings(folder)
-        faults.extend(plain_faults(checked.plain))
-    except PackageError as fault:
-        faults.append(fault)
+    said, unplain = _plain(folder)
+    faults.extend(unplain)
+    checked = Checked(package, plain=said)
     if cases:
         faults.extend(_witnesses(checked, cases, progress))
         faults.extend(_borders(checked, cases, progress))
@@ -272,6 +270,15 @@ def _texts(
         yield WordingIncomplete(
             "The recorded text belongs to no recorded case.", f"golden/{name}", "Remove it."
         )
+
+
+def _plain(folder: Path) -> tuple[list[Finding], list[PackageError]]:
+    """What the plain-language gate finds, and what of it stops the package."""
+    try:
+        found = package_findings(folder)
+    except PackageError as fault:
+        return [], [fault]
+    return found, list(plain_faults(found))
 
 
 def _witnesses(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -349,16 +349,10 @@ def report(findings: Sequence[Finding], *, notes: bool = False) -> Iterator[str]
 def summary(findings: Iterable[Finding]) -> str:
     """How many fail, are open, were accepted, and are only noted."""
     found = list(findings)
-    accepted = sum(f.accepted is not None for f in found)
-    return (
-        f"{sum(f.severity == FAIL for f in found)} faults, {sum(f.open for f in found)} open "
-        f"warnings, {accepted} accepted, {sum(f.severity == NOTE for f in found)} notes"
-    )
-
-
-def by_digest(findings: Iterable[Finding]) -> Mapping[tuple[str, str], list[Finding]]:
-    """Findings of each text, by language and digest."""
-    found: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        found.setdefault((finding.language, finding.digest), []).append(finding)
-    return found
+    counts = {
+        "faults": sum(f.severity == FAIL for f in found),
+        "open warnings": sum(f.open for f in found),
+        "accepted": sum(f.accepted is not None for f in found),
+        "notes": sum(f.severity == NOTE for f in found),
+    }
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
