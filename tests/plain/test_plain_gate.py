@@ -172,7 +172,7 @@ def test_warum_package_check_names_what_is_not_plain_and_how_to_mend_it(make_pac
     )
     quiet = lambda *_: None  # noqa: E731
     assert [f for f in check(folder, tell_as_text, quiet).plain if f.severity == "fail"] == []
-    spoil(folder, "wording.toml", 'note = "', 'note = "Das ist eindeutig. ')
+    spoil(folder, "wording.toml", '"note" = "', '"note" = "Das ist eindeutig. ')
     seal(folder)
     with pytest.raises(PackageFaulty) as refused:
         check(folder, tell_as_text, quiet)
