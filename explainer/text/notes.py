@@ -38,19 +38,26 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
     Kind.ACCOUNT: re.compile(
         r"\b(?i:DE)\d{2}(?:\s?\d{4}){4}\s?\d{2}\b"
         r"|\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?\b"
+        r"|\b(?:[Kk]onto|[Kk]to|[Aa]ccount)(?:nummer|-?[Nn]r|\snumber)?\W{0,3}\d{6,10}\b"
     ),
-    # of pension insurance, of health insurance, for tax
+    # of pension insurance, of health insurance, for tax; a customer's, British national insurance
     Kind.NUMBER: re.compile(
         r"\b\d{2}\s?\d{6}\s?[A-Z]\s?\d{3}\b|\b[A-Z]\d{9}\b|\b\d{2}\s\d{3}\s\d{3}\s\d{3}\b"
-        r"|(?<!\d)[1-9]\d{10}(?!\d)"
+        r"|(?<!\d)[1-9]\d{10}(?!\d)|\b\d{2,3}/\d{3}/\d{5}\b|\b\d{3}[A-Z]\d{6}\b"
+        r"|\b[A-Z]{2}\s?(?:\d{2}\s?){3}[A-D]\b"
     ),
-    # a form of address and a capital letter after it
+    # a form of address, or what stands before families and colleagues, and a capital letter
     Kind.NAME: re.compile(
-        r"\b(?:Frau|Herrn?|Fr\.|Hr\.|Mrs?|Ms|Miss)\.?\s(?:(?:Dr|Prof)\.\s)*[A-ZÄÖÜ][\w’'-]"
+        r"\b(?:Frau|Herrn?|Fr|Hr|Mrs?|Ms|Miss|Familie|Eheleuten?|Kolleg(?:in|en?)|Dr|Prof)\.?\s"
+        r"(?:(?:Dr|Prof)\.\s)*(?:(?:von|van|de|der|den|zu)\s){0,2}[A-ZÄÖÜ][\w’'-]"
+        r"|\b(?:FRAU|HERRN?)\s[A-ZÄÖÜ]{3}"
     ),
     Kind.BIRTH: re.compile(
         r"\b(?:geb(?:\.|oren)?|geburtsdatum|geburtstag|born|birthda(?:y|te)|date of birth|dob)\b"
         rf"\W{{0,4}}(?:(?:am|on|ist|is)\b\W{{0,3}})?(?:{_DAY}\d{{2,4}}|\d{{4}}-\d\d-\d\d)"
+        rf"|\b{_DAY}(?:19|20)?\d\d\s(?:geboren|born)\b|\bjahrgang\s(?:19|20)\d\d\b"
+        # two figures of a year that is no year of a letter
+        r"|\b\d{1,2}\.\d{1,2}\.[3-9]\d\b(?!\.?\d)"
         # days that far back are seldom those of a letter
         rf"|\b{_DAY}(?:19\d\d|200\d)\b|\b(?:19\d\d|200\d)-\d\d-\d\d\b",
         re.IGNORECASE,
@@ -60,11 +67,15 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
         r"|\b(?:tel|telefon|handy|mobil|phone|mobile)(?:nummer|\snumber)?\b\W{0,3}\d(?:[\s/-]?\d){4}",
         re.IGNORECASE,
     ),
-    Kind.EMAIL: re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"),
+    Kind.EMAIL: re.compile(
+        r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
+        r"|[\w.+-]{1,64}\s?[(\[]at[)\]]\s?[\w-]{1,63}\.\w{2}"
+    ),
     Kind.ADDRESS: re.compile(
-        r"\b[A-ZÄÖÜ][\w-]{0,40}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm)\s\d{1,4}\b"
-        r"|\b[A-ZÄÖÜ][\wäöüß]+er\s(?:Straße|Str\.|Weg|Platz|Allee)\s\d{1,4}\b"
-        r"|\b\d{1,4}\s[A-Z]\w+\s(?:Street|Road|Avenue|Lane)\b"
+        r"\b[A-ZÄÖÜ][\w-]{0,40}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm)\s\d{1,4}[a-z]?\b"
+        r"|\b[A-ZÄÖÜ][\wäöüß]+er\s(?:Straße|Str\.|Weg|Platz|Allee)\s\d{1,4}[a-z]?\b"
+        r"|\b(?:Anschrift|Adresse)\W{1,3}(?:\w{1,30}\s){1,4}\d{1,4}[a-z]?\b"
+        r"|\b\d{1,4}\s[A-Z]\w+\s(?:Street|Road|Avenue|Lane|Drive|Grove|Court|Close|Gardens)\b"
     ),
 }
 
