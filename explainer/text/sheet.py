@@ -33,7 +33,7 @@ th, td { border: 1px solid #777; padding: .5rem; text-align: start; vertical-ali
          width: 28%; }
 th:first-child, td:first-child { width: 3rem; }
 tr { break-inside: avoid; }
-.text { white-space: pre-line; }
+.text { display: block; white-space: pre-line; }
 .key { font: .75rem monospace; color: #555; overflow-wrap: anywhere; }
 .page { border: 1px solid #bbc; border-radius: .4rem; padding: .4rem .7rem;
         background: #f6f7fb; font-size: .875rem; }
