@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from explainer.errors import ExplainerError, MessageMissing, NotPlain, PackageError
@@ -50,7 +51,7 @@ def package_findings(folder: Path, tag: str | None = None) -> list[Finding]:
     found = [
         finding
         for each in tags
-        for message in package_messages(texts[each])
+        for message in package_messages(texts[each], {} if each == "de" else texts["de"])
         for finding in check_message(message, each)
     ]
     for each in tags:
@@ -87,16 +88,21 @@ def package_texts(folder: Path) -> dict[str, dict[str, str]]:
     return texts
 
 
-def package_messages(texts: Mapping[str, str]) -> Iterator[Message]:
-    """The agency's texts as messages: where each is read, and what may stand in its slot."""
+def package_messages(
+    texts: Mapping[str, str], german: Mapping[str, str] | None = None
+) -> Iterator[Message]:
+    """The agency's texts as messages: where each is read, what may stand in its slot, and which
+    German text it translates."""
+    source = german or {}
     for key, text in texts.items():
         if not text or key.startswith(VERBATIM):
             continue
         choices = f"{key.partition('|reason|')[0]}|choice|"
         labels = sorted((t for k, t in texts.items() if k.startswith(choices)), key=len)
         values = (labels[0], labels[-1]) if "|reason|" in key and labels else ()
-        place = _place(key)
-        yield Message(key, text, place, values) if values else Message(key, text, place)
+        place, of = _place(key), source.get(key, "")
+        message = Message(key, text, place, german=of)
+        yield replace(message, values=values) if values else message
 
 
 def _place(key: str) -> Place:

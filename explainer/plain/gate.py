@@ -18,7 +18,7 @@ from html import unescape
 
 from explainer.errors import ManifestInvalid
 from explainer.plain.formulas import GATES, SPLIT, Figures, measure
-from explainer.plain.lists import FAIL, NOTE, TERM, WARN, Lists, lists_of
+from explainer.plain.lists import FAIL, NOTE, TERM, WARN, Concept, Lists, lists_of
 from explainer.plain.rules import RULES, rules_for
 from explainer.plain.sentences import Sentence
 from explainer.plain.words import sentences_in, words_in
@@ -60,6 +60,7 @@ class Message:
     values : what may stand in its slots, the shortest and the longest
     heading : whether it stands alone
     counterfactual : whether it tells what another value had changed
+    german : the text it translates
     """
 
     key: str
@@ -68,6 +69,7 @@ class Message:
     values: tuple[str, ...] = ("1", "31. Dezember 2026")
     heading: bool = False
     counterfactual: bool = False
+    german: str = ""
 
     @property
     def digest(self) -> str:
@@ -172,7 +174,21 @@ def check_message(message: Message, tag: str) -> list[Finding]:
                         message.digest,
                     ),
                 )
+    for concept in _untranslated(message, plain, lists):
+        found[-1, "glossary", concept.term] = Finding(
+            NOTE, "glossary", tag, message.key, plain, concept.term, "", message.digest
+        )
     return list(found.values())
+
+
+def _untranslated(message: Message, text: str, lists: Lists) -> Iterator[Concept]:
+    """Concepts the German text names and the translation does not, by its own glossary."""
+    for key, concept in lists_of("de").concepts.items():
+        there = lists.concepts.get(key)
+        if there is None or not concept.forms.search(message.german):
+            continue
+        if not there.forms.search(text):
+            yield there
 
 
 def _filled(text: str, value: str) -> str:

@@ -43,6 +43,14 @@ class Banned:
     staff: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A thing with one word: its term, and how that looks in a sentence."""
+
+    term: str
+    forms: re.Pattern[str]
+
+
 @dataclass(frozen=True)
 class Lists:
     """One language, or one level of it."""
@@ -53,7 +61,7 @@ class Lists:
     grammar: Mapping[str, Any]
     better: Mapping[str, str]
     banned: tuple[Banned, ...]
-    terms: tuple[re.Pattern[str], ...]
+    concepts: Mapping[str, Concept]
 
     @property
     def has_rules(self) -> bool:
@@ -114,7 +122,7 @@ def lists_of(tag: str) -> Lists:
             for concept in glossary
             for word in concept.get("not", ())
         )
-        terms = tuple(whole(concept["forms"]) for concept in glossary)
+        concepts = {each["id"]: Concept(each["term"], whole(each["forms"])) for each in glossary}
     except (KeyError, TypeError, re.error) as fault:
         raise InstallationBroken(
             f"A list of words cannot be used ({type(fault).__name__}: {fault}).",
@@ -129,7 +137,7 @@ def lists_of(tag: str) -> Lists:
         {**(under.grammar if under else {}), **head.get("grammar", {})},
         {**(under.better if under else {}), **head.get("better", {})},
         banned + inherited,
-        terms,
+        concepts,
     )
 
 

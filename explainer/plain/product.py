@@ -54,6 +54,7 @@ def messages(language: Language) -> Iterator[Message]:
             words = read_strictly(path.read_bytes(), f"{language.folder}/{path.name}")
         for source, context in template:
             texts: tuple[str, ...] = (source,) if isinstance(source, str) else source
+            german = "" if words is None else texts[0]
             if words is not None:
                 there = words.get(source, context=context)
                 if there is None or there.fuzzy or not there.string:
@@ -68,6 +69,7 @@ def messages(language: Language) -> Iterator[Message]:
                         _place(domain, context or ""),
                         heading=".heading." in key,
                         counterfactual=key.startswith(COUNTERFACTUAL),
+                        german=german,
                     )
 
 

@@ -124,6 +124,10 @@ RULES: dict[str, About] = {
         "Use words for influence, parts of 100 for shares, and labels for columns.",
     ),
     "term": About("One word for one thing: the glossary's.", "Use the word of the glossary."),
+    "glossary": About(
+        "A translation names what the German text names, by the term of its own glossary.",
+        "Use the term, unless a pronoun stands for it.",
+    ),
     # -- documents
     "mean-length": About("Sentences are short on the whole.", "Part the longest sentences."),
     "document-length": About(

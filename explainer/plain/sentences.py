@@ -121,7 +121,11 @@ def made_nouns(sentence: Sentence, lists: Lists) -> list[str]:
     """Nouns made from other words; terms of the glossary are what must be said."""
     endings = "|".join(lists.grammar["noun_endings"])
     plain = lists.words("noun_plain")
-    free = [found.span() for term in lists.terms for found in term.finditer(sentence.text)]
+    free = [
+        found.span()
+        for concept in lists.concepts.values()
+        for found in concept.forms.finditer(sentence.text)
+    ]
     capital = "[A-ZÄÖÜ]" if lists.tag.startswith("de") else ""
     plural = "(?:en)?" if lists.tag.startswith("de") else "s?"
     return [
@@ -129,7 +133,8 @@ def made_nouns(sentence: Sentence, lists: Lists) -> list[str]:
         for noun in re.finditer(
             rf"(?<![\w-]){capital}[\w-]{{3,}}(?:{endings}){plural}(?![\w-])", sentence.text
         )
-        if noun.group().lower() not in plain
+        # of a word with hyphens the last part says what it is
+        if not plain & {word := noun.group().lower().rpartition("-")[2], word.removesuffix("en")}
         and not any(start <= noun.start() < end for start, end in free)
     ]
 

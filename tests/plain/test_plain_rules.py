@@ -275,3 +275,39 @@ def test_slots_are_checked_with_their_shortest_and_their_longest_value():
 def test_markup_and_what_stands_for_a_sign_are_not_read_as_words():
     assert found('Nennen Sie die Nummer <bdi dir="ltr">%(number)s</bdi>.', "de") == set()
     assert found("Absatz 2 (§&nbsp;20 SGB&nbsp;X) gilt.", "de", Place.STAFF) == set()
+
+
+# -- one word for one thing ---------------------------------------------------------------------
+
+GLOSSARIES = sorted(path.stem for path in (locales_dir() / "glossary").glob("*.toml"))
+TERMS = [(tag, key) for tag in GLOSSARIES for key in lists_of(tag).concepts]
+
+
+@pytest.mark.parametrize(("tag", "key"), TERMS)
+def test_a_term_is_found_in_a_sentence_by_its_own_forms(tag, key):
+    concept = lists_of(tag).concepts[key]
+    assert concept.forms.search(concept.term), concept.term
+
+
+def test_every_concept_of_a_glossary_is_one_of_the_german_one():
+    german = set(lists_of("de").concepts)
+    assert len(german) > 25
+    for tag in GLOSSARIES:
+        assert set(lists_of(tag).concepts) <= german | {"reason"}, tag
+
+
+@pytest.mark.parametrize(
+    ("german", "english", "noted"),
+    [
+        ("Der Vorschlag ist neu.", "The proposal is new.", {"suggestion"}),
+        ("Der Vorschlag ist neu.", "The suggestion is new.", set()),
+        ("Die Antragstellende Person liest das.", "The applicant reads this.", set()),
+        ("Die Vergleichsgruppe ist groß.", "The other group is large.", {"comparison group"}),
+        ("", "The proposal is new.", set()),
+    ],
+)
+def test_a_translation_names_what_the_german_text_names_by_its_own_term(german, english, noted):
+    message = Message("key", english, Place.PAGE, german=german)
+    found = [f for f in check_message(message, "en") if f.rule == "glossary"]
+    assert {f.found for f in found} == noted
+    assert {f.severity for f in found} <= {"note"}
