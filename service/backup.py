@@ -17,7 +17,7 @@ from pathlib import Path
 
 from explainer.core.days import local_day
 from explainer.errors import BackupRefused, ExplainerError
-from explainer.ledger.durable import sync, whole_folder, write_new
+from explainer.ledger.durable import whole_folder, write_new
 from explainer.ledger.log import LogName
 from explainer.ledger.verify import (
     Checkpoint,
@@ -78,8 +78,6 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
                 "files": digests_in(draft),
             }
             write_new(draft / CONTENTS, json.dumps(contents, indent=1, sort_keys=True).encode())
-            for written in draft.rglob("*"):
-                sync(written)
     except Unusable as fault:
         raise BackupRefused(str(fault), str(where.data), "Verify: `warum ledger verify`.") from None
     return BackedUp(sizes)

@@ -62,6 +62,8 @@ def whole_folder(folder: Path, refused: type[LedgerError]) -> Iterator[Path]:
             try:
                 _empty(draft)  # of an attempt that was killed
                 yield draft
+                for written in (*draft.rglob("*"), draft):
+                    sync(written)  # before the name: a power cut must not leave half of it there
                 draft.rename(folder)
                 sync(folder.parent)
             finally:

@@ -4,9 +4,9 @@
 
 strace writes down every write, sync, truncation, new name and removed name of the operation, with
 the bytes. From that the folder is made anew as a disk may hold it when the power goes: what was
-forced to disk is there; of what was not, nothing, or any part, sector by sector; names that were
-not forced to disk are either all there or none. Each is then judged as after a kill
-(`faulted.py`). Of all these points every STEP-th is tried. The result is one line of JSON.
+forced to disk is there; of what was not, nothing, or any part, sector by sector; the names in a
+folder that were not forced to disk are either all there or none. Each is then judged as after a
+kill (`faulted.py`). Of all these points every STEP-th is tried. The result is one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,24 +15,30 @@ import codecs
 import json
 import random
 import re
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faulted import ON_THE_STORE, Operation
+from faulted import OPERATIONS, Operation
 from faults import attempt, fresh, why
 
 from explainer.errors import ExplainerError
+from explainer.ledger.verify import Unusable
 
 CALLS = (
     *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "sendto"),
-    *("unlink", "rename", "link"),
+    *("unlink", "rename", "link", "mkdir", "sendfile"),
 )
+UNKNOWN = ("unlinkat", "renameat", "renameat2", "linkat", "rmdir", "copy_file_range", "fallocate")
+"""Calls that would change the folder in a way that is not played here: there must be none."""
+LEFT_ALONE = ("template", "trace")
 CALL = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (\d+)")
 OPEN = re.compile(r"^\d+<(.*?)>(?:, |$)")
+SOURCE = re.compile(r"^\d+<.*?>, \d+<(.*?)>, ")
 TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SECTOR = 512
 """Bytes a disk writes as one."""
@@ -82,73 +88,134 @@ def resize(file: bytearray, size: int) -> None:
     file.extend(bytes(size - len(file)))
 
 
-class Disk:
-    """The folder: names and files, as the program sees them and as the disk surely holds them."""
+@dataclass
+class Folder:
+    """The names in a folder, as the program sees them and as the disk surely holds them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.names: dict[Path, File] = {}
-        for path in folder.rglob("*"):
-            if path.is_file():
-                file = File(bytearray(path.read_bytes()))
-                file.sync()
-                self.names[path] = file
-        self.on_disk = dict(self.names)
+    now: dict[str, File | Folder] = field(default_factory=dict)
+    on_disk: dict[str, File | Folder] = field(default_factory=dict)
+
+    def sync(self) -> None:
+        self.on_disk = dict(self.now)
+
+    def after(self, chance: random.Random | None) -> dict[str, File | Folder]:
+        return self.now if chance is not None and chance.random() < 0.5 else self.on_disk
+
+
+class Disk:
+    """Everything under a folder but what the test itself keeps there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.top = self._read(root)
+
+    def _read(self, folder: Path) -> Folder:
+        read = Folder()
+        for path in folder.iterdir():
+            if path.parent == self.root and path.name in LEFT_ALONE:
+                continue
+            found = self._read(path) if path.is_dir() else File(bytearray(path.read_bytes()))
+            found.sync()
+            read.now[path.name] = found
+        read.sync()
+        return read
+
+    def find(self, path: Path) -> File | Folder | None:
+        if not path.is_relative_to(self.root):
+            return None
+        found: File | Folder | None = self.top
+        for name in path.relative_to(self.root).parts:
+            found = found.now.get(name) if isinstance(found, Folder) else None
+        return found
 
     def run(self, name: str, arguments: str, result: int) -> bool:
         """Do what one call did; returns whether it changed anything."""
         opened = OPEN.match(arguments)
         texts = [decoded(text) for text in TEXT.findall(arguments)]
-        path = Path(decoded(opened[1]).decode()) if opened else None
-        file = self.names.get(path) if path else None
+        names = [Path(text.decode()) for text in texts[:2]] if opened is None else []
+        parents = [self.find(path.parent) for path in names]
+        known = [isinstance(parent, Folder) for parent in parents]
+        assert name not in UNKNOWN or not any(known), f"{name} is not played"
         if name == "openat":
-            path = Path(texts[0].decode())
-            if "O_CREAT" not in arguments or not path.is_relative_to(self.folder):
+            if not any(known) or "O_CREAT" not in arguments:
                 return False
-            if path in self.names and "O_TRUNC" not in arguments:
+            if names[0].name in parents[0].now and "O_TRUNC" not in arguments:
                 return False
-            self.names.setdefault(path, File()).cut(0)
-        elif name in ("fsync", "fdatasync"):
-            if file is not None:
-                file.sync()
-            elif path is not None:
-                self.sync_names(path)
-        elif name in ("unlink", "rename", "link"):
-            first = Path(texts[0].decode())
-            if first not in self.names:
+            parents[0].now.setdefault(names[0].name, File()).cut(0)
+            return True
+        if name in ("mkdir", "unlink", "rename", "link"):
+            if not all(known):
                 return False
+            if name == "mkdir":
+                parents[0].now[names[0].name] = Folder()
+                return True
+            first = parents[0].now[names[0].name]
             if name != "unlink":
-                self.names[Path(texts[1].decode())] = self.names[first]
+                parents[1].now[names[1].name] = first
             if name != "link":
-                del self.names[first]
-        elif file is None or name not in ("write", "pwrite64", "ftruncate"):
+                del parents[0].now[names[0].name]
+            return True
+        found = self.find(Path(decoded(opened[1]).decode())) if opened else None
+        if found is None:
+            return False
+        if name in ("fsync", "fdatasync"):
+            found.sync()
+        elif not isinstance(found, File) or name == "openat":
             return False
         elif name == "ftruncate":
-            file.cut(int(arguments.rpartition(", ")[2]))
+            found.cut(int(arguments.rpartition(", ")[2]))
+        elif name == "sendfile":
+            source = Path(decoded(SOURCE.match(arguments)[1]).decode()).read_bytes()
+            found.write(len(found.now), source[len(found.now) :][:result])
+            return bool(result)
         else:
-            at = len(file.now) if name == "write" else int(arguments.rpartition(", ")[2])
+            at = len(found.now) if name == "write" else int(arguments.rpartition(", ")[2])
             assert len(texts[0]) == result, "strace wrote down a part only"
-            file.write(at, texts[0])
+            found.write(at, texts[0])
         return True
 
-    def sync_names(self, folder: Path) -> None:
-        kept = {path: file for path, file in self.on_disk.items() if path.parent != folder}
-        self.on_disk = kept | {p: file for p, file in self.names.items() if p.parent == folder}
+    def left(self, chance: random.Random | None) -> dict[Path, bytes | None]:
+        """What may be there after the power was cut now; None stands for a folder."""
+        return dict(_left(self.root, self.top.after(chance), chance))
 
-    def left(self, chance: random.Random | None) -> dict[Path, bytes]:
-        """What may be there after the power was cut now."""
-        names = self.on_disk
-        if chance is not None and chance.random() < 0.5:
-            names = self.names
-        return {path: file.after(chance) for path, file in names.items()}
+    def now(self) -> dict[Path, bytes]:
+        """The files, as the program sees them."""
+        always = random.Random()
+        always.random = lambda: 0.0  # type: ignore[method-assign]
+        found = _left(self.root, self.top.now, always, lambda file: bytes(file.now))
+        return {path: data for path, data in found if data is not None}
+
+
+def _left(
+    folder: Path,
+    names: dict[str, File | Folder],
+    chance: random.Random | None,
+    held: Callable[[File], bytes] | None = None,
+) -> Iterator[tuple[Path, bytes | None]]:
+    for name, found in names.items():
+        if isinstance(found, Folder):
+            yield folder / name, None
+            yield from _left(folder / name, found.after(chance), chance, held)
+        else:
+            yield folder / name, held(found) if held else found.after(chance)
+
+
+def files_under(root: Path) -> dict[Path, bytes]:
+    paths = (path for path in root.rglob("*") if path.is_file())
+    return {
+        path: path.read_bytes()
+        for path in paths
+        if path.relative_to(root).parts[0] not in LEFT_ALONE
+    }
 
 
 def moments(operation: Operation, template: Path, work: Path) -> Iterator[tuple[str, Any, Any]]:
     """Every moment at which the power may go: its name, what was said until then, and the disk."""
     fresh(template, work)
-    whole = attempt(operation, work, [f"trace={','.join(CALLS)}"], strings=2**20)
+    whole = attempt(operation, work, [f"trace={','.join((*CALLS, *UNKNOWN))}"], strings=2**20)
+    there = files_under(work.parent)
     fresh(template, work)
-    disk, said = Disk(work), []
+    disk, said = Disk(work.parent), []
     words = iter(whole.said)
     for number, line in enumerate(whole.trace):
         call = CALL.match(line)
@@ -162,7 +229,7 @@ def moments(operation: Operation, template: Path, work: Path) -> Iterator[tuple[
             chance = random.Random(3 * number + variant) if variant else None
             yield f"{call[1]}, {variant}", list(said), disk.left(chance)
     assert next(words, None) is None
-    assert {path: bytes(file.now) for path, file in disk.names.items()} == whole.left
+    assert disk.now() == there
 
 
 def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
@@ -176,15 +243,16 @@ def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
             continue
         counts["points"] += 1
         fresh(template, work)
-        for path in [path for path in work.rglob("*") if path.is_file()]:
-            path.unlink()
+        shutil.rmtree(work)
         for path, data in left.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if data is None:
+                path.mkdir()
+                continue
             path.write_bytes(data)
             path.chmod(0o600)
         try:
             operation.judge(work, said)
-        except (AssertionError, ExplainerError, KeyError) as fault:
+        except (AssertionError, ExplainerError, KeyError, Unusable) as fault:
             wrong.append(f"{number} after {name}: {why(fault)}")
         else:
             counts["recovered"] += 1
@@ -193,7 +261,7 @@ def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
 
 def main() -> None:
     folder, name, step = Path(sys.argv[1]).resolve(), sys.argv[2], int(sys.argv[3])
-    print(json.dumps(run(ON_THE_STORE[name], folder, step)))
+    print(json.dumps(run(OPERATIONS[name], folder, step)))
 
 
 if __name__ == "__main__":
