@@ -9,7 +9,7 @@ on thresholds, with values missing and with choices nobody has seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -85,7 +85,7 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
         package = open_package(folder)
     except PackageFaulty as first:
         # opening stops where nothing may be trusted any more; a person mends all faults at once
-        also = (*survey(folder), *_plain(folder)[1])
+        also = (*survey(folder), *_plain(folder, ("de",))[1])
         found = {str(fault): fault for fault in (*first.faults, *also)}
         raise PackageFaulty(first.where, found.values()) from None
     # the service leaves a translation out that is not whole; whoever prepares one mends it
@@ -112,7 +112,8 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     faults.extend(_group(package))
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
-    said, unplain = _plain(folder)
+    # one that is being translated stops nothing
+    said, unplain = _plain(folder, package.wordings)
     faults.extend(unplain)
     checked = Checked(package, plain=said)
     if cases:
@@ -272,10 +273,10 @@ def _texts(
         )
 
 
-def _plain(folder: Path) -> tuple[list[Finding], list[PackageError]]:
+def _plain(folder: Path, languages: Collection[str]) -> tuple[list[Finding], list[PackageError]]:
     """What the plain-language gate finds, and what of it stops the package."""
     try:
-        found = package_findings(folder)
+        found = package_findings(folder, languages)
     except PackageError as fault:
         return [], [fault]
     return found, list(plain_faults(found))

@@ -7,11 +7,17 @@ Texts are read as they lie in the folder; a package needs no model for that, and
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from explainer.errors import ExplainerError, MessageMissing, NotPlain, PackageError
+from explainer.errors import (
+    ExplainerError,
+    LanguageNotOffered,
+    MessageMissing,
+    NotPlain,
+    PackageError,
+)
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.toml_table import parse_toml
 from explainer.plain.formulas import GATES
@@ -41,13 +47,28 @@ VERBATIM = ("contact|",)
 STAFF_TOLD = ("|suggested_staff", "|decide", "comparison|staff", "proxy|")
 
 
-def package_findings(folder: Path, tag: str | None = None) -> list[Finding]:
-    """What the gate finds in the texts of a package and in its recorded texts.
+def plain_findings(tag: str | None = None, package: Path | None = None) -> list[Finding]:
+    """What the gate finds in one language or in all: in the product, or in a package's folder.
+
+    Raises LanguageNotOffered for a tag without a row, PackageError as `package_findings` does.
+    """
+    if tag is not None and tag not in all_languages():
+        raise LanguageNotOffered(
+            "There is no such language.", tag, f"Choose from {', '.join(all_languages())}."
+        )
+    if package is None:
+        return findings(tag)
+    return package_findings(package, None if tag is None else (tag,))
+
+
+def package_findings(folder: Path, languages: Collection[str] | None = None) -> list[Finding]:
+    """What the gate finds in the texts of a package and in its recorded texts, in some languages
+    or in all it has.
 
     Raises PackageError where features.toml, wording.toml or plain.toml cannot be read.
     """
     texts = package_texts(folder)
-    tags = [each for each in texts if tag in (None, each)]
+    tags = [each for each in texts if languages is None or each in languages]
     found = [
         finding
         for each in tags
@@ -144,9 +165,9 @@ def plain_faults(found: Iterable[Finding]) -> Iterator[PackageError]:
 def main() -> int:
     """The product and every package that comes with it; 1 where something fails."""
     failed = 0
-    places: dict[str, list[Finding]] = {"Warum": findings()}
+    places: dict[str, list[Finding]] = {"Warum": plain_findings()}
     for folder in sorted(path.parent for path in bundled_packages().glob("*/manifest.toml")):
-        places[folder.name] = package_findings(folder)
+        places[folder.name] = plain_findings(package=folder)
     for name, found in places.items():
         faults = [finding for finding in found if finding.severity == FAIL]
         for line in report(faults) if faults else ():

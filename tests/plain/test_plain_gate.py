@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from explainer.cli.packages import tell_as_text
-from explainer.errors import ManifestInvalid, NotPlain, PackageFaulty
+from explainer.errors import LanguageNotOffered, ManifestInvalid, NotPlain, PackageFaulty
 from explainer.packages.admit import check
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.plainly import (
     package_findings,
     package_messages,
     package_texts,
+    plain_findings,
     recorded,
     without_contact,
 )
@@ -127,7 +128,7 @@ SPOILED = [
     (
         "locales/en/wording.po",
         "We have granted your application.",
-        "The system granted your application.",
+        "The program granted your application.",
         "en",
         "machine-decides",
     ),
@@ -138,14 +139,22 @@ SPOILED = [
 @pytest.mark.parametrize(("name", "old", "new", "tag", "rule"), SPOILED, ids=lambda v: str(v)[:30])
 def test_an_agencys_words_are_held_to_the_same_rules(ours, name, old, new, tag, rule):
     spoil(ours, name, old, new)
-    stopping = [f for f in package_findings(ours) if f.severity == "fail" and f.rule == rule]
-    assert stopping
-    assert {f.language for f in stopping} == {tag}
+    stopping = [f for f in package_findings(ours, (tag,)) if f.severity == "fail"]
+    assert {f.rule for f in stopping} == {rule}
+
+
+def test_a_language_can_be_asked_for_alone_and_must_be_one(ours):
+    spoil(ours, "features.toml", "Ihr Alter sprach", "Weil Sie alt sind, sprach")
+    assert {f.language for f in plain_findings("de", ours)} == {"de"}
+    assert not [f for f in plain_findings("ar", ours) if f.severity == "fail"]
+    assert {f.language for f in plain_findings("en")} == {"en"}
+    with pytest.raises(LanguageNotOffered, match="Choose from de"):
+        plain_findings("xx", ours)
 
 
 def test_an_address_is_no_prose(ours):
     spoil(ours, "wording.toml", "Musterstraße 1", "Musterstr. 1 (Hof), z. B. über c/o")
-    assert [f for f in package_findings(ours) if f.key.startswith("contact")] == []
+    assert [f for f in package_findings(ours, ("de",)) if f.key.startswith("contact")] == []
 
 
 def test_a_reason_is_read_with_the_shortest_and_the_longest_choice():
@@ -159,7 +168,7 @@ def test_a_reason_is_read_with_the_shortest_and_the_longest_choice():
 def test_a_document_that_is_too_hard_is_a_fault_of_the_package(ours):
     hard = "Verwaltungsverfahrensrechtliche Berücksichtigungsmöglichkeiten bestehen.\n" * 40
     (ours / "golden" / "UB-0004.applicant.de.txt").write_text(hard, "utf-8")
-    found = package_findings(ours)
+    found = package_findings(ours, ("de",))
     assert {"wstf1", "amstad", "lix"} == {
         f.rule for f in found if f.severity == "fail" and f.key == "UB-0004.applicant.de.txt"
     }
@@ -254,11 +263,15 @@ def test_an_acceptance_without_a_person_or_a_day_is_refused(data):
 def test_an_agency_accepts_in_its_own_package(ours):
     spoil(ours, "features.toml", "Ihr Alter sprach", "Ihr Alter wird geprüft und sprach")
     key = "feature|age|reason|can_be_granted"
-    (found, *_) = [f for f in package_findings(ours) if f.key == key and f.rule == "passive"]
+    (found, *_) = [
+        f for f in package_findings(ours, ("de",)) if f.key == key and f.rule == "passive"
+    ]
     assert found.open
     data = accepting(key=f'"{key}"', digest=f'"{found.digest}"')
     (ours / "plain.toml").write_bytes(data)
-    (again, *_) = [f for f in package_findings(ours) if f.key == key and f.rule == "passive"]
+    (again, *_) = [
+        f for f in package_findings(ours, ("de",)) if f.key == key and f.rule == "passive"
+    ]
     assert not again.open
 
 
