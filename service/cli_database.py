@@ -27,10 +27,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Run it once before the first start and after each update of Warum, as the\n"
         "owner of the database; repeating it changes nothing. WARUM_DATABASE_OWNER is the\n"
         "address with the owner's role, WARUM_DATABASE that of the service. The service's role\n"
-        "gets no right to change or remove what was recorded. After an update from a version\n"
-        "that kept cases in clear it seals them, and needs the service's data folder for it:\n"
-        "the key store. An administrator of the server\n"
-        "makes the roles and the database first:\n"
+        "gets no right to change or remove what was recorded. What an older version left of\n"
+        "cases in clear is sealed; that takes the key store: WARUM_DATA, as for the service.\n"
+        "An administrator of the server makes the roles and the database first:\n"
         "  CREATE ROLE warum_owner LOGIN PASSWORD '…';\n"
         "  CREATE ROLE warum LOGIN PASSWORD '…';\n"
         "  CREATE DATABASE warum OWNER warum_owner ENCODING 'UTF8' TEMPLATE template0;",

@@ -239,18 +239,19 @@ def _told_hash(shown: Mapping[str, Json]) -> str:
 def access_entry(
     listed: ListedRecord, purpose: str, text: str, actor: Actor, now: datetime, tools: Tools
 ) -> Entry:
-    """Who opened which record, and what for."""
+    """Who opened which record, and what for.
+
+    It outlives an erasure of the case by months, so it has no case number: the record leads there.
+    """
     return Entry(
         EntryKind.ACCESS,
         {
             "created_at": minute(now),
             "record_id": listed.row.record_id,
-            "case_ref": listed.case_ref,
             "unit_id": listed.row.unit,
             "purpose": purpose,
             "purpose_text": text,
             "role": actor.role.value,
             "actor_pseudonym": seal_actor(tools.resolver, actor.subject),
         },
-        case_ref=listed.case_ref,
     )

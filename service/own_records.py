@@ -75,10 +75,10 @@ def _record(tx: Reading, seq: int, actor: Actor, tools: Tools) -> OwnRecord | Un
     listed = record_at(tx, seq)
     if listed is None:
         return Unreadable(seq)
-    file = get_case(tx, listed.row.case_id)
-    if file is not None and file.state == ERASED:
-        return None
     try:
+        file = get_case(tx, listed.row.case_id)
+        if file is None or file.state == ERASED:
+            return None
         entry = open_entry(tx, LogName.LEDGER, seq)
     except StorageFailed:
         raise
@@ -103,9 +103,7 @@ def _package(entry: OpenedEntry, tools: Tools) -> ModelPackage | None:
         return None
 
 
-def _may_open(file: CaseFile | None, actor: Actor) -> bool:
-    if file is None:
-        return False
+def _may_open(file: CaseFile, actor: Actor) -> bool:
     try:
         check_may_see(actor, file.id, file.unit, Audience.CASEWORKER)
     except ExplainerError:

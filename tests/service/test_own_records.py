@@ -293,6 +293,8 @@ DAMAGED = {
     "AND payload.seq = {seq} AND entry.log = 'ledger' AND payload.log = 'ledger'",
     "its key's name": "UPDATE payload SET key_id = 'another' WHERE seq = {seq}",
     "its row": "DELETE FROM decision_record WHERE seq = {seq}",
+    "its case": "UPDATE case_file SET sealed = '' WHERE id = "
+    "(SELECT case_id FROM decision_record WHERE seq = {seq})",
 }
 
 
