@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from explainer.core.attribution import Suggesting
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import LanguageNotOffered, ManifestInvalid, PackageError, WordingIncomplete
 from explainer.packages.manifest import Manifest
 from explainer.text.languages import all_languages, language
+from explainer.text.unique import alike
 from explainer.text.wording import (
     Wording,
     check_texts,
@@ -75,20 +77,19 @@ def read_wordings(
                 "Write each as a label or as a whole sentence.",
             )
         )
-    named = named_outcomes(manifest.suggesting)
     for tag in manifest.offered:
         try:
             spoken = language(tag)
             if spoken.is_source:
                 check_texts(source, "features.toml and wording.toml")
                 wordings[tag] = Wording(spoken, source)
-                faults += _alike(wordings[tag], named, tag)
+                faults += _alike(wordings[tag], catalogue, manifest.suggesting)
                 continue
             po = data.get(f"locales/{spoken.folder}/wording.po", b"")
             wording = translated_wording(spoken, source, po)
-            alike = next(iter(_alike(wording, named, tag)), None)
-            if alike is not None:
-                raise alike
+            taken = next(iter(_alike(wording, catalogue, manifest.suggesting)), None)
+            if taken is not None:
+                raise taken
             wordings[tag] = replace(wording, reviewed=_is_reviewed(manifest, tag, po))
         except LanguageNotOffered as fault:
             stopped[tag] = ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend)
@@ -106,14 +107,27 @@ def _is_reviewed(manifest: Manifest, tag: str, po: bytes) -> bool:
     return review is not None and review.digest == hashlib.sha256(po).hexdigest()
 
 
-def _alike(wording: Wording, outcomes: Sequence[str], tag: str) -> Iterable[PackageError]:
-    """Outcomes that read alike: nobody could tell which one is suggested, or comes second."""
+def _alike(
+    wording: Wording, catalogue: FeatureCatalogue, suggesting: Suggesting
+) -> Iterable[PackageError]:
+    """Texts that read alike: nobody could tell which of two was meant."""
+    where = f"wording in {wording.language.tag}"
     for form in ("label", "suggested", "suggested_staff"):
-        texts = [wording.texts.get(f"outcome|{outcome}|{form}") for outcome in outcomes]
+        texts = [wording.texts.get(f"outcome|{o}|{form}") for o in named_outcomes(suggesting)]
         given = [text for text in texts if text is not None]
         if len(set(given)) != len(given):
             yield WordingIncomplete(
                 f"Two outcomes have the same text for {form}.",
-                f"wording in {tag}",
+                where,
                 "Give each outcome words of its own.",
             )
+    pairs = [f"{one} and {other}" for one, other in alike(wording, catalogue, suggesting)]
+    if pairs:
+        yield WordingIncomplete(
+            f"{len(pairs)} pairs of texts can come out as the same words:"
+            + "".join(f"\n      {pair}" for pair in pairs)
+            + "\n     ",
+            where,
+            "Word them differently, the words before or after {value}: the program reads each "
+            "page back and must know what it says.",
+        )

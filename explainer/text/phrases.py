@@ -239,6 +239,10 @@ class Phrases:
             for missing in (False, True) if optional else (False,):
                 text = self._text(self.voice.wording.reason(feature, outcome, missing=missing))
                 found.setdefault((text, missing), set()).add(outcome)
+        for (text, missing), outcomes in found.items():
+            # else only the heading would say which of two it was: see unique.py
+            if len(outcomes) > 1 and not missing and not self.leveled:
+                raise disagrees(f"{text[:40]}… is said for {' and '.join(sorted(outcomes))}")
         return tuple(
             Sentence(
                 text,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from explainer.text.fragment import UNSEEN, disagrees
 from explainer.text.phrases import Phrases
 from explainer.text.read_values import plain
 from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
 
 _ISOLATES = dict.fromkeys(map(ord, (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE)), " ")
+
+_GOES_ON = re.compile(r" \n *(?=\S)")
 
 
 class PlainText:
@@ -21,6 +25,9 @@ class PlainText:
     def __init__(self, body: str, known: Phrases) -> None:
         if UNSEEN.search(body.translate(_ISOLATES) if known.isolated else body):
             raise disagrees("characters that nobody sees")
+        if known.leveled:
+            # a line that ends with a space goes on in the next one: see level.py
+            body = _GOES_ON.sub(" ", body)
         self.lines = [line for line in map(_bare, body.split("\n")) if line]
         self.heads: list[str] = []
         self.rows: list[list[str]] = []

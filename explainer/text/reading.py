@@ -19,9 +19,6 @@ from explainer.text.read_values import plain
 
 Meaning = TypeVar("Meaning")
 
-MOST_LINES = 8
-"""Of one message, where each of its sentences has a line of its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReadReason:
@@ -288,8 +285,7 @@ class _Reader:
                 if found is None:
                     raise disagrees("where a value comes from")
                 return day[len(as_of.head) :], found
-            return self._slot(as_of), None
-        return None, self._slot(source) if line.startswith(source.head) else None
+        return self._slot(as_of), self._slot(source)
 
     # -- the table -----------------------------------------------------------------------------
 
@@ -332,26 +328,12 @@ class _Reader:
     def _line(self) -> str:
         return self._lines[self._at]
 
-    def _joined(self) -> list[str]:
-        """What a message may be: the next line, and where sentences have lines, several."""
-        most = MOST_LINES if self._known.leveled else 1
-        found: list[str] = []
-        for line in filter(None, self._lines[self._at : self._at + most]):
-            found.append(f"{found[-1]} {line}" if found else line)
-        return found
-
     def _maybe(self, known: Mapping[str, Meaning]) -> Meaning | None:
-        """What the next message says, if it is one of these; the longest of them."""
-        if not self._known.leveled:
-            found = known.get(self._lines[self._at])
-            if found is not None:
-                self._at += 1
-            return found
-        for count, text in reversed(list(enumerate(self._joined(), start=1))):
-            if text in known:
-                self._at += count
-                return known[text]
-        return None
+        """What the next line says, if it is one of these."""
+        found = known.get(self._lines[self._at])
+        if found is not None:
+            self._at += 1
+        return found
 
     def _need(self, known: Mapping[str, Meaning], what: str) -> Meaning:
         found = self._maybe(known)
@@ -360,21 +342,16 @@ class _Reader:
         return found
 
     def _exactly(self, text: str, what: str) -> None:
-        self._need({text: True}, what)
+        if self._line() != text:
+            raise self._unknown(what)
+        self._at += 1
 
     def _slot(self, pattern: Pattern) -> str | None:
-        """What stands in the slot, if the next message is of this pattern; the shortest."""
-        if not self._known.leveled:
-            found = pattern.value(self._lines[self._at])
-            if found is not None:
-                self._at += 1
-            return found
-        for count, text in enumerate(self._joined(), start=1):
-            found = pattern.value(text)
-            if found is not None:
-                self._at += count
-                return found
-        return None
+        """What stands in the slot, if the next line is of this pattern."""
+        found = pattern.value(self._lines[self._at])
+        if found is not None:
+            self._at += 1
+        return found
 
     def _unknown(self, what: str) -> Exception:
         return disagrees(f"{what} is missing or stands elsewhere, or words that nobody wrote")

@@ -39,6 +39,7 @@ from explainer.text.phrases import phrases
 from explainer.text.read_values import plain, read_day, read_number, read_value
 from explainer.text.reading import read
 from explainer.text.sentences import HumanDecision, translation_banner
+from explainer.text.unique import alike
 from explainer.text.values import day, value_in_words
 
 PACKAGES = {"demo": "unemployment_benefit", "mortgage": "mortgage_guarantee"}
@@ -129,13 +130,12 @@ reason, and what only caseworkers read."""
 def test_every_wrong_text_is_caught(packages, name, tag, audience, form):
     into = mutations.tried()
     at = TOLD_TO.index((name, tag, audience, form))
-    for each in (at, 5 * at + 1):
-        right = a_right_text(packages[name], tag, audience, form, each)
-        for mutation in TEXTS:
-            try_texts(mutation, right, into)
+    right = a_right_text(packages[name], tag, audience, form, 5 * at + 1)
+    for mutation in TEXTS:
+        try_texts(mutation, right, into)
     assert into.passed == []
     assert into.caught == into.made
-    assert sum(into.made.values()) > 1_000
+    assert sum(into.made.values()) > 700
     assert sum(into.same.values()) < 0.1 * sum(into.made.values())
 
 
@@ -143,13 +143,12 @@ def test_every_wrong_text_is_caught(packages, name, tag, audience, form):
 def test_a_text_beside_other_numbers_is_caught(packages, name, tag, audience, form):
     into = mutations.tried()
     at = TOLD_TO.index((name, tag, audience, form))
-    for each in (at, 3 * at + 2):
-        right = a_right_text(packages[name], tag, audience, form, each)
-        for mutation in NUMBERS:
-            try_numbers(mutation, right, into)
+    right = a_right_text(packages[name], tag, audience, form, 3 * at + 2)
+    for mutation in NUMBERS:
+        try_numbers(mutation, right, into)
     assert into.passed == []
     assert into.caught == into.made
-    assert sum(into.made.values()) > 300
+    assert sum(into.made.values()) > 200
     assert sum(into.same.values()) < MOST_SAME * sum(into.made.values())
 
 
@@ -359,6 +358,50 @@ def test_two_sentences_that_read_alike_are_never_told(demo):
     assert not agrees(right.told, replace(right, voice=voice))
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"age|reason|can_be_granted": "married|reason|can_be_granted"}, 1),
+        ({"age|reason|can_be_granted": "age|reason|check_more_closely"}, 1),
+        ({"age|label": "married|label"}, 1),
+        ({"married|choice|yes": "married|choice|no"}, 1),
+        ({"tenure|reason|can_be_granted|missing": "tenure|reason|check_more_closely|missing"}, 0),
+        ({"tenure|reason|can_be_granted|missing": "tenure|reason|check_more_closely"}, 1),
+    ],
+)
+def test_texts_that_can_come_out_as_the_same_words_are_no_wording(demo, changed, says):
+    texts = dict(demo.wordings["de"].texts)
+    for key, like in changed.items():
+        texts[f"feature|{key}"] = texts[f"feature|{like}"]
+    wording = replace(demo.wordings["de"], texts=texts)
+    assert len(list(alike(wording, demo.catalogue, demo.manifest.suggesting))) == says
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("Alter: {value}.", "Alter: {value} Jahre.", True),
+        ("Alter: {value}.", "Alter: {value}", True),
+        ("Alter: {value}.", "Alter: nicht da.", True),
+        ("Alter: {value}. Das war gut.", "Alter: {value}. Das war schlecht.", False),
+        ("Alter: {value}.", "Das Alter: {value}.", False),
+        ("Alter: {value}.", "Alter: nicht da!", False),
+        ("Alter: da.", "Alter: da.", True),
+        ("Alter: da.", "Alter: da. Ja.", False),
+    ],
+)
+def test_a_value_may_be_anything_when_sentences_are_compared(demo, one, other, meet):
+    """Spoken for both directions of one feature; the order in which they stand does not matter."""
+    keys = [f"feature|age|reason|{outcome}" for outcome in demo.manifest.suggesting.outcomes]
+    for pair in ((one, other), (other, one)):
+        texts = {**demo.wordings["de"].texts, **dict(zip(keys, pair, strict=True))}
+        wording = replace(demo.wordings["de"], texts=texts)
+        found = list(alike(wording, demo.catalogue, demo.manifest.suggesting))
+        assert bool(found) is meet
+        simple = replace(wording, language=replace(wording.language, level="simple"))
+        assert list(alike(simple, demo.catalogue, demo.manifest.suggesting)) == []
+
+
 def test_a_heading_alone_may_carry_the_direction(demo):
     """In Leichte Sprache both directions may have one sentence: then it stands under the heading
     of one of them, and under the other it is caught."""
@@ -370,8 +413,12 @@ def test_a_heading_alone_may_carry_the_direction(demo):
     for form in RENDER:
         for explanation in explanations(demo)[1:20:4]:
             right = right_text(demo, explanation, "de", Audience.APPLICANT, form)
-            voice = replace(right.voice, wording=replace(right.voice.wording, texts=texts))
-            right = replace(right, voice=voice)
+            spoken = replace(right.voice.language, level="simple")
+            wording = replace(right.voice.wording, language=spoken, texts=texts)
+            plainly = replace(right.voice, wording=wording)
+            # in plain German the sentence itself has to say it
+            assert not agrees(right.told, replace(right, voice=plainly))
+            right = replace(right, voice=replace(plainly, language=spoken))
             right = replace(right, told=right.of_view(right.view))
             assert agrees(right.told, right)
             into = mutations.tried()
