@@ -16,7 +16,7 @@ from explainer.core.case import SOURCE_LABEL, Missing, Scalar
 from explainer.core.disclosure import Pointing
 from explainer.core.explanation import Limit, Opening, Rest, Strength
 from explainer.text.fragment import STAFF_NOTE, disagrees
-from explainer.text.read_values import plain, read_day, read_value
+from explainer.text.read_values import is_told_as, plain, read_day, read_value
 from explainer.text.suggested import FRAME
 from explainer.text.values import FIRST_STRONG_ISOLATE, POP_ISOLATE, clean, day, value_in_words
 from explainer.text.voice import Voice
@@ -163,7 +163,7 @@ class Phrases:
             voice, of = self.voice, self.voice.catalogue[feature]
             found = (
                 written is not None
-                and read_value(of, written, voice) == value
+                and is_told_as(read_value(of, written, voice), value)
                 and plain(value_in_words(of, value, voice.wording, voice.catalog)) == written
             )
             if len(self._says) < MOST_KEPT:

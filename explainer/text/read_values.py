@@ -55,7 +55,10 @@ def read_number(written: str, unit: str | None, catalog: Catalog) -> str | None:
         return None
     before = bare[: digits.start()]
     number = _decimal(digits[0], catalog.language.locale)
-    if number is None or _SIGN.sub("", before).strip() + _HOLE + bare[digits.end() :] not in frames:
+    if (
+        number is None
+        or _SIGN.sub("", before).lstrip() + _HOLE + bare[digits.end() :] not in frames
+    ):
         return None
     return f"-{number}" if _SIGN.search(before) else number
 
@@ -76,6 +79,14 @@ def read_day(written: str, locale: str) -> date | None:
         return date(years[0], month, days[0])
     except ValueError:
         return None
+
+
+def is_told_as(read: Scalar | None, value: Scalar) -> bool:
+    """Whether what was read is the value, but for a rounding at the third decimal that changes it
+    by less than one part in a hundred."""
+    if read == value or isinstance(read, str | None) or isinstance(value, str):
+        return read == value
+    return abs(read - value) <= min(0.0005, 0.01 * abs(value))
 
 
 def plain(text: str) -> str:

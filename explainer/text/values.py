@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from copy import copy
@@ -113,9 +114,18 @@ def _number(value: float, unit: str | None, catalog: Catalog) -> str:
     return catalog.sentence(f"told.unit.{unit}").replace("{value}", decimal(value, locale))
 
 
+def rounded(value: float) -> float:
+    """The number as it is told: three decimals, or three digits of what is smaller than those
+    would show. Nothing is ever rounded away to nought."""
+    if abs(value) >= 0.1 or value == 0:
+        return round(value, 3)
+    return round(value, 2 - math.floor(math.log10(abs(value))))
+
+
 @lru_cache(maxsize=4096)
 def decimal(value: float, locale: str) -> str:
-    return format_decimal(value, locale=locale, numbering_system="latn")
+    told = rounded(value)
+    return format_decimal(told, locale=locale, numbering_system="latn", decimal_quantization=False)
 
 
 @lru_cache(maxsize=4096)
@@ -137,6 +147,8 @@ def _duration(value: float, unit: str, catalog: Catalog) -> str:
     """Years, months or days as CLDR writes them, and never without saying how many."""
     locale = catalog.language.locale
     written = _by_cldr(value, unit[:-1], locale)
+    if value != round(value, 3):  # CLDR's pattern ends there
+        written = written.replace(decimal(round(value, 3), locale), decimal(value, locale))
     if any(map(str.isdigit, written)) or value == 2:
         return written  # the Arabic dual says two without a digit
     if value == 1:
@@ -162,7 +174,10 @@ def _by_cldr(value: float, unit: str, locale: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _money(value: float, currency: str, locale: str) -> str:
-    return _without_marks(format_currency(value, currency, locale=locale, numbering_system="latn"))
+    written = format_currency(
+        rounded(value), currency, locale=locale, numbering_system="latn", decimal_quantization=False
+    )
+    return _without_marks(written)
 
 
 def _without_marks(written: str) -> str:

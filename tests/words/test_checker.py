@@ -36,7 +36,7 @@ from explainer.packages.manifest import read_manifest
 from explainer.pipeline import RENDER, tell, tell_withheld
 from explainer.text.languages import language
 from explainer.text.phrases import phrases
-from explainer.text.read_values import plain, read_day, read_number, read_value
+from explainer.text.read_values import is_told_as, plain, read_day, read_number, read_value
 from explainer.text.reading import read
 from explainer.text.sentences import HumanDecision, translation_banner
 from explainer.text.unique import alike
@@ -241,10 +241,18 @@ def test_what_is_written_is_read_as_the_same_number_and_as_no_other_unit(demo, t
     voice = demo.voice(language(tag), staff=False)
     feature = replace(demo.catalogue["age"], unit=unit, kind=Kind.NUMBER, hard=None)
     other = "months" if unit != "months" else "years"
-    for value in (0, 1, 2, 3, 5, 11, 21, 100, 101, 1000, 12345, 1234567, 1.5, 12.25, -1, -1234.5):
+    plainly = (0, 1, 2, 3, 5, 11, 21, 100, 101, 1000, 12345, 1234567, 1.5, 12.25, -1, -1234.5)
+    # nothing is rounded away
+    longer = (0.0004, 1.23456, 1234.5678, -0.00001, 1e-7, 2.9999, 0.1 + 0.2, 1 / 3)
+    for value in (*plainly, *longer):
         written = plain(value_in_words(feature, value, voice.wording, voice.catalog))
-        assert read_value(feature, written, voice) == value
+        found = read_value(feature, written, voice)
+        assert is_told_as(found, value), written
+        assert found == value or value in longer
         assert read_number(written, other, voice.catalog) is None
+    assert not is_told_as(0.0, 0.0004)
+    assert not is_told_as(1.2, 1.23456)
+    assert not is_told_as("1", 1)
 
 
 @pytest.mark.parametrize("tag", TAGS)
