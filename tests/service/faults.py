@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from faulted import OPERATIONS, Operation, Said
+from restored import RESTORES
 
 from explainer.errors import ExplainerError
 
@@ -125,14 +126,16 @@ def _act(operation: Operation, folder: Path, to: socket.socket) -> None:
     """The child: wait until it is watched, do it, try again once; says all it acknowledges."""
 
     def say(*words: Any) -> None:
-        to.sendall(json.dumps(words).encode() + b"\n")  # a socket: no fault is for it
+        to.sendmsg(
+            [json.dumps(words).encode() + b"\n"]
+        )  # no fault is for it, and no database uses it
 
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(0x59616D61, ANYBODY, 0, 0, 0)  # where only parents may trace
         state = operation.begin(folder)
-        to.sendall(b"ready\n")
+        to.sendmsg([b"ready\n"])
         signal.sigwait({signal.SIGUSR1})
         for _ in range(2):
             try:
@@ -149,7 +152,7 @@ def _act(operation: Operation, folder: Path, to: socket.socket) -> None:
 def undisturbed(operation: Operation, template: Path, work: Path) -> Attempt:
     """The operation on a whole disk; each acknowledgement is a call in its trace."""
     fresh(template, work)
-    whole = attempt(operation, work, [f"trace=sendto,{','.join(WATCHED)}"])
+    whole = attempt(operation, work, [f"trace=sendmsg,{','.join(WATCHED)}"])
     assert [words[0] for words in whole.said] == ["acknowledged"] * len(whole.said), whole.said
     assert whole.said
     return whole
@@ -165,7 +168,7 @@ def told_too_early(trace: list[str], folder: Path) -> list[str]:
             continue
         name, rest = call[1], call[2]
         paths = [path for path in PATH.findall(rest) if path.startswith(str(folder))]
-        if name == "sendto":
+        if name == "sendmsg":
             early += [f"{path} ({what})" for path, what in unsynced.items()]
         elif name in ("write", "pwrite64", "ftruncate", "fallocate", "sendfile"):
             unsynced |= dict.fromkeys(paths[:1], name)
@@ -254,7 +257,7 @@ def why(fault: BaseException) -> str:
 
 def main() -> None:
     folder, name, step = Path(sys.argv[1]).resolve(), sys.argv[2], int(sys.argv[3])
-    print(json.dumps(run(OPERATIONS[name], folder, step)))
+    print(json.dumps(run((OPERATIONS | RESTORES)[name], folder, step)))
 
 
 if __name__ == "__main__":

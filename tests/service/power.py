@@ -30,7 +30,7 @@ from explainer.errors import ExplainerError
 from explainer.ledger.verify import Unusable
 
 CALLS = (
-    *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "sendto"),
+    *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "sendmsg"),
     *("unlink", "rename", "link", "mkdir", "sendfile"),
 )
 UNKNOWN = ("unlinkat", "renameat", "renameat2", "linkat", "rmdir", "copy_file_range", "fallocate")
@@ -221,7 +221,7 @@ def moments(operation: Operation, template: Path, work: Path) -> Iterator[tuple[
         call = CALL.match(line)
         if call is None:
             continue
-        if call[1] == "sendto":
+        if call[1] == "sendmsg":
             said.append(next(words))
         elif not disk.run(call[1], call[2], int(call[3])):
             continue

@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 from faulted import OPERATIONS
+from restored import RESTORES
 
 from explainer.ledger import verify
 
 ROOT = Path(verify.__file__).parents[2]
 SAMPLE = 41
+FEW = 401
 
 
 def under(program: str, folder: Path, operation: str, step: int) -> dict[str, Any]:
@@ -72,6 +74,24 @@ def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled:
 def test_nothing_is_lost_or_half_there_at_any_call_at_all(tmp_path: Path, operation: str) -> None:
     counted = under("faults.py", tmp_path, operation, 1)
     check(counted, 1)
+    check_kinds(counted)
+
+
+@pytest.mark.parametrize("operation", RESTORES)
+def test_a_restore_did_nothing_or_everything_whichever_call_fails(
+    tmp_path: Path, operation: str
+) -> None:
+    """On PostgreSQL the calls of the command: what the server's disk does is the server's own."""
+    check(under("faults.py", tmp_path, operation, FEW), FEW)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("operation", RESTORES)
+def test_a_restore_did_nothing_or_everything_at_any_tenth_call(
+    tmp_path: Path, operation: str
+) -> None:
+    counted = under("faults.py", tmp_path, operation, 10)
+    check(counted, 10)
     check_kinds(counted)
 
 
