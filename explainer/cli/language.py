@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainer.cli import DONE, EXIT_CODES, REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from explainer.core.disclosure import Audience, Told
     from explainer.text.languages import Language
-    from explainer.text.sheet import Page
     from explainer.text.translation import Finding
 
 ABOUT = """\
@@ -54,9 +51,6 @@ Writes name, day and digest into locales/languages.toml, or into the package's m
 language counts as reviewed until a word of it changes. A level of German is signed for by the
 readers who tried it out: name their organisation. A translation with faults cannot be signed."""
 
-SHOWN, CASES = "unemployment_benefit", 25
-"""The package and how many of its recorded cases show where the product's sentences stand."""
-
 CHECK = """
 
 One line for each message:  file: key: what is wrong [rule]
@@ -68,7 +62,12 @@ script, language               letters or words of another language; the German 
 length, ending, left over,     hints: worth a look, they do not stop the language
 glossary
 
-Without TAG all languages of the table are checked, those in work too."""
+Without TAG all languages that are to be offered are checked; those in work by their TAG."""
+
+PLAIN = """
+
+Sentences by rules, documents of recorded cases by formulas: docs/plain-language.md says which. A
+fault has to be mended; a warning may be accepted by name."""
 
 UPDATE = """
 
@@ -78,6 +77,9 @@ templates of all languages where no TAG is named."""
 
 
 def add_language(commands: Any) -> None:
+    # it uses what stands here, so it comes after it
+    from explainer.cli.reviewing import review_sheet, sign_review
+
     parser = commands.add_parser(
         "language",
         help="begin, check, review and sign translations",
@@ -104,15 +106,25 @@ def add_language(commands: Any) -> None:
     _package(update, "its catalogs instead of the product's")
     update.add_argument("--check", action="store_true", help="change nothing; say what would")
 
+    plain = _command(inner, "plain", "hold texts to the rules of plain language", PLAIN, _plain)
+    plain.add_argument("tag", metavar="TAG", nargs="?", help="only this language, such as de")
+    plain.add_argument("--notes", action="store_true", help="what is only worth a look, too")
+    _package(plain, "its words instead of the product's")
     review = _command(
-        inner, "review", "write the sheet on which somebody reads a translation", SHEET, _review
+        inner,
+        "review",
+        "write the sheet on which somebody reads a translation",
+        SHEET,
+        review_sheet,
     )
     review.add_argument("tag", metavar="TAG", help="the language, such as uk")
     review.add_argument(
         "-o", "--output", metavar="FILE", type=Path, required=True, help="a new file"
     )
     _package(review, "its words instead of the product's")
-    sign = _command(inner, "sign", "record that somebody read all of a translation", SIGN, _sign)
+    sign = _command(
+        inner, "sign", "record that somebody read all of a translation", SIGN, sign_review
+    )
     sign.add_argument("tag", metavar="TAG", help="the language, such as uk")
     sign.add_argument("--name", metavar="NAME", required=True, help="who read it")
     sign.add_argument(
@@ -145,13 +157,29 @@ def _asked(tag: str | None) -> list[Language]:
     return [translation(tag)] if tag else translations()
 
 
+def _plain(options: argparse.Namespace) -> int:
+    from explainer.packages.bundled import find_package
+    from explainer.packages.plainly import plain_findings
+    from explainer.plain.gate import report
+    from explainer.plain.lists import FAIL
+
+    folder = find_package(options.package) if options.package else None
+    findings = plain_findings(options.tag, folder)
+    for line in report(findings, notes=options.notes):
+        print(line)
+    return REFUSED if any(found.severity == FAIL for found in findings) else DONE
+
+
 # -- check ------------------------------------------------------------------------------------
 
 
 def _check(options: argparse.Namespace) -> int:
+    from explainer.text.languages import Status
+
     faulty = False
-    for language in _asked(options.tag):
-        lines = list(_lines(language, options.package))
+    asked = [one for one in _asked(options.tag) if options.tag or one.status is not Status.IN_WORK]
+    for language in asked:
+        lines = list(findings_of(language, options.package))
         faulty |= any(found.stops for _, found in lines)
         for where, found in lines:
             hint = "" if found.stops else "hint: "
@@ -161,7 +189,8 @@ def _check(options: argparse.Namespace) -> int:
     return REFUSED if faulty else DONE
 
 
-def _lines(language: Language, package: str | None) -> Iterator[tuple[str, Finding]]:
+def findings_of(language: Language, package: str | None) -> Iterator[tuple[str, Finding]]:
+    """What a program finds wrong, each with the file it is in."""
     from explainer.packages.bundled import find_package
     from explainer.packages.translations import check_package, wording_file
     from explainer.text.catalogs import PUBLIC, STAFF, catalog_path, check_product
@@ -199,7 +228,7 @@ def _update(options: argparse.Namespace) -> int:
     for path in stale:
         print(f"{'out of step' if options.check else 'written'}: {path}")
         if not options.check:
-            _write(path, wanted[path])
+            write(path, wanted[path])
     if not stale:
         print("nothing to do: all catalogs are in step with the German texts")
     elif options.package and not options.check:
@@ -207,7 +236,8 @@ def _update(options: argparse.Namespace) -> int:
     return REFUSED if stale and options.check else DONE
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
+    """Write a file as a whole, where one may stand already."""
     from explainer.packages.scaffold import replace
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,189 +257,17 @@ def _new(options: argparse.Namespace) -> int:
     if options.package:
         folder, language = find_package(options.package), translation(options.tag)
         path = wording_file(folder, language)
-        _write(path, in_step(folder, language))
+        write(path, in_step(folder, language))
         print(f"written: {path}")
         return DONE
     table = locales_dir() / "languages.toml"
-    _write(table, with_row(new_row(options.tag, options.autonym, options.dir, options.locale)))
+    write(table, with_row(new_row(options.tag, options.autonym, options.dir, options.locale)))
     print(f"written: {table}")
     all_languages.cache_clear()
     for path, data in files(ROOT, [options.tag]).items():
-        _write(path, data)
+        write(path, data)
         print(f"written: {path}")
     language = translation(options.tag)
     print(f"{language.autonym} is in work and not offered yet. docs/translating.md is for whoever")
     print(f"translates it; `warum language check {options.tag}` names what is left to do.")
-    return DONE
-
-
-# -- review and sign --------------------------------------------------------------------------
-
-
-def _review(options: argparse.Namespace) -> int:
-    from explainer.cli import write_file
-    from explainer.packages.bundled import find_package
-    from explainer.packages.translations import digest_of_wording, package_catalog
-    from explainer.text.catalogs import (
-        PUBLIC,
-        STAFF,
-        catalog_bytes,
-        check_product,
-        read_strictly,
-        wanted_messages,
-    )
-    from explainer.text.languages import digest_of_words, translation
-    from explainer.text.sheet import rows, sheet, with_siblings
-
-    language = translation(options.tag)
-    sign = f'warum language sign {language.tag} --name "…" --date …'
-    if options.package:
-        folder = find_package(options.package)
-        po, wanted = package_catalog(folder, language)
-        found = [finding for _, finding in _lines(language, options.package)]
-        all_rows = list(rows(language, po, wanted, found, _documents(folder, language)))
-        digest = digest_of_wording(folder, language)
-        about, sign = folder.name, f"{sign} --package {options.package}"
-    else:
-        pages = [*_documents(find_package(SHOWN), language), *_pages(language)]
-        all_rows = []
-        for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
-            po = read_strictly(catalog_bytes(language, domain), domain)
-            found = check_product(language, domain)
-            all_rows += rows(language, po, wanted_messages(domain), found, pages)
-        digest, about = digest_of_words(language), "Warum"
-    sign = f"{sign} --digest {digest[:16]}"
-    all_rows = with_siblings(all_rows, language)
-    write_file(options.output, sheet(language, about, digest, sign, all_rows))
-    shown = sum(row.picture is not None for row in all_rows)
-    print(f"{len(all_rows)} texts, {shown} of them with a piece of a page.")
-    return DONE
-
-
-def _documents(folder: Path, language: Language) -> list[Page]:
-    """What applicants, and in a language of staff caseworkers, are told of recorded cases; and
-    what they are told where there is no explanation, or somebody decided otherwise."""
-    from explainer.core.case import read_case
-    from explainer.core.decision import Relation
-    from explainer.core.disclosure import Audience
-    from explainer.errors import DoesNotAddUp, NotExplainable, OutsideExperience, PackageReplaced
-    from explainer.packages.package import open_package
-    from explainer.pipeline import explain, tell, tell_withheld
-    from explainer.text.sentences import HumanDecision
-
-    package = open_package(folder)
-    found = []
-    one, other = package.manifest.outcomes[:2] if package.manifest.outcomes else ("", "")
-    relations = [None, *Relation] if one else [None]
-    for number, golden in enumerate(package.golden[:CASES]):
-        case = read_case(golden.case, package.catalogue)
-        try:
-            explanation = explain(case, package, package.manifest.created)
-        except NotExplainable:
-            continue
-        relation = relations[number % len(relations)]
-        decision = HumanDecision(other, relation, one) if relation else None
-        if relation in (Relation.AGREE, Relation.AGREE_OTHER_REASONS, Relation.PARTLY):
-            decision = HumanDecision(one, relation, one)
-        for audience in _audiences(language):
-            told = partial(
-                tell,
-                explanation,
-                audience,
-                package=package,
-                decision=decision if audience is Audience.APPLICANT else None,
-            )
-            found += _page(f"{case.ref}, {audience}", language, told)
-    for kind in (DoesNotAddUp, OutsideExperience, PackageReplaced):
-        for audience in _audiences(language):
-            told = partial(tell_withheld, kind("", "", ""), audience, package=package)
-            found += _page(f"{kind.code}, {audience}", language, told)
-    return found
-
-
-def _audiences(language: Language) -> list[Audience]:
-    from explainer.core.disclosure import Audience
-
-    return list(Audience) if language.staff else [Audience.APPLICANT]
-
-
-def _page(name: str, language: Language, told: Callable[[Language], Told]) -> list[Page]:
-    """A document in German and in the language; in German only where that is not whole yet."""
-    from explainer.errors import LanguageError, NotExplainable
-    from explainer.text.languages import languages
-    from explainer.text.sheet import Page, texts_of
-
-    try:
-        german = texts_of(told(languages()["de"]).body.decode())
-    except NotExplainable:
-        return []
-    try:
-        said = texts_of(told(language).body.decode())
-    except (LanguageError, NotExplainable):
-        return [Page(name, german, None)]
-    # the translation says first who checked it
-    return [Page(name, german, said[len(said) - len(german) :])]
-
-
-def _pages(language: Language) -> list[Page]:
-    from explainer.errors import LanguageError
-    from explainer.text.catalogs import catalog, source_sentences
-    from explainer.text.extract import ROOT
-    from explainer.text.sheet import Page, template_pages
-
-    source = source_sentences()
-
-    try:
-        words = catalog(language, staff=language.staff)
-    except LanguageError:
-        return template_pages(ROOT, None)
-
-    def say(text: str) -> str:
-        try:
-            return words.gettext(text)
-        except LanguageError:
-            return text  # a page of staff, in a language they do not have
-
-    said = words.sentence
-    faults = [
-        Page("public/error.html", (source["error.title"], text), (said("error.title"), said(key)))
-        for key, text in source.items()
-        if key.startswith("error.")
-    ]
-    return [*template_pages(ROOT, say), *faults]
-
-
-def _sign(options: argparse.Namespace) -> int:
-    from explainer.errors import LanguageTableUnfit
-    from explainer.packages import translations
-    from explainer.packages.bundled import find_package
-    from explainer.text import table
-    from explainer.text.languages import digest_of_words, locales_dir, translation
-
-    language = translation(options.tag)
-    faults = [one for _, one in _lines(language, options.package) if one.stops]
-    if faults:
-        raise LanguageTableUnfit(
-            f"It has {len(faults)} faults, such as {faults[0].key}: {faults[0].says}.",
-            options.tag,
-            "Mend what `warum language check` names first.",
-        )
-    folder = find_package(options.package) if options.package else None
-    digest = (
-        translations.digest_of_wording(folder, language) if folder else digest_of_words(language)
-    )
-    if not digest.startswith(options.digest):
-        raise LanguageTableUnfit(
-            f"It was changed after the sheet was made; its digest is {digest[:16]}.",
-            "--digest",
-            "Have the new sheet read.",
-        )
-    if folder:
-        path = folder / "manifest.toml"
-        _write(path, translations.with_review(folder, language, options.name, options.date))
-    else:
-        path = locales_dir() / "languages.toml"
-        _write(path, table.with_review(language, options.name, options.date))
-    print(f"{language.tag}: reviewed by {options.name} on {options.date}, digest {digest[:16]}.")
-    print(f"written: {path}")
     return DONE
