@@ -145,7 +145,12 @@ check: setup ## style, types, import rule, generated pages, catalogs, plain lang
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/python -m explainer.text.extract --check
+	$(BIN)/warum language update --check
+	$(BIN)/warum language check
+	$(BIN)/warum language update --check --package unemployment_benefit
+	$(BIN)/warum language check --package unemployment_benefit
+	$(BIN)/warum language update --check --package mortgage_guarantee
+	$(BIN)/warum language check --package mortgage_guarantee
 	$(BIN)/python -m explainer.packages.plainly
 
 .PHONY: fix
