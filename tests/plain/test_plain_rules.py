@@ -177,6 +177,8 @@ NOT_CAUGHT = [
     ("Wenn wir etwas brauchen, schreiben wir Ihnen.", "de", "advice"),
     ("Die geprüfte Angabe ist richtig.", "de", "passive"),
     ("Wir werden den Antrag prüfen.", "de", "passive"),
+    ("Die neuen Regeln werden bald gelten.", "de", "passive"),
+    ("Die Stadt-Region und die Wohnungen waren wichtig.", "de", "noun-style"),
     ("Die letzte Angabe ist bekannt.", "de", "tense"),
     ("Stand: 2024", "de", "tense"),
     ("Ist der Bescheid da?", "de", "genitive"),
