@@ -241,7 +241,9 @@ def _reason(
     )
     if one.outcome is not None and one.outcome not in told.outcomes:
         raise disagrees(f"the direction of {name}")
-    if value.value is not None and not known.says(told.value, name, value.value):
+    # a sentence without a slot says no value
+    silent = told.value is None and bool(told.outcomes)
+    if value.value is not None and not silent and not known.says(told.value, name, value.value):
         raise disagrees(f"the value of {name}")
     when = None if value.missing is not None else value.as_of
     if (told.as_of is None) is not (when is None) or (
