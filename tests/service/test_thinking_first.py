@@ -194,6 +194,19 @@ def test_supervision_reads_that_the_suggestion_was_seen_between_decision_and_cor
     ] == [False, True, False]
 
 
+def test_a_correction_without_the_suggestion_is_not_said_to_know_it(thinking: Office) -> None:
+    case, machine = thinking.cases[0], thinking.machine("caseworker")
+    form = {"outcome": "can_be_granted", "relation": "not_used", "codes": ["E6"]}
+    path = f"/cases/{case.id}/decisions"
+    first = machine.post(path, form, key="a random key of one").json()["record"]
+    second = machine.post(path, {**form, "corrects": first}, key="a random key of two").json()
+    record = thinking.visitor("supervisor").post(
+        f"/records/{second['record']}", {"purpose": "audit"}
+    )
+    assert "Diese Entscheidung korrigiert eine frühere." in record.text
+    assert "Vor dieser Korrektur war der Vorschlag zu sehen." not in record.text
+
+
 def test_what_was_assessed_after_a_decision_on_paper_came_not_before_it(thinking: Office) -> None:
     early, late = thinking.cases[:2]
     tools, day = thinking.tools, NOON.date().isoformat()
