@@ -198,7 +198,7 @@ def test_a_language_without_staff_pages_has_no_words_for_them(tag):
             words.sentence(key)
 
 
-@pytest.mark.parametrize("tag", ["fr", "", "DE", "de-simple", "../de", "de\n"])
+@pytest.mark.parametrize("tag", ["vi", "", "DE", "de-LS", "../de", "de\n"])
 def test_a_language_without_a_row_is_not_offered_and_none_stands_in(tag):
     with pytest.raises(LanguageNotOffered):
         language(tag)
@@ -365,7 +365,8 @@ def test_every_key_a_package_needs_is_there_in_every_language_it_offers(demo):
 
 def test_no_two_sentences_of_a_package_can_be_mistaken_for_one_another(demo):
     """The checker reads a text back by its sentences; two that are equal cannot be told apart."""
-    for words in demo.wordings.values():
+    # of a level both directions of a feature may read alike: there the heading says which it is
+    for words in (one for one in demo.wordings.values() if not one.language.level):
         sentences = [text for key, text in words.texts.items() if "|reason|" in key]
         fixed = [sentence.partition("{value}")[0] for sentence in sentences]
         assert len(fixed) >= 2 * len(demo.catalogue.names)
