@@ -23,6 +23,7 @@ SLOT = re.compile(r"\{[^{}]*\}|%\([A-Za-z_]+\)[a-z]")
 TAG = re.compile(r"</?[A-Za-z][^>]*>")
 _ENTITY = re.compile(r"&[#A-Za-z0-9]+;")
 _WORD = re.compile(r"[^\W\d_]+")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _ALLOWED_INVISIBLE = "\n\u200c\u200d"
 """Line feeds of addresses; joiners that Persian and others write with."""
 
@@ -143,7 +144,7 @@ def broken(source: str, text: str, *, formatted: bool = False) -> str | None:
         return "has markup the German text has not"
     if not set(_ENTITY.findall(text)) <= set(_ENTITY.findall(source)):
         return "has markup the German text has not"
-    for character in text:
+    for character in "" if text.isprintable() else text:
         if character in "\u202a\u202b\u202c\u202d\u202e":
             return "holds a character that overrides the direction of writing"
         if character not in _ALLOWED_INVISIBLE and unicodedata.category(character) in ("Cc", "Cf"):
@@ -167,11 +168,12 @@ def _lines(pair: _Pair) -> _Said:
 
 
 def _digits(pair: _Pair) -> _Said:
-    foreign = sorted({c for c in pair.text if c.isdigit() and c not in "0123456789"})
+    foreign = sorted(set(_OTHER_DIGIT.findall(pair.text)))
     if foreign:
         yield "digits", f"has other digits than 0 to 9: {' '.join(foreign)}", True
     # words may stand for a small number; a large one is a fact
-    missing = Counter(_numbers(pair.source)) - Counter(_numbers(pair.text))
+    numbers = _numbers(pair.source)
+    missing = Counter(numbers) - Counter(_numbers(pair.text)) if numbers else None
     if missing:
         yield "number", f"lacks the number {', '.join(missing)}", True
 
@@ -211,7 +213,7 @@ def _script(pair: _Pair) -> _Said:
         return
     given = set(_WORD.findall(pair.source))
     for word in _WORD.findall(_without_slots(pair.text)):
-        scripts = {_script_of(c) for c in word} - {""}
+        scripts = _scripts_of(word)
         if len(scripts) > 1:
             yield "script", f"mixes letters of two scripts in one word: {word}", True
         elif scripts - {tongue.script} and word not in given:
@@ -274,16 +276,24 @@ def _tongue(language: Language) -> _Tongue | None:
     return _tongues().get(_tongue_tag(language))
 
 
-@lru_cache(maxsize=4096)
-def _script_of(character: str) -> str:
-    return unicodedata.name(character, "").partition(" ")[0]
+@lru_cache(maxsize=16384)
+def _scripts_of(word: str) -> frozenset[str]:
+    return frozenset(unicodedata.name(c, "").partition(" ")[0] for c in word) - {""}
+
+
+@lru_cache(maxsize=1)
+def _owners() -> Mapping[str, str]:
+    """Whose each word is that only one language has."""
+    return {word: tag for tag, tongue in _tongues().items() for word in tongue.words}
 
 
 def _hits(text: str) -> Counter[str]:
     """How many words of `text` only one language has, by language."""
+    owners = _owners()
     found: Counter[str] = Counter()
     for word in _WORD.findall(_without_slots(text).lower()):
-        found.update(tag for tag, tongue in _tongues().items() if word in tongue.words)
+        if word in owners:
+            found[owners[word]] += 1
     return found
 
 
