@@ -205,6 +205,7 @@ bench: compiler setup ## print the figures of docs/performance.md, measured here
 	$(BIN)/python benchmarks/readyz.py
 	$(BIN)/python benchmarks/ready.py
 	$(BIN)/python benchmarks/online.py
+	$(BIN)/python benchmarks/words.py
 	$(BIN)/python benchmarks/case_page.py
 	$(BIN)/python benchmarks/ledger_verify.py
 	$(BIN)/python benchmarks/ledger.py
