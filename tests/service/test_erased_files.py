@@ -10,7 +10,7 @@ import pytest
 from offices import NOON, MakeOffice
 from servers import OWNER, Server, as_role
 from test_backup import lose, put_back
-from test_erasing import BASIS, BOTH, CASE, mark, run, traces_in
+from test_erasing import BASIS, BOTH, CASE, exported, holds, mark, run, traces_in
 
 from service.backup import back_up
 from service.verification import verify_files
@@ -39,7 +39,7 @@ def test_no_file_of_the_server_holds_a_key_or_anything_of_a_case_in_clear_before
         server.sql("CHECKPOINT")
         files = [path for path in server.folder.rglob("*") if path.is_file()]
         found = [path for path in files if "program" not in path.parts]
-        return [str(one) for one in found if any(trace in one.read_bytes() for trace in traces)]
+        return [str(one) for one in found if holds(one, traces)]
 
     for trace in sealed:  # the search would find it, in tables and write-ahead log
         assert any("/pg_wal/" in one for one in holding(trace))
@@ -49,8 +49,7 @@ def test_no_file_of_the_server_holds_a_key_or_anything_of_a_case_in_clear_before
     assert holding(*never) == []
     assert traces_in(tmp_path / "before", never) == []  # and the key to what is sealed is gone
     assert traces_in(marked.data, marked.traces) == []
-    assert run("export", tmp_path / "out", "--open-all", data=marked.office.tools) == 0
-    assert traces_in(tmp_path / "out", marked.traces) == []
+    assert not exported(tmp_path / "out", marked.traces, marked.office.tools)
     back_up(settings, tmp_path / "after", NOON)
     assert traces_in(tmp_path / "after", marked.traces) == []
     models = settings.models

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sqlalchemy import select
 
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
+from explainer.ledger.verify import open_payload
 from service.actions import submit
 from service.cli import main
 from service.demo import SYSTEM
@@ -22,6 +25,7 @@ from service.store import engine, records
 from service.store.cases import CaseFile, get_case
 from service.store.tables import case_file
 from service.verification import verify_files
+from service.wiring import Tools
 
 CASE = "BG-KANARIENVOGEL-4711"
 NOTE = "Frau Kanarienvogel legte den Mietvertrag vor."
@@ -89,12 +93,34 @@ def traces_in(folder: Path, traces: tuple[bytes, ...]) -> list[str]:
     """The files that hold any of the traces, of whatever kind they are."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert files
-    found = []
-    for path in files:
-        with suppress(FileNotFoundError):  # a head is sealed meanwhile, and its draft is renamed
-            data = path.read_bytes()
-            found += [path.name] if any(trace in data for trace in traces) else []
-    return found
+    return [path.name for path in files if holds(path, traces)]
+
+
+def exported(out: Path, traces: tuple[bytes, ...], tools: Tools) -> bool:
+    """Whether an export with everything opened holds any of the traces, payloads included."""
+    tools.seals.now()
+    assert run("export", out, "--open-all", data=tools) == 0
+    opened = []
+    with tools.store.reading() as tx:
+        for log in LogName:
+            for path in (out / log.value / "payload").rglob("*"):
+                for text in path.read_text("ascii").splitlines() if path.is_file() else ():
+                    line = json.loads(text)
+                    if "key" in line:
+                        leaf = json.loads(tx.log(log).read(line["seq"]).leaf)
+                        sealed = (base64.b64decode(line[name]) for name in ("nonce", "ciphertext"))
+                        opened.append(open_payload(leaf, *sealed, bytes.fromhex(line["key"])))
+    assert opened
+    return bool(traces_in(out, traces)) or any(t in text for text in opened for t in traces)
+
+
+def holds(path: Path, traces: tuple[bytes, ...]) -> bool:
+    """Whether a file holds any of the traces; one that was just renamed or removed does not."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    return any(trace in data for trace in traces)
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -110,12 +136,12 @@ def test_nothing_of_an_erased_case_is_left_in_any_file_or_export(
     marked = mark(make_office(make_package()))
     tools = marked.office.tools
     before = traces_in(marked.data, marked.traces)
+    assert exported(tmp_path / "whole", (CASE.encode(),), tools)
     assert {"warum.sqlite", "keys.sqlite"} & set(before)
     assert ("warum.sqlite-wal" in before) == (journal == "wal")  # the test would see it there
     assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
     assert traces_in(marked.data, marked.traces) == []
-    assert run("export", tmp_path / "out", "--open-all", data=tools) == 0
-    assert traces_in(tmp_path / "out", marked.traces) == []
+    assert not exported(tmp_path / "out", marked.traces, tools)
     results = verify_files(tools)
     assert all(result.clean for result in results)
     assert next(one for one in results if one.log == "ledger").counts["ERASED"] >= 4

@@ -12,7 +12,7 @@ from ledgers import NOON, Attacker, Installation, case, shown
 from offices import MakeOffice, Office, decide_by_form, demo_settings, open_office
 from older import cases_in_clear
 from servers import ADMIN, DATABASES, OWNER, Server, as_role
-from test_erasing import BASIS, BOTH, run
+from test_erasing import BASIS, BOTH, holds, run
 
 from explainer.errors import CaseExists, KeyMissing, RecordsDisagree, StorageFailed
 from service import erasing
@@ -205,13 +205,32 @@ def older(
         interrupted.setattr(erasing, "finish_erasures", lambda store: 0)
         assert run("erase", GOING, *BASIS, *BOTH, data=office.tools) == 0
     unseen = replace(there(office, UNSEEN), values_json='{"name": "Altbestand"}')
-    files = (there(office, SEEN), unseen, there(office, GOING))
+    # of what goes nothing is written again, so its pages stay free
+    going = replace(there(office, GOING), values_json='{"name": "Altbestand"}' * 1000)
+    files = (there(office, SEEN), unseen, going)
     # it had no key until somebody saw the case
     office.tools.store.keys.destroy(str(office.tools.store.keys.find(f"case:{UNSEEN}")))
     office.tools.close()
     made = Older(settings, files)
     cases_in_clear(made.database, files)
     return made
+
+
+def test_a_key_store_of_others_is_found_out_though_nobody_has_seen_a_case_yet(
+    make_office: MakeOffice, make_package: Callable[[], Path]
+) -> None:
+    office = make_office(make_package(), cases=1)
+    settings, files = office.tools.settings, office.cases
+    office.tools.close()
+    made = Older(settings, files)
+    cases_in_clear(made.database, files)
+    before = made.rows()
+    for name in ("keys.sqlite", "wrap.key"):
+        (settings.data / name).unlink()
+    KeyStore.open(settings.data / "keys.sqlite", settings.data / "wrap.key").close()
+    with pytest.raises(KeyMissing, match="not that of these records"):
+        open_ledger(settings)
+    assert made.rows() == before
 
 
 def there(office: Office, number: str) -> CaseFile:
@@ -232,7 +251,7 @@ def test_what_an_older_version_kept_in_clear_is_sealed_and_stays_in_no_file(
         # what was in the write-ahead log stays there until it is overwritten: that is told
         files = [path for path in folder.rglob("*") if path.is_file()]
         found = [one for one in files if not {"program", "pg_wal"} & set(one.parts)]
-        return {one.name for one in found if any(mark in one.read_bytes() for mark in MARKS)}
+        return {one.name for one in found if holds(one, MARKS)}
 
     assert holding()
     capsys.readouterr()
