@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from explainer.core.case import Case, read_case
-from explainer.core.days import recorded_day
 from explainer.core.decision import Actor
 from explainer.core.disclosure import Audience
 from explainer.errors import CaseFaulty, ModelFailed, RecordsDisagree
@@ -30,7 +29,13 @@ from service.store.cases import (
 )
 from service.store.database import Reading
 from service.store.of_case import of_case
-from service.store.records import OpenedEntry, decisions_among, entry_of_case, open_entry
+from service.store.records import (
+    OpenedEntry,
+    decided_day,
+    decisions_among,
+    entry_of_case,
+    open_entry,
+)
 from service.wiring import Tools
 
 
@@ -47,14 +52,6 @@ class Decided:
     @property
     def day(self) -> date:
         return decided_day(self.payload)
-
-
-def decided_day(payload: Mapping[str, Json]) -> date:
-    """The day it was decided; of one entered afterwards not the day it was entered."""
-    on_paper = payload.get("entered_afterwards")
-    if on_paper is not None:
-        return date.fromisoformat(str(on_paper))
-    return recorded_day(str(payload["created_at"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,16 @@ from explainer.errors import CaseNotFound, ErasureRefused, ExplainerError, Setti
 from explainer.ledger.entries import Entry, EntryKind, Json
 from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
-from service.open_case import decided_day
 from service.store.cases import every_case
 from service.store.database import Reading
 from service.store.erasure import months_of_access
-from service.store.records import OpenedEntry, entries_of_case, last_policy, record_system
+from service.store.records import (
+    OpenedEntry,
+    decided_day,
+    entries_of_case,
+    last_policy,
+    record_system,
+)
 from service.wiring import Ledger
 
 SHORTEST = 13

@@ -11,10 +11,10 @@ from explainer.core.attribution import AmountOutcome, is_amount
 from explainer.core.days import recorded_day
 from explainer.text.languages import Language
 from explainer.text.values import day, moment
-from service.open_case import decided_day
 from service.own_records import OwnRecord, Unreadable, own_records
 from service.permissions import Action
 from service.routes.caseworker import ReceiptWords, at, particulars_of
+from service.store.records import decided_day
 from service.web.pages import language_for, page
 from service.web.people import session_of, tools_of, visitor
 

@@ -10,10 +10,12 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import NoReturn
 
 from sqlalchemy import bindparam, func, select
 
+from explainer.core.days import recorded_day
 from explainer.errors import (
     CaseNotFound,
     EntryMalformed,
@@ -323,6 +325,14 @@ def _is(leaf: object, kind: EntryKind) -> bool:
 def decisions_among(entries: Mapping[int, object]) -> list[int]:
     """Return the positions of the decisions among leaves as they are stored, in their order."""
     return [seq for seq, leaf in entries.items() if _is(leaf, EntryKind.DECISION)]
+
+
+def decided_day(payload: Mapping[str, Json]) -> date:
+    """The day it was decided; of one entered afterwards not the day it was entered."""
+    on_paper = payload.get("entered_afterwards")
+    if on_paper is not None:
+        return date.fromisoformat(str(on_paper))
+    return recorded_day(str(payload["created_at"]))
 
 
 def last_admitted(tx: Reading, package_id: str) -> str | None:
