@@ -196,14 +196,29 @@ def findings_of(language: Language, package: str | None) -> Iterator[tuple[str, 
     from explainer.text.catalogs import PUBLIC, STAFF, catalog_path, check_product
     from explainer.text.languages import locales_dir
 
-    if package:
-        folder = find_package(package)
+    folder = find_package(package) if package else None
+    if folder is not None:
         where = wording_file(folder, language).relative_to(folder.parent).as_posix()
-        yield from ((where, found) for found in check_package(folder, language))
-        return
-    for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
-        path = catalog_path(language, domain).relative_to(locales_dir().parent)
-        yield from ((path.as_posix(), found) for found in check_product(language, domain))
+        found = [(where, one) for one in check_package(folder, language)]
+    else:
+        where, found = f"locales/{language.folder}", []
+        for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
+            path = catalog_path(language, domain).relative_to(locales_dir().parent).as_posix()
+            found += [(path, one) for one in check_product(language, domain)]
+    yield from found
+    if not any(one.rule == "file" for _, one in found):
+        yield from ((where, one) for one in _terms(language, folder))
+
+
+def _terms(language: Language, folder: Path | None) -> Iterator[Finding]:
+    """Where the German text has a term of the glossary, and the translation another word."""
+    from explainer.packages.plainly import plain_findings
+    from explainer.text.translation import Finding
+
+    for found in plain_findings(language.tag, folder):
+        if found.rule == "glossary":
+            says = f"has another word than the glossary: {found.found}"
+            yield Finding(found.key, "glossary", says, stops=False)
 
 
 # -- update -----------------------------------------------------------------------------------
