@@ -31,7 +31,6 @@ MOST_KEPT = 4_096
 
 _TOLD = (Strength.VERY_LARGE, Strength.LARGE, Strength.SMALL)
 _ROLES = ("role", "role_unused", "role_undelivered")
-_MANY_BARE = "many_missing_bare"
 _EMPHASIS = ("<strong>", "</strong>")
 
 
@@ -100,9 +99,8 @@ class Phrases:
             self.suggestions = self._by_text(
                 (wording[f"outcome|{o}|{form}"], o) for o in voice.suggesting.outcomes
             )
-        said = [("few", Limit.FEW), ("many_missing", Limit.MANY_MISSING)]
-        said.append((_MANY_BARE, Limit.MANY_MISSING))
-        self.warnings = self._by_text((say(f"told.limit.{key}"), key) for key, _ in said)
+        warnings = (Limit.FEW, Limit.MANY_MISSING, f"{Limit.MANY_MISSING}_bare")
+        self.warnings = self._by_text((say(f"told.limit.{key}"), str(key)) for key in warnings)
         self.comparison = self._by_text(
             [(wording[f"comparison|{'staff' if staff else 'applicant'}"], "comparison")]
         )
@@ -196,7 +194,7 @@ class Phrases:
         return None
 
     def _for_staff(self, colon: str) -> None:
-        say, wording = self.voice.say, self.voice.wording
+        say = self.voice.say
         self.frame = {key: self._text(say(f"staff.frame.{key}")) for key in FRAME}
         self.quoted = self.frame["quoted"]
         self.not_shown = self.frame["not_shown"] + colon
@@ -208,8 +206,6 @@ class Phrases:
         self.estimated = self._pattern(say("staff.told.estimated"), isolated=False)
         proxy = self._pattern(say("staff.told.proxy"))
         self.proxy = Pattern(STAFF_NOTE + proxy.head, proxy.tail)
-        # two classes of characteristics may be called alike; then the words say either
-        self.proxies = {self._text(label): label for label in wording.part("proxy").values()}
         self.row_stand_in = self._pattern(say("staff.told.stand_in"), isolated=False)
         self.row_missing = self._by_text((say(f"staff.missing.{m}"), str(m)) for m in Missing)
         ways = (*Pointing, HIGHER, LOWER)

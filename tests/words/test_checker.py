@@ -343,6 +343,33 @@ def test_a_reason_about_another_person_is_read_as_withheld_and_in_its_place(demo
         assert staff.voice.say("staff.told.third_person") in staff.told.body.decode()
 
 
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_was_missing_is_said_where_no_direction_is_clear(packages, name, tag):
+    """There the package's own sentence about it is not told, which would have said it."""
+    package = packages[name]
+    (gap,) = [f for f in package.catalogue if f.optional][:1]
+    real = explanations(package)[0]
+    values = {f.feature.name: f.value for f in real.findings}
+    contributions = [
+        Contribution(f.feature.name, 2.0 if f.feature == gap else f.phi, f.feature != gap)
+        for f in real.findings
+    ]
+    for missing in Missing:
+        given = {**values, gap.name: Value(None, missing)}
+        found = explained_by(package, real, contributions, given, real.comparison.base)
+        right = right_text(package, found, tag, Audience.APPLICANT, "html")
+        assert agrees(right.told, right)
+        (reason,) = right.sentences.unclear
+        kind, how = reason.notes[:2]
+        assert kind == right.voice.say(f"told.missing.{missing}")
+        if gap.stand_in is None:
+            assert how == right.voice.say("told.without_it")
+        else:
+            before = right.voice.say("told.stand_in").partition("{value}")[0]
+            assert how.startswith(before)
+
+
 def test_a_source_that_quotes_a_reason_is_caught(demo):
     """Text from outside stands in the page too; it cannot pass for a reason."""
     found = explanations(demo)[1]
