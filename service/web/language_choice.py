@@ -84,6 +84,3 @@ def _shortened(tag: str) -> Iterator[str]:
     while subtags:
         yield "-".join(subtags)
         subtags.pop()
-        # what stands before it only says how to read it
-        while subtags and len(subtags[-1]) == 1:
-            subtags.pop()

@@ -392,7 +392,7 @@ def test_what_cannot_be_found_is_named(run, case_file, tmp_path, folder):
         ("explain", folder, tmp_path),
         ("explain", "housing_benefit", case_file()),
         ("explain", tmp_path, case_file()),
-        ("explain", folder, case_file(), "--language", "fr"),
+        ("explain", folder, case_file(), "--language", "vi"),
         (
             "explain",
             folder,

@@ -65,7 +65,17 @@ def test_every_language_tells_the_same_reasons_in_the_same_order(demo, found, au
         assert told.pop()
 
 
-@pytest.mark.parametrize("tag", [tag for tag in OFFERED if not language(tag).is_source])
+def in_one_line(body: bytes) -> str:
+    """A text whose sentences stand on lines of their own, as its level of German has them, with
+    the sentences of a paragraph beside each other again."""
+    return re.sub(r" \n *", " ", body.decode())
+
+
+# a level of German shares sentences with the German it is of
+FOREIGN = [tag for tag in OFFERED if not (language(tag).is_source or language(tag).level)]
+
+
+@pytest.mark.parametrize("tag", FOREIGN)
 def test_no_german_sentence_stands_in_a_translation(demo, found, tag):
     german = [s for s in source_sentences().values() if "{" not in s and len(s) > 12]
     # an office keeps its name and its address
@@ -86,9 +96,9 @@ def test_no_german_sentence_stands_in_a_translation(demo, found, tag):
 @pytest.mark.parametrize("tag", OFFERED)
 def test_a_translation_says_that_only_german_is_binding(demo, found, tag):
     spoken = language(tag)
-    text = tell(found[0], APPLICANT, spoken, demo, form="text").body.decode()
+    text = in_one_line(tell(found[0], APPLICANT, spoken, demo, form="text").body)
     banner = demo.voice(spoken, staff=False).say("told.unreviewed")
-    assert (banner in text) == (spoken.status.value == "unreviewed")
+    assert (banner in text) == (spoken.status.value in ("unreviewed", "draft"))
 
 
 MODEL_SPEAK = re.compile(
@@ -219,7 +229,7 @@ def test_how_a_person_decided_is_said_beside_the_suggestion(
     (other,) = set(demo.manifest.outcomes) - {suggested}
     decision = HumanDecision(suggested if outcome == "same" else other, relation, suggested)
     body = tell(found[0], APPLICANT, language(tag), demo, form="text", decision=decision).body
-    text = body.decode()
+    text = in_one_line(body)
     assert [each for each in SAID if voice.say(each) in text] == ([key] if key else [])
     assert voice.wording["contact|office"] in text
     unused = voice.say("told.role_unused_ai")
@@ -249,7 +259,7 @@ def test_where_nobody_had_a_suggestion_the_program_did_not_help(demo, found, tag
     for fault in (DoesNotAddUp, ModelFailed, PackageReplaced):
         raised = fault("What.", "where", "Mend.")
         told = tell_withheld(raised, APPLICANT, language(tag), demo, form="text", decision=decision)
-        text = told.body.decode()
+        text = in_one_line(told.body)
         assert had_none in text
         assert voice.say("told.undelivered") in text
         assert helped not in text
@@ -258,10 +268,10 @@ def test_where_nobody_had_a_suggestion_the_program_did_not_help(demo, found, tag
         # who had it before them is told as before
         had = replace(decision, suggested=outcome)
         other = tell_withheld(raised, APPLICANT, language(tag), demo, form="text", decision=had)
-        assert had_none not in other.body.decode()
+        assert had_none not in in_one_line(other.body)
     # the explanation came later: there was a suggestion, and nobody used it
     late = tell(found[0], APPLICANT, language(tag), demo, form="text", decision=decision)
-    assert voice.say("told.role_unused_ai") in late.body.decode()
+    assert voice.say("told.role_unused_ai") in in_one_line(late.body)
 
 
 def test_without_a_decision_nobody_is_said_to_have_decided(demo, found):
