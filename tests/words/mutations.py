@@ -825,6 +825,10 @@ def band_changed(right: Right) -> Iterator[Explanation]:
         yield with_finding(right.explanation, at, replace(finding, rank=finding.rank + 1))
         turned = {None: Side.ABOVE, Side.ABOVE: Side.BELOW, Side.BELOW: None}[finding.direction]
         yield with_finding(right.explanation, at, replace(finding, direction=turned))
+
+
+def stability_changed(right: Right) -> Iterator[Explanation]:
+    for at, finding in each_finding(right):
         yield with_finding(right.explanation, at, replace(finding, stable=not finding.stable))
 
 
@@ -839,7 +843,8 @@ def suggestion_flipped(right: Right) -> Iterator[Explanation]:
 def line_moved(right: Right) -> Iterator[Explanation]:
     """The case on the other side, by its score or by the line."""
     e = right.explanation
-    across = 2 * e.line.threshold - e.margin - 0.01 * e.comparison.scale
+    further = 0.01 * e.comparison.scale * (-1 if e.side is Side.ABOVE else 1)
+    across = 2 * e.line.threshold - e.margin + further
     yield replace(e, margin=across)
     moved = across - e.margin
     yield replace(
@@ -892,12 +897,22 @@ NUMBERS: dict[str, Callable[[Right], Iterator[Explanation]]] = {
     "another value, day or source": value_changed,
     "another stand-in": stand_in_changed,
     "another band, share, rank or direction": band_changed,
+    "whether a sign is stable": stability_changed,
     "the suggestion flipped": suggestion_flipped,
     "the other side of the line": line_moved,
     "another rest or first line": rest_changed,
     "other limits": limits_changed,
     "reasons dropped, doubled, swapped, turned": reasons_changed,
 }
+
+
+UNTOLD = {
+    "a contribution halved, trebled or gone",
+    "another value, day or source",
+    "another stand-in",
+    "whether a sign is stable",
+}
+"""Of these a text says nothing where they concern no reason, or next to no contribution."""
 
 
 # -- trying them -----------------------------------------------------------------------------------
