@@ -219,7 +219,7 @@ docs: setup ## rewrite the pages that are made from code
 
 .PHONY: catalogs
 catalogs: setup ## carry new German sentences into the catalogs of the other languages
-	$(BIN)/python -m explainer.text.extract
+	$(BIN)/warum language update
 
 .PHONY: screenshots
 screenshots: setup browser ## take the pictures in docs/images again
