@@ -49,10 +49,18 @@ def copy_records(store: Store, file: Path, told: Told) -> None:
     """Copy one moment of the records to the new SQLite file `file`. Raises StorageFailed.
 
     Everything about a person is sealed where it lies, so the copy holds nothing of them either
-    that is not gone with the key of their case.
+    that is not gone with the key of their case. Of a database an older version left, the copy gets
+    today's form, in which that is so.
     """
     if store.file is not None:
         copy_database(store.file, file)
+        where = (store.file.with_name("keys.sqlite"), store.file.with_name("wrap.key"))
+        copied = sqlite.open_engine(file)
+        try:
+            with storage_errors(str(file)):
+                upgrade(copied, partial(KeyStore.existing, *where))
+        finally:
+            copied.dispose()
     else:
         _copy_rows(store, file, told)
     make_durable(file)

@@ -22,6 +22,7 @@ from service.demo import SYSTEM
 from service.settings import Settings
 from service.store import cases, engine, records
 from service.store.cases import CaseFile, get_case
+from service.store.database import Reading
 from service.store.erasure import covered_by_case
 from service.store.keys import KeyStore
 from service.verification import verify_files
@@ -170,6 +171,10 @@ class Older:
     def database(self) -> Path | str:
         return self.settings.database or self.settings.data / "warum.sqlite"
 
+    @property
+    def keys(self) -> tuple[Path, Path]:
+        return self.settings.data / "keys.sqlite", self.settings.data / "wrap.key"
+
     def prepare(self) -> int:
         """What has to be done on PostgreSQL before the first start of a new version."""
         return main(["database", "prepare"]) if self.settings.database else 0
@@ -274,6 +279,29 @@ def test_what_an_older_version_kept_in_clear_is_sealed_and_stays_in_no_file(
         assert all(result.clean for result in verify_files(office.tools))
     assert older.prepare() == 0
     assert "write-ahead log" not in capsys.readouterr().out  # said once
+
+
+def test_a_backup_of_what_an_older_version_left_holds_nothing_in_clear(
+    older: Older, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = older.rows()
+    done = main(["ledger", "backup", str(tmp_path / "out"), "--data", str(older.settings.data)])
+    assert older.rows() == before
+    if older.settings.database:
+        assert done == 1
+        assert "warum database prepare" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+        return
+    assert done == 0
+    assert [
+        one for one in (tmp_path / "out").rglob("*") if one.is_file() and holds(one, MARKS)
+    ] == []
+    with closing(KeyStore.existing(*older.keys)) as keys:
+        engine_of_copy = engine.open_engine(tmp_path / "out" / "warum.sqlite")
+        with engine_of_copy.connect() as connection:
+            found = list(cases.every_case(Reading(connection, keys)))
+        engine_of_copy.dispose()
+    assert found == list(older.files[:2])
 
 
 @pytest.mark.parametrize("missing", ["the key store", "the case's key", "the file"])
