@@ -89,10 +89,9 @@ def walk(page: Page, address: str) -> Iterator[str]:
     page.goto(f"{address}/cases?lang=de")
     be(page, address, "applicant")
     yield "applicant-de"
-    page.goto(f"{address}/application?lang=en")
-    yield "applicant-en"
-    page.goto(f"{address}/application?lang=ar")
-    yield "applicant-ar"
+    for tag in ("de-simple", "en", "uk", "ar", "ru", "tr", "fa", "bg", "ro", "pl", "fr"):
+        page.goto(f"{address}/application?lang={tag}")
+        yield f"applicant-{tag}"
     page.goto(f"{address}/?lang=de")
     be(page, address, "supervisor")
     yield "records"
