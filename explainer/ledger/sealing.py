@@ -42,12 +42,6 @@ class CaseKeys(Protocol):
     def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
         """Return name and key for `case_ref`; a new key is durable before this returns."""
 
-    def get(self, key_id: str) -> bytes | None:
-        """Return the key, or None once it was destroyed."""
-
-    def destroy(self, key_id: str) -> None:
-        """Forget the key for good; harmless when it is already gone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sealed:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from explainer.errors import StorageFailed
 from explainer.ledger.entries import Entry, Receipt
 from explainer.ledger.log import LogName, append
+from explainer.ledger.sealing import CaseKeys
 from service.store import engine as sqlite
 from service.store import postgres
 from service.store.engine import BUSY_SECONDS, READING, storage_errors
@@ -50,12 +51,15 @@ class Transaction(Reading):
     now: datetime
     ts_source: str
 
-    def append(self, log: LogName, entry: Entry) -> Receipt:
-        """Write `entry` at the end of a log, under this transaction's clock and keys."""
+    def append(self, log: LogName, entry: Entry, keys: CaseKeys | None = None) -> Receipt:
+        """Write `entry` at the end of a log, under this transaction's clock and keys.
+
+        `keys` are the same keys, of whoever has looked one up already.
+        """
         return append(
             self.log(log),
             entry,
-            keys=self.keys,
+            keys=keys or self.keys,
             now=self.now,
             tenant=self.tenant,
             ts_source=self.ts_source,

@@ -87,7 +87,7 @@ def months_of_access(tx: Reading) -> dict[str, Covered]:
         by_key.setdefault(row.key_id, set()).add(row.seq)
     months = {}
     for key_id, seqs in by_key.items():
-        first = Leaf.from_bytes(tx.log(access).read(min(seqs)).leaf)
+        first = Leaf.from_bytes(tx.log(access).leaf(min(seqs)))
         months[first.ts[:7]] = Covered(frozenset(seqs), frozenset({key_id}), access)
     return months
 

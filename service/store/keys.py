@@ -108,6 +108,11 @@ class KeyStore:
         row = self._of_case(self._ref_mac(case_ref))
         return None if row is None else str(row.key_id)
 
+    def key_of(self, case_ref: str) -> tuple[str, bytes] | None:
+        """Return name and key for `case_ref`; None where there is none, or none any more."""
+        row = self._of_case(self._ref_mac(case_ref))
+        return None if row is None else (row.key_id, self._unwrap(row.key_id, row.wrapped))
+
     def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
         """Return name and key for `case_ref`; a new key is on disk before this returns."""
         ref_mac = self._ref_mac(case_ref)

@@ -82,14 +82,21 @@ class SqlLog:
 
     def read(self, seq: int) -> Record:
         """Return one entry with its payload and opening, where it has them."""
-        row = self.connection.execute(_ONE, {"name": self.name.value, "at": seq}).one_or_none()
+        return _record(self._at(_ONE, seq))
+
+    def leaf(self, seq: int) -> bytes:
+        """Return the leaf of one entry."""
+        return _bytes(self._at(_LEAF, seq).leaf)
+
+    def _at(self, query: Select[Any], seq: int) -> Row[Any]:
+        row = self.connection.execute(query, {"name": self.name.value, "at": seq}).one_or_none()
         if row is None:
             raise EntryMalformed(
                 what="There is no entry at this position.",
                 where=f"the log {self.name}, entry {seq}",
                 mend="Verify the log.",
             )
-        return _record(row)
+        return row
 
     def records(self) -> Iterator[Record]:
         """Yield all entries with what is stored beside them, in order."""
@@ -163,9 +170,9 @@ _NEW_HEAD = (
 _ENTRY, _PAYLOAD, _OPENING = (
     table.insert() for table in (tables.entry, tables.payload, tables.opening)
 )
-_ONE = join_entries().where(
-    tables.entry.c.log == bindparam("name"), tables.entry.c.seq == bindparam("at")
-)
+_HERE = (tables.entry.c.log == bindparam("name"), tables.entry.c.seq == bindparam("at"))
+_ONE = join_entries().where(*_HERE)
+_LEAF = select(tables.entry.c.leaf).where(*_HERE)
 _APPEND = select(
     func.append_entry(
         bindparam("log", type_=String),

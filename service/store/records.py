@@ -24,7 +24,7 @@ from explainer.errors import (
 )
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, case_key_name, idempotency_hash
-from explainer.ledger.sealing import open_payload
+from explainer.ledger.sealing import CaseKeys, open_payload
 from service.store import tables
 from service.store.cases import (
     DECIDED,
@@ -157,6 +157,18 @@ def replay(tx: Transaction, key: str, body: bytes) -> Answer | None:
     return Answer(log, open_entry(tx, log, row.seq).receipt, row.record_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    """The keys of a store, one of which was looked up already."""
+
+    name: str
+    key: tuple[str, bytes]
+    others: CaseKeys
+
+    def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
+        return self.key if case_ref == self.name else self.others.get_or_create(case_ref)
+
+
 def _record(
     tx: Transaction,
     log: LogName,
@@ -172,18 +184,18 @@ def _record(
         _malformed(f"An entry of kind {entry.kind} does not record this.")
     if (entry.idempotency_key is None) != (body is None):
         _malformed("Idempotency key and request body come together or not at all.")
+    keys: CaseKeys = tx.keys
     if case_id is not None and log is LogName.LEDGER:
         case = tx.connection.execute(_ABOUT, {"wanted": case_id}).one_or_none()
+        name = None if entry.case_ref is None else case_key_name(entry.case_ref)
+        key = None if name is None else tx.keys.key_of(name)
         # by its key, which the entry is sealed under as well: so nothing has to be opened
-        if (
-            case is None
-            or entry.case_ref is None
-            or case.key_id != tx.keys.find(case_key_name(entry.case_ref))
-        ):
+        if case is None or name is None or key is None or case.key_id != key[0]:
             _malformed("The entry is not about this case.")
         if case.state == ERASED:
             _malformed("The case is being erased; nothing can be added to it.")
-    receipt = tx.append(log, entry)
+        keys = _InHand(name, key, tx.keys)
+    receipt = tx.append(log, entry, keys)
     place = {"log": log.value, "seq": receipt.seq}
     if case_id is not None:
         tx.connection.execute(_LINK, {"case_id": case_id, **place})

@@ -117,7 +117,7 @@ def written_at(store: Store, name: LogName, seq: int) -> datetime | None:
         log = tx.log(name)
         if seq >= log.head().size:
             return None
-        return datetime.fromisoformat(Leaf.from_bytes(log.read(seq).leaf).ts)
+        return datetime.fromisoformat(Leaf.from_bytes(log.leaf(seq)).ts)
 
 
 def _edge_at(log: SqlLog, size: int) -> Range:

@@ -49,8 +49,8 @@ class MemoryLog:
         self.records.append(record)
         self._head = head
 
-    def read(self, seq: int) -> Record:
-        return self.records[seq]
+    def leaf(self, seq: int) -> bytes:
+        return self.records[seq].leaf
 
 
 class MemoryKeys:
