@@ -49,7 +49,9 @@ def add_explain(commands: Any) -> None:
         help="for whom it is worded (default: applicant; with --format json: the whole form, "
         "for machines and auditors)",
     )
-    parser.add_argument("--language", default="de", metavar="TAG", help="de, en, ar (default: de)")
+    parser.add_argument(
+        "--language", default="de", metavar="TAG", help="such as de-simple, en or uk (default: de)"
+    )
     parser.add_argument(
         "--format", choices=["text", "json", "html"], default="text", help="default: text"
     )

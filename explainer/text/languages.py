@@ -52,6 +52,10 @@ class Language:
     def is_source(self) -> bool:
         return self.status is Status.SOURCE
 
+    def capitals(self, text: str) -> str:
+        """`text` in capitals: in Turkish that of i keeps its dot."""
+        return (text.replace("i", "İ") if self.tag == "tr" else text).upper()
+
 
 _LEVEL_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _HERE = Path(__file__).resolve().parent.parent

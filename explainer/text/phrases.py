@@ -80,7 +80,7 @@ class Phrases:
         colon = "" if html else ":"
         self.title = self._text(say("told.heading.contributed"))
         if not html and voice.language.dir == "ltr":
-            self.title = self.title.upper()
+            self.title = voice.language.capitals(self.title)
         sides = (*Pointing, HIGHER, LOWER)
         self.sides = self._by_text((f"{say(f'told.heading.{s}')}{colon}", str(s)) for s in sides)
         kinds = [f"{key}{ai}" for key in _ROLES for ai in ("", "_ai")]

@@ -7,16 +7,22 @@ number is asked of CLDR again, and a number is put together from its digits.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 
 from babel import Locale
-from babel.numbers import format_currency, get_decimal_symbol, get_group_symbol
+from babel.numbers import (
+    format_currency,
+    get_currency_symbol,
+    get_decimal_symbol,
+    get_group_symbol,
+)
 from babel.units import format_unit
 
 from explainer.core.case import Feature, Kind, Scalar
 from explainer.text.catalogs import Catalog
-from explainer.text.values import DURATIONS
+from explainer.text.values import DURATIONS, is_currency
 from explainer.text.voice import Voice
 from explainer.text.wording import VALUE
 
@@ -126,10 +132,19 @@ def _frames(unit: str | None, catalog: Catalog) -> tuple[frozenset[str], dict[st
             words[plain(catalog.sentence(f"told.one.{unit}"))] = "1"
         # where a count has words of its own, the form for others may have to carry its digits
         return frozenset(map(_hollow, filter(_NUMBER.search, said.values()))), words
-    if unit in ("eur", "usd"):
-        money = format_currency(1234.5, unit.upper(), locale=locale, numbering_system="latn")
-        return frozenset({_hollow(plain(_MARKS.sub("", money)))}), {}
+    if is_currency(unit):
+        return frozenset(_money(unit.upper(), locale)), {}
     return frozenset({plain(catalog.sentence(f"told.unit.{unit}")).replace(VALUE, _HOLE)}), {}
+
+
+def _money(currency: str, locale: str) -> Iterator[str]:
+    """By symbol and by code, letters with or without a space before the digits."""
+    by_symbol = format_currency(1234.5, currency, locale=locale, numbering_system="latn")
+    symbol = get_currency_symbol(currency, locale)
+    for money in (by_symbol, by_symbol.replace(symbol, currency)):
+        frame = _hollow(plain(_MARKS.sub("", money)))
+        yield frame
+        yield re.sub(rf"(?<=[^\W\d_]){_HOLE}", f" {_HOLE}", frame)
 
 
 def _hollow(written: str) -> str:

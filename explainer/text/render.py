@@ -106,7 +106,7 @@ def as_markup(told: Told) -> str:
 
 def render_text(sentences: Sentences, language: Language) -> Told:
     """The explanation as plain text, one sentence group a line."""
-    body = "\n".join(_lines(sentences)).strip() + "\n"
+    body = "\n".join(_lines(sentences, language)).strip() + "\n"
     if sentences.dir == "ltr":
         # nothing to isolate where all runs one way; terminals show the marks as boxes
         for mark in (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE):
@@ -116,12 +116,13 @@ def render_text(sentences: Sentences, language: Language) -> Told:
     return Told(body.encode(), "text/plain; charset=utf-8", language.tag, sentences.audience)
 
 
-def _lines(s: Sentences) -> Iterator[str]:
+def _lines(s: Sentences, language: Language) -> Iterator[str]:
     """What the templates hold, heading by heading: nobody reads less for reading it in text."""
     if s.banner:
         yield s.banner
         yield ""
-    yield s.heading["contributed"].upper() if s.dir == "ltr" else s.heading["contributed"]
+    title = s.heading["contributed"]
+    yield language.capitals(title) if s.dir == "ltr" else title
     yield ""
     yield from s.role
     yield from s.decided

@@ -15,6 +15,7 @@ from babel.dates import format_date
 from babel.numbers import (
     format_currency,
     format_decimal,
+    get_currency_symbol,
     get_decimal_symbol,
     get_group_symbol,
     list_currencies,
@@ -30,6 +31,7 @@ from explainer.text.wording import Wording
 LEFT_TO_RIGHT_ISOLATE = "\u2066"
 FIRST_STRONG_ISOLATE = "\u2068"
 POP_ISOLATE = "\u2069"
+ZERO_WIDTH_NON_JOINER = "\u200c"
 
 DURATIONS = ("years", "months", "days")
 UNITS = (*DURATIONS, "usd", "eur", "per_hundred", "per_thousand")
@@ -43,9 +45,20 @@ def isolate(text: str, *, number: bool = False) -> str:
 
 
 def clean(text: str) -> str:
-    """Text from outside without control and direction characters."""
-    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf") else " " for c in text)
+    """Text from outside without control and direction characters.
+
+    What keeps the letters of a Persian word apart without a space stays between letters.
+    """
+    kept = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cf") or _inside_word(text, at) else " "
+        for at, c in enumerate(text)
+    )
     return re.sub(r"\s+", " ", kept).strip()
+
+
+def _inside_word(text: str, at: int) -> bool:
+    beside = text[at - 1 : at] + text[at + 1 : at + 2]
+    return text[at] == ZERO_WIDTH_NON_JOINER and len(beside) == 2 and all(map(str.isalpha, beside))
 
 
 def value_in_words(feature: Feature, value: Scalar, wording: Wording, catalog: Catalog) -> str:
@@ -139,6 +152,8 @@ def _as_written(amount: str, locale: str, currency: str | None = None) -> str:
     written: str = pattern.apply(
         number, locale, currency=currency, currency_digits=False, numbering_system="latn"
     )
+    if currency is not None:
+        written = _without_full_stop(written, currency, locale)
     # CLDR sets letters apart from the digits beside them: "CHF 10", but "€10"
     return re.sub(r"(?<=[^\W\d_])(?=[0-9])", "\u00a0", _without_marks(written))
 
@@ -177,7 +192,14 @@ def _money(value: float, currency: str, locale: str) -> str:
     written = format_currency(
         rounded(value), currency, locale=locale, numbering_system="latn", decimal_quantization=False
     )
-    return _without_marks(written)
+    return _without_marks(_without_full_stop(written, currency, locale))
+
+
+def _without_full_stop(written: str, currency: str, locale: str) -> str:
+    """Money by its code where its symbol is an abbreviation, such as щ.д. for USD: at the end of a
+    sentence that would be two full stops."""
+    symbol = get_currency_symbol(currency, locale)
+    return written.replace(symbol, currency) if _without_marks(symbol)[-1:] == "." else written
 
 
 def _without_marks(written: str) -> str:
@@ -188,12 +210,21 @@ def _without_marks(written: str) -> str:
 
 @lru_cache(maxsize=1024)
 def day(when: date, locale: str) -> str:
-    """A date in long form, with four digits of the year."""
-    return format_date(when, format="long", locale=locale)
+    """A date in long form, with four digits of the year and no abbreviation.
+
+    CLDR ends it with the first letter of "year" in some languages: at the end of a sentence that
+    would be two full stops.
+    """
+    written: str = format_date(when, format="long", locale=locale)
+    whole = _YEAR.get(locale[:2])
+    return re.sub(r"[^\W\d]\.$", whole, written) if whole else written
+
+
+_YEAR = {"bg": "година", "ru": "года", "uk": "року"}
 
 
 @lru_cache(maxsize=1024)
 def moment(when: datetime, locale: str) -> str:
     """A date in long form and the time to the minute, as clocks in Germany show it."""
     local = when.astimezone(ZONE)
-    return f"{format_date(local, format='long', locale=locale)}, {local:%H:%M}"
+    return f"{day(local.date(), locale)}, {local:%H:%M}"
