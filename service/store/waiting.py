@@ -46,7 +46,10 @@ class _Place:
             self._is_over.set()
             return
         # a thread, for the kernel knows no limit to such waiting
-        threading.Thread(target=self._stand, daemon=True).start()
+        try:
+            threading.Thread(target=self._stand, daemon=True).start()
+        except RuntimeError:  # there are too many already: then nobody stands in line
+            self._is_over.set()
         self._is_over.wait(seconds)
 
     def leave(self) -> None:

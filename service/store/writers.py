@@ -137,10 +137,10 @@ class _Commit:
     def part(self) -> Iterator[None]:
         """What one writer does: all of it or nothing."""
         later = self._parts > 0
-        # to the driver at once: SQLAlchemy takes ten times as long as SQLite for each of these
-        if later:
-            self._plain.execute("SAVEPOINT part")
         try:
+            # to the driver at once: SQLAlchemy takes ten times as long as SQLite for each of these
+            if later:
+                self._plain.execute("SAVEPOINT part")
             yield
             if not self._plain.in_transaction:
                 raise _broken_off()

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))
 
@@ -352,6 +352,42 @@ def test_who_goes_on_after_that_as_if_nothing_had_happened_is_told_as_well(
     assert rush.kept() == [at for at in range(4) if at not in lost]
 
 
+@pytest.mark.parametrize("still_open", [False, True])
+def test_who_cannot_begin_their_part_leaves_nobody_with_an_answer_that_is_not_true(
+    store: Store, monkeypatch: pytest.MonkeyPatch, still_open: bool
+) -> None:
+    """Where it cannot get memory for a savepoint, SQLite may take back everything, too."""
+
+    class Failing:
+        def __init__(self, plain: sqlite3.Connection) -> None:
+            self._plain = plain
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._plain, name)
+
+        def execute(self, said: str) -> sqlite3.Cursor:
+            if said.startswith("SAVEPOINT"):
+                if not still_open:
+                    self._plain.execute("ROLLBACK")
+                raise sqlite3.OperationalError("out of memory")
+            return self._plain.execute(said)
+
+    whole = writers._Commit.__init__
+
+    def once(self: writers._Commit, engine: Engine) -> None:
+        whole(self, engine)
+        monkeypatch.setattr(writers._Commit, "__init__", whole)
+        self._plain = Failing(self._plain)  # type: ignore[assignment]
+
+    rush = Rush(store)
+    monkeypatch.setattr(writers._Commit, "__init__", once)
+    for _ in range(3):
+        rush.comes()
+    rush.go()
+    told = [at for at in range(3) if isinstance(rush.told[at], Receipt)]
+    assert rush.kept() == told == [2]
+
+
 def test_who_must_be_alone_sees_only_what_is_on_disk(store: Store) -> None:
     seen: list[tuple[int, int]] = []
 
@@ -502,3 +538,31 @@ def test_where_nobody_can_stand_in_line_everybody_is_let_in(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with first_in_line(tmp_path / "line", 60), first_in_line(tmp_path / "line", 60):
         pass
+
+
+def test_where_no_thread_can_be_started_nobody_waits_and_nothing_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "line"
+    path.touch()
+    opened: list[int] = []
+    real = os.open
+
+    def noting(*said: object) -> int:
+        opened.append(real(*said))  # type: ignore[arg-type]
+        return opened[-1]
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+        monkeypatch.setattr(os, "open", noting)
+        with first_in_line(path, 60):
+            pass
+        (handle,) = opened
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(handle)
+        with path.open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
