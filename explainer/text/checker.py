@@ -58,7 +58,10 @@ def check_told(
     staff = audience is Audience.CASEWORKER
     html = told.media_type.startswith("text/html")
     known = phrases(voice, staff=staff, html=html)
-    found = read(told, known, translation_banner(voice.catalog, voice.language))
+    banner = translation_banner(
+        voice.catalog, voice.language, package_reviewed=voice.wording.reviewed
+    )
+    found = read(told, known, banner)
     worked = work_out(explanation, policy)
     _agree(
         ("the role of the program", found.role, _role(voice, decision)),

@@ -35,7 +35,7 @@ from explainer.errors import OutsideExperience, TextDisagrees
 from explainer.packages.bundled import bundled_packages
 from explainer.packages.manifest import read_manifest
 from explainer.pipeline import RENDER, tell, tell_withheld
-from explainer.text.languages import language
+from explainer.text.languages import Status, language
 from explainer.text.phrases import phrases
 from explainer.text.read_values import is_told_as, plain, read_day, read_number, read_value
 from explainer.text.reading import read
@@ -94,6 +94,19 @@ def a_right_text(package, tag, audience, form, at) -> Right:
 
 
 # -- nothing right is refused ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.REVIEWED, Status.UNREVIEWED])
+@pytest.mark.parametrize("package_too", [True, False])
+def test_a_text_says_it_was_reviewed_only_where_product_and_package_were(demo, status, package_too):
+    spoken = replace(language("en"), status=status)
+    wording = replace(demo.wordings["en"], reviewed=package_too)
+    package = replace(demo, wordings={**demo.wordings, "en": wording})
+    told = tell(explanations(demo)[0], Audience.APPLICANT, spoken, package, form="text")
+    both = status is Status.REVIEWED and package_too
+    catalog = package.voice(spoken, staff=False).catalog
+    says = catalog.sentence("told.reviewed" if both else "told.unreviewed")
+    assert told.body.decode().startswith(f"{says}\n")
 
 
 @pytest.mark.parametrize(("name", "tag", "audience", "form"), TOLD_TO)
