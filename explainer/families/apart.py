@@ -66,7 +66,7 @@ class _Process:
         meanwhile: Callable[[], None] | None = None,
     ) -> Frame:
         """The reply to this very request; raises ProcessFailed, after which this process is of no
-        use any more. What is done `meanwhile` counts against the time."""
+        use any more. What we do `meanwhile` does not count against its time."""
         if os.getpid() != self._owner:
             raise ProcessFailed("It belongs to another process than this one.")
         deadline = time.monotonic() + seconds
@@ -75,7 +75,9 @@ class _Process:
         try:
             send(self._line, numbered, deadline)
             if meanwhile is not None:
+                begun = time.monotonic()
                 meanwhile()
+                deadline += time.monotonic() - begun
             reply = receive(self._line, deadline, largest_head)
             if reply.head.get("request") != self._asked:
                 raise FrameBroken("The reply is to another request.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +127,22 @@ def test_whatever_fails_meanwhile_never_leaves_a_reply_for_the_next_question():
         assert model.process is None
         assert np.array_equal(model.answer(rows[1:]).margins, right)
         assert model.process not in (None, first)
+    finally:
+        model.close()
+
+
+def test_time_we_take_ourselves_is_not_held_against_the_process(monkeypatch):
+    model = opened(ONE)
+    try:
+        rows, real, later = comparison(ONE)[:1], time.monotonic, [0.0]
+        right, process = model.answer(rows).margins, model.process
+        monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
+
+        def takes_an_hour(columns):
+            later[0] += 3600
+
+        assert np.array_equal(model.answer(rows, takes_an_hour).margins, right)
+        assert model.process == process
     finally:
         model.close()
 
