@@ -235,7 +235,7 @@ def _opened(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[CaseFile]:
         key = keys.get(row.key_id)
         if key is None and row.state == ERASED:
             continue
-        if key is None:
+        if key is None and tx.keys.get(row.key_id) is None:  # raises where it is damaged
             raise KeyMissing(
                 what="A case is there, its key is not, and no erasure accounts for that.",
                 where=f"the case {row.id}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -127,18 +127,25 @@ class KeyStore:
 
     def get(self, key_id: str) -> bytes | None:
         """Return the key, or None once it was destroyed."""
-        return self.several([key_id]).get(key_id)
+        rows = self._named([key_id])
+        return self._unwrap(key_id, rows[0].wrapped) if rows else None
 
     def several(self, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """Return those of these keys that are there, by name; some hundreds at a time."""
-        asked = {"wanted": list(set(key_ids))}
+        """Return those of these keys that are there and open, by name; some hundreds at a time."""
+        found = {}
+        for row in self._named(set(key_ids)):
+            with suppress(StorageFailed):  # one that is damaged keeps nobody from the others
+                found[row.key_id] = self._unwrap(row.key_id, row.wrapped)
+        return found
+
+    def _named(self, key_ids: Iterable[str]) -> Sequence[Row[Any, Any]]:
+        asked = {"wanted": list(key_ids)}
         if not asked["wanted"]:
-            return {}
+            return ()
         with storage_errors(WHERE), self._engine.connect() as plain:
             reading = plain.execution_options(**{READING: True})
             with reading.begin():
-                rows = reading.execute(_NAMED, asked).all()
-        return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
+                return reading.execute(_NAMED, asked).all()
 
     def all(self) -> dict[str, bytes | None]:
         """Return every key by its name, for checking that payloads open."""
@@ -200,7 +207,7 @@ class KeyStore:
         try:
             nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
             return self._wrap.decrypt(nonce, sealed, key_id.encode())
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError):  # SQLite keeps anything in any column
             raise _failed("A case key does not open with the wrapping key.") from None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from ledgers import NOON, Attacker, Installation, case, shown
+from ledgers import NOON, Attacker, Installation, case, decision, row, shown
 from offices import MakeOffice, Office, decide_by_form, demo_settings, open_office
 from older import cases_in_clear
 from servers import ADMIN, DATABASES, OWNER, Server, as_role
@@ -112,6 +113,31 @@ def test_a_case_that_was_exchanged_is_refused_and_keeps_nobody_from_the_others(
             cases.find_case_by_ref(tx, "BG-CANARY-1")
         listed = {one.id: one.case_ref for one in cases.queue(tx, "unit-1").rows}
         assert listed == {two[0]: "?", two[1]: "BG-CANARY-2"}
+
+
+@pytest.mark.parametrize("damage", ["zeroblob(60)", "''", "'a text of more than twelve letters'"])
+def test_a_key_that_is_damaged_keeps_nobody_from_the_other_cases(
+    damage: str, installation: Installation, two: tuple[str, str]
+) -> None:
+    with closing(installation.open()) as store:
+        for number, one in enumerate(two, 1):
+            with store.transaction(NOON) as tx:
+                made = decision(f"BG-CANARY-{number}", key=one)
+                records.add_decision(tx, row(one), made, body=b"form")
+        key_id = store.keys.find("case:BG-CANARY-1")
+        with closing(sqlite3.connect(installation.folder / "keys.sqlite")) as keys:
+            said = f"UPDATE case_key SET wrapped = {damage} WHERE key_id = ?"
+            keys.execute(said, [key_id])
+            keys.commit()
+        with store.reading() as tx:
+            listed = cases.queue(tx, "unit-1", cases.DECIDED).rows
+            assert {one.id: one.case_ref for one in listed} == {two[0]: "?", two[1]: "BG-CANARY-2"}
+            found = cases.list_records(tx, cases.RecordFilter()).rows
+            assert {one.case_ref for one in found} == {"?", "BG-CANARY-2"}
+            with pytest.raises(StorageFailed, match="does not open with the wrapping key"):
+                get_case(tx, two[0])
+        with pytest.raises(StorageFailed, match="does not open with the wrapping key"):
+            records.check_keys(store)
 
 
 def test_a_case_whose_key_is_lost_stops_the_start(
