@@ -19,6 +19,7 @@ from explainer.core.disclosure import Audience
 from explainer.core.explanation import Explanation
 from explainer.errors import (
     CaseNotFound,
+    LanguageError,
     ModelFailed,
     NotExplainable,
     PackageReplaced,
@@ -268,7 +269,8 @@ def _same_words(
     try:
         decision = None if audience is Audience.CASEWORKER else _decided_before(tx, shown)
         told = tell(finding, audience, language, package, decision=decision)
-    except NotExplainable:
+    except (NotExplainable, LanguageError):
+        # a language whose words are no longer whole keeps nobody from computing the numbers again
         return None
     return told.body == str(payload["told"]).encode()
 

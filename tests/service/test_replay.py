@@ -14,8 +14,10 @@ from servers import DATABASES, POSTGRESQL, Server
 from test_erasing import on_both
 from trained import SmallModel, write_package
 
+from explainer.errors import MessageMissing
 from explainer.ledger.entries import EntryKind, Json
 from explainer.ledger.log import LogName
+from explainer.text.catalogs import Catalog
 from service import replay as replaying
 from service.cli import main
 from service.replay import TOLERANCE
@@ -176,6 +178,19 @@ def test_a_package_that_is_gone_is_named_and_no_other_one_speaks(
     assert f"Told from the package small_benefit {version} ({digest})" in said
     assert "not on the shelf" in said
     assert str(entry.payload["margin"]) in said  # what is stored is shown all the same
+
+
+def test_numbers_are_computed_again_where_the_language_has_no_words_any_more(
+    told: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> Catalog:
+        raise MessageMissing("A message is fuzzy: told.role.", "locales/de", "Translate it.")
+
+    monkeypatch.setattr("explainer.packages.package.catalog", stopped)
+    assert run(told, shown_of(told, "applicant").leaf.seq) == 0
+    said = capsys.readouterr().out
+    assert "Computed again: the same to the bit" in said
+    assert "Words:" not in said
 
 
 @on_both
