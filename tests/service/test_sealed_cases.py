@@ -13,6 +13,8 @@ from ledgers import NOON, Attacker, Installation, case, decision, row, shown
 from offices import MakeOffice, Office, decide_by_form, demo_settings, open_office
 from older import cases_in_clear
 from servers import ADMIN, DATABASES, OWNER, Server, as_role
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from test_erasing import BASIS, BOTH, holds, run
 
 from explainer.errors import CaseExists, KeyMissing, RecordsDisagree, StorageFailed
@@ -305,6 +307,35 @@ def test_what_an_older_version_kept_in_clear_is_sealed_and_stays_in_no_file(
         assert all(result.clean for result in verify_files(office.tools))
     assert older.prepare() == 0
     assert "write-ahead log" not in capsys.readouterr().out  # said once
+
+
+@pytest.mark.parametrize("older", ["postgresql"], indirect=True)
+def test_the_server_does_not_give_up_while_keys_are_made(
+    older: Older, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one is forced to disk; between two statements that is long where disks are slow."""
+    opened: list[DBAPIConnection] = []
+    limits: list[str] = []
+    make = KeyStore.get_or_create
+
+    def noting(self: KeyStore, case_ref: str) -> tuple[str, bytes]:
+        cursor = opened[-1].cursor()
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        limits.append(cursor.fetchone()[0])  # type: ignore[index]
+        cursor.close()
+        return make(self, case_ref)
+
+    def opens(connection: DBAPIConnection, _: object) -> None:
+        if hasattr(connection, "pgconn"):
+            opened.append(connection)
+
+    monkeypatch.setattr(KeyStore, "get_or_create", noting)
+    event.listen(Engine, "connect", opens)
+    try:
+        assert older.prepare() == 0
+    finally:
+        event.remove(Engine, "connect", opens)
+    assert limits == ["0"]
 
 
 def test_a_backup_of_what_an_older_version_left_holds_nothing_in_clear(

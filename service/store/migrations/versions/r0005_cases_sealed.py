@@ -61,6 +61,8 @@ def upgrade() -> None:
     on_server = connection.dialect.name == "postgresql"
     if on_server:
         op.execute("LOCK TABLE case_file IN ACCESS EXCLUSIVE MODE")
+        # keys are made and forced to disk between statements, which takes its time
+        op.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     else:
         op.execute("PRAGMA defer_foreign_keys = ON")  # until the rows are back
     aside = op.create_table("case_file_aside", *_columns())
