@@ -30,6 +30,22 @@ _ATTRIBUTES = frozenset(
     }
 )
 """Those of the templates as well: others hide words, or have others read aloud."""
+_FIXED = {
+    "aria-hidden": {"true"},
+    "focusable": {"false"},
+    "height": {"12", "16"},
+    "preserveAspectRatio": {"none"},
+    "role": {"cell", "columnheader", "list", "row", "rowgroup", "rowheader", "table"},
+    "scope": {"col", "row"},
+    "vector-effect": {"non-scaling-stroke"},
+    "viewBox": {"0 0 200 20"},
+    "x1": {"100"},
+    "x2": {"100"},
+    "y": {"2", "4"},
+    "y1": {"0"},
+    "y2": {"20"},
+}
+"""What they hold there: other values would draw a bar where nobody sees it."""
 _CLASSES = frozenset(
     {
         *(
@@ -102,6 +118,7 @@ class Fragment:
     heads : what stands in the folded part outside of the rows of its table
     rows : the lines of each row of that table
     bars : widths by number of the row, below 0 on the side away from the suggestion
+    named : what a narrow screen calls the cells of those rows, in their order
     lang, dir : of the whole
 
     Raises TextDisagrees.
@@ -112,6 +129,7 @@ class Fragment:
         self.heads: list[str] = []
         self.rows: list[list[str]] = []
         self.bars: dict[int, int] = {}
+        self.named: list[str] = []
         self.lang = self.dir = ""
         self._open: list[str] = []
         to, line, drawing, opened = self.lines, "", False, self._open
@@ -147,6 +165,8 @@ class Fragment:
                 line = STAFF_NOTE
             if not opened and name != "article":
                 raise disagrees("markup that is not whole")
+            if "data-l" in tag.given:
+                self.named.append(tag.given["data-l"])
             if tag.lang not in (None, self.lang):
                 raise disagrees("words of another language")
         if opened:
@@ -206,6 +226,8 @@ def _tag(piece: str) -> _Tag:
         raise disagrees("words that are hidden")
     if "aria-hidden" in given and name != _DRAWN:
         raise disagrees("words that are hidden")
+    if any(given[at] not in held for at, held in _FIXED.items() if at in given):
+        raise disagrees("a drawing or a role that no template has")
     if not _CLASSES.issuperset(given.get("class", "").split()):
         raise disagrees("words that may be hidden")
     if name != "article" and "dir" in given and (name, given["dir"]) != ("bdi", "ltr"):

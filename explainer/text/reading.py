@@ -93,6 +93,7 @@ class _Reader:
         self._at = 0
         self._bars: Mapping[int, int] | None = None
         self._ends: tuple[str | None, ...] | None = None
+        self._named: Sequence[str] = ()
         body = told.body.decode()
         text: Fragment | PlainText
         if known.html:
@@ -100,6 +101,7 @@ class _Reader:
             language = known.voice.language
             if (fragment.lang, fragment.dir) != (language.tag, language.dir):
                 raise disagrees("words of another language")
+            self._named = fragment.named
             # above the first row stand the names of the columns
             self._bars = {row - 1: bar for row, bar in fragment.bars.items()}
         else:
@@ -292,7 +294,7 @@ class _Reader:
     def _table(self) -> Sequence[Sequence[str]]:
         known = self._known
         if not known.staff:
-            if self._heads or self._rows:
+            if self._heads or self._rows or self._named:
                 raise disagrees("a table nobody asked for")
             return ()
         frame, rows = known.frame, self._rows
@@ -303,6 +305,8 @@ class _Reader:
                 raise disagrees("the columns of the table")
             self._ends = tuple(map(known.ends.get, rows[0][3:]))
             rows = rows[1:]
+            if list(self._named) != columns[1:] * len(rows):
+                raise disagrees("the names of the columns")
         else:
             heads = [known.table, f"{columns[0]}: {columns[1]} – {columns[2]}"]
         if self._heads != heads:

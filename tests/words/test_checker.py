@@ -339,6 +339,26 @@ def test_where_there_is_no_explanation_the_text_says_so_and_no_reason(demo, tag,
     assert read(told, known, banner).withheld is None
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('data-l="Wert"', 'data-l="Wirkung"'),  # a narrow screen names the columns by it
+        ('data-l="Wirkung"', 'data-l="Kein Einfluss"'),
+        ('viewBox="0 0 200 20"', 'viewBox="0 0 100 20"'),  # would cut off one side of the bars
+        ('x1="100" x2="100"', 'x1="0" x2="100"'),
+        ('y="2"', 'y="20"'),
+        ('height="16"', 'height="0"'),
+        ('role="cell"', 'role="none"'),
+    ],
+)
+def test_columns_and_drawings_are_those_of_the_template(demo, was, becomes):
+    right = right_text(demo, explanations(demo)[0], "de", Audience.CASEWORKER, "html")
+    body = right.told.body.decode()
+    assert was in body
+    assert agrees(right.told, right)
+    assert not agrees(replace(right.told, body=body.replace(was, becomes, 1).encode()), right)
+
+
 def test_a_reason_about_another_person_is_read_as_withheld_and_in_its_place(demo):
     from explainer.core.case import Concerns
 
