@@ -23,7 +23,7 @@ from babel.numbers import (
 from babel.units import format_unit
 
 from explainer.core.case import Feature, Kind, Scalar
-from explainer.core.days import ZONE
+from explainer.core.days import ZONE, local_day
 from explainer.errors import MessageMissing
 from explainer.text.catalogs import Catalog
 from explainer.text.wording import Wording
@@ -226,5 +226,4 @@ _YEAR = {"bg": "година", "ru": "года", "uk": "року"}
 @lru_cache(maxsize=1024)
 def moment(when: datetime, locale: str) -> str:
     """A date in long form and the time to the minute, as clocks in Germany show it."""
-    local = when.astimezone(ZONE)
-    return f"{day(local.date(), locale)}, {local:%H:%M}"
+    return f"{day(local_day(when), locale)}, {when.astimezone(ZONE):%H:%M}"
