@@ -7,6 +7,7 @@ their audience may. A test asserts that no audience ever gains a field.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -106,9 +107,17 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """The package's rules of disclosure and the year the model is as of."""
+    """What of the package's rules disclosing needs.
+
+    Attributes
+    ----------
+    as_of : the year the model is as of
+    nearness : see ReasonPolicy; where everything together moved a case by less than this part of
+        the comparison group's scale, shares of it get no number
+    """
 
     as_of: int | None
+    nearness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +138,19 @@ class Told:
 def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) -> View:
     """What `audience` may see of `explanation`."""
     staff = audience is Audience.CASEWORKER
+    flat = _is_flat(explanation, rules)
     return View(
         audience=audience,
         package=explanation.package,
         case_ref=explanation.case_ref,
         suggestion=explanation.suggestion,
         opening=explanation.opening,
-        reasons=tuple(_shown(reason, explanation, staff) for reason in explanation.reasons),
+        reasons=tuple(_shown(reason, explanation, flat, staff) for reason in explanation.reasons),
         rest=explanation.rest,
         limits=tuple(limit for limit in Limit if limit in explanation.limits),
         as_of=rules.as_of,
         comparison_rows=explanation.comparison.rows,
-        table=tuple(_row(finding, explanation) for finding in explanation.findings)
+        table=tuple(_row(finding, explanation, flat) for finding in explanation.findings)
         if staff
         else None,
         within=-(-explanation.precision.within // 10) if staff and explanation.precision else None,
@@ -163,8 +173,10 @@ def parts_of_100(share: int) -> int:
     return min(rounded, 10)
 
 
-def _is_flat(explanation: Explanation) -> bool:
-    return explanation.opening is Opening.FLAT
+def _is_flat(explanation: Explanation, rules: Disclosure) -> bool:
+    # not by the opening: a case that is close to the line as well is opened as close
+    movement = math.fsum(abs(finding.phi) for finding in explanation.findings)
+    return movement < rules.nearness * explanation.comparison.scale
 
 
 def _pointing(direction: Side | None, side: Side) -> Pointing:
@@ -173,7 +185,7 @@ def _pointing(direction: Side | None, side: Side) -> Pointing:
     return Pointing.TOWARDS if direction is side else Pointing.AWAY
 
 
-def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason:
+def _shown(reason: Reason, explanation: Explanation, flat: bool, staff: bool) -> ShownReason:
     finding = reason.finding
     feature = finding.feature
     third_person = feature.concerns is Concerns.THIRD_PERSON
@@ -195,14 +207,14 @@ def _shown(reason: Reason, explanation: Explanation, staff: bool) -> ShownReason
         stand_in=feature.stand_in if missing and not withheld else None,
         can_be_supplied=wanted and not withheld,
         # shares of almost nothing get no number either
-        parts=parts_of_100(finding.share) if staff and not _is_flat(explanation) else None,
+        parts=parts_of_100(finding.share) if staff and not flat else None,
         decisive=reason.decisive if staff else False,
         proxy_for=feature.proxy_for if staff and proxy else None,
         kept=third_person and staff,
     )
 
 
-def _row(finding: Finding, explanation: Explanation) -> ShownRow:
+def _row(finding: Finding, explanation: Explanation, flat: bool) -> ShownRow:
     told = any(reason.finding is finding for reason in explanation.reasons)
     pointing = None
     if finding.direction is not None:
@@ -213,7 +225,7 @@ def _row(finding: Finding, explanation: Explanation) -> ShownRow:
         stand_in=finding.feature.stand_in if finding.value.missing is not None else None,
         pointing=pointing,
         strength=finding.strength,
-        parts=None if _is_flat(explanation) else parts_of_100(finding.share),
+        parts=None if flat else parts_of_100(finding.share),
         told=told,
     )
 

@@ -71,7 +71,7 @@ class ModelPackage:
 
     @property
     def disclosure(self) -> Disclosure:
-        return Disclosure(self.manifest.limits.as_of)
+        return Disclosure(self.manifest.limits.as_of, self.manifest.policy.nearness)
 
     @cached_property
     def checklist(self) -> tuple[str, ...]:

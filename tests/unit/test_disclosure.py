@@ -21,10 +21,10 @@ from explainer.core.disclosure import (
     disclose,
     parts_of_100,
 )
-from explainer.core.explanation import Limit, ReasonPolicy, Strength
+from explainer.core.explanation import Limit, Opening, ReasonPolicy, Strength
 from explainer.core.forms import explanation_form, value_form, view_form
 
-RULES = Disclosure(2026)
+RULES = Disclosure(2026, 0.1)
 APPLICANT, CASEWORKER = Audience.APPLICANT, Audience.CASEWORKER
 
 FIELDS = {
@@ -298,3 +298,14 @@ def test_features_of_the_factory_are_of_each_kind():
     assert both["a"].knows(50.0)
     assert not both["a"].knows(501.0)
     assert both["b"].knows("rent")
+
+
+def test_shares_of_almost_nothing_get_no_number_however_close_the_case_is():
+    """Close comes before flat in the first line; it does not make the shares less misleading."""
+    found = rich()
+    assert {row.parts for row in disclose(found, CASEWORKER, RULES).table} != {None}
+    group = replace(found.comparison, scale=1e6)
+    close = replace(found, comparison=group, opening=Opening.CLOSE)
+    view = disclose(close, CASEWORKER, RULES)
+    assert {row.parts for row in view.table} == {None}
+    assert {reason.parts for reason in view.reasons} == {None}
