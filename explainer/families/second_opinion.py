@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from explainer.core.case import FeatureCatalogue, Scalar
-from explainer.families.attribute import ESTIMATE, Explained, against
+from explainer.families.against import against
+from explainer.families.attribute import ESTIMATE, Explained
 from explainer.families.engine import forest
 from explainer.families.engine.estimate import Stage
 from explainer.families.engine.exact import Exact

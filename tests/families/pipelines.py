@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from explainer.core.attribution import Contrast, Task
 from explainer.core.case import FeatureCatalogue
-from explainer.families.attribute import against
+from explainer.families.against import against
 from explainer.families.model import Target
 
 TARGET = Target(Task.BINARY, ("no", "yes"))

@@ -31,7 +31,7 @@ from explainer.core.explanation import Precision, ReasonPolicy
 from explainer.core.forms import explanation_form
 from explainer.core.reasons import choose_reasons, precision_of
 from explainer.errors import ArtefactRefused, NotPrecise
-from explainer.families import attribute, settled
+from explainer.families import against, settled
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import ESTIMATE, METHODS, Explained, explained
@@ -164,7 +164,7 @@ def test_more_is_asked_only_until_nothing_said_could_change(only_estimates):
 def test_what_stays_imprecise_is_withheld(only_estimates, monkeypatch):
     found, case = opened(), cases(8, 1)[0]
     monkeypatch.setattr(settled, "MOST", 1e-6)
-    monkeypatch.setattr(attribute, "stages", lambda form, rows: [Stage(0, 2), Stage(2, 2)])
+    monkeypatch.setattr(against, "stages", lambda form, rows: [Stage(0, 2), Stage(2, 2)])
     with pytest.raises(NotPrecise) as caught:
         found.attribute(case)
     assert caught.value.code == "explanation.not_precise"
@@ -173,7 +173,7 @@ def test_what_stays_imprecise_is_withheld(only_estimates, monkeypatch):
 def test_a_sign_within_its_error_is_no_direction(only_estimates, monkeypatch):
     found = opened()
     monkeypatch.setattr(settled, "MOST", 10.0)
-    monkeypatch.setattr(attribute, "stages", lambda form, rows: [Stage(0, 2)])
+    monkeypatch.setattr(against, "stages", lambda form, rows: [Stage(0, 2)])
     unsure = 0
     for case in cases(8, 20):
         for each in found.attribute(case).contributions:

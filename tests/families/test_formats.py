@@ -160,7 +160,7 @@ from pathlib import Path
 import numpy as np
 from explainer.core.attribution import DecisionLine, Side
 from explainer.families.apart import open_apart
-from explainer.families.attribute import against
+from explainer.families.against import against
 from explainer.core.attribution import Contrast, Task
 from explainer.families.model import Input, Target
 

@@ -54,9 +54,10 @@ from trained import SmallModel, demo_rows, labels, write_package
 from explainer.core.attribution import Contrast, Task
 from explainer.core.case import FeatureCatalogue, read_case
 from explainer.errors import ArtefactRefused, PackageFaulty
+from explainer.families.against import against
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
-from explainer.families.attribute import against, raw_row
+from explainer.families.attribute import raw_row
 from explainer.families.engine.function import Function
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import Target
