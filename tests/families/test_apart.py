@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import pytest
 from factories import YES
 from hypothesis import given
 from hypothesis import strategies as st
+from lying import let_lie
 from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
@@ -404,15 +404,7 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_process_that_lies_about_its_model_is_refused(lie, small, small_model, monkeypatch):
-    real = apart.receive
-
-    def lying(*arguments):
-        reply = real(*arguments)
-        head = json.loads(json.dumps(reply.head))
-        LIES[lie](head)
-        return Frame(head, reply.arrays, reply.data)
-
-    monkeypatch.setattr(apart, "receive", lying)
+    let_lie(monkeypatch, LIES[lie])
     with pytest.raises(ArtefactRefused):
         open_apart("skops", small_model.data, small.catalogue, YES)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from lying import let_lie
 from trained_formats import (
     OUTCOMES,
     SUGGESTING,
@@ -20,10 +20,8 @@ from trained_formats import (
 )
 
 from explainer.errors import ArtefactRefused, ExplainerError, ModelFailed
-from explainer.families import apart as apart_module
 from explainer.families.apart import ModelApart, open_apart
 from explainer.families.attribute import Explained, explained
-from explainer.families.frames import Frame
 
 BARE = [name for name in VARIANTS if name.startswith(("xgboost", "lightgbm", "catboost"))]
 AMOUNT = next(name for name in OUTCOMES if name.startswith("amount: xgboost"))
@@ -173,14 +171,6 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_process_that_lies_about_its_table_is_refused(lie, monkeypatch):
-    real = apart_module.receive
-
-    def lying(*arguments):
-        reply = real(*arguments)
-        head = json.loads(json.dumps(reply.head))
-        LIES[lie](head)
-        return Frame(head, reply.arrays, reply.data)
-
-    monkeypatch.setattr(apart_module, "receive", lying)
+    let_lie(monkeypatch, LIES[lie])
     with pytest.raises(ArtefactRefused):
         opened(ONE)
