@@ -111,6 +111,12 @@ class Admission:
             raise PackageFaulty(", ".join(sorted(refused)), faults)
         self.state = replace(self.state, done=not self._closed)
 
+    @property
+    def trying(self) -> tuple[str, ...]:
+        """Names of the folders whose packages nobody knows yet to be in force or refused."""
+        found = set(self._found)
+        return tuple(folder.name for folder in self._folders if folder not in found)
+
     def begin(self, ended: Callable[[Exception | None], None]) -> None:
         """`run` beside whatever else goes on; `ended` is told what it raised, None if nothing. It
         is told nothing where this was closed before."""

@@ -37,17 +37,7 @@ class Examined:
 
 def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]:
     """Look at everything a start needs, one by one; nothing stops at the first fault."""
-    yield Examined("python", sys.version_info >= (3, 11), sys.version.split()[0], "Use 3.11.")
-    yield Examined("warum", True, version("warum"))
-    for name in LIBRARIES:
-        yield Examined(name, True, version(name))
-    yield Examined("sqlite", True, sqlite3.sqlite_version)
-    built = kernel()
-    yield Examined(
-        "kernel",
-        True,
-        f"compiled, {built.vectors}" if built else "not built: computed by NumPy, slower",
-    )
+    yield from _program()
     others = foreign_owners()
     yield Examined(
         "import names",
@@ -55,13 +45,7 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
         f"ours, in {', '.join(map(str, homes()))}" if not others else ", ".join(others),
         "Install Warum into an environment of its own.",
     )
-    styles = STATIC / "kern" / "kern.css"
-    yield Examined(
-        "styles",
-        styles.is_file(),
-        "fetched" if styles.is_file() else "not fetched",
-        "Run `make setup`; it fetches them.",
-    )
+    yield _styles()
     yield from _words()
     try:
         settings = read_settings(environment, bundled)
@@ -74,6 +58,40 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
     yield from _packages(settings)
     yield _data(settings)
     yield _database(settings)
+
+
+def examine_at_once(settings: Settings) -> Iterator[Examined]:
+    """What of it takes no time and opens no package, for a page that somebody waits for."""
+    yield from _program()
+    yield _styles()
+    yield _serving(settings)
+    yield _witnesses(settings)
+    yield _data(settings)
+    yield _database(settings)
+
+
+def _program() -> Iterator[Examined]:
+    yield Examined("python", sys.version_info >= (3, 11), sys.version.split()[0], "Use 3.11.")
+    yield Examined("warum", True, version("warum"))
+    for name in LIBRARIES:
+        yield Examined(name, True, version(name))
+    yield Examined("sqlite", True, sqlite3.sqlite_version)
+    built = kernel()
+    yield Examined(
+        "kernel",
+        True,
+        f"compiled, {built.vectors}" if built else "not built: computed by NumPy, slower",
+    )
+
+
+def _styles() -> Examined:
+    styles = STATIC / "kern" / "kern.css"
+    return Examined(
+        "styles",
+        styles.is_file(),
+        "fetched" if styles.is_file() else "not fetched",
+        "Run `make setup`; it fetches them.",
+    )
 
 
 def _words() -> Iterator[Examined]:

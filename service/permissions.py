@@ -23,6 +23,7 @@ class Action(StrEnum):
     OPEN_RECORD = "open_record"
     VERIFY = "verify"
     READ_PUBLIC = "read_public"
+    OPERATE = "operate"
 
 
 ALLOWED: dict[Role, frozenset[Action]] = {
@@ -40,6 +41,8 @@ ALLOWED: dict[Role, frozenset[Action]] = {
     Role.SUPERVISOR: frozenset(
         {Action.LIST_RECORDS, Action.OPEN_RECORD, Action.VERIFY, Action.READ_PUBLIC}
     ),
+    # no case, no record, nothing that is about a person: docs/decisions/0045
+    Role.OPERATOR: frozenset({Action.OPERATE}),
     Role.SYSTEM: frozenset({Action.SUBMIT, Action.SEE_AS_APPLICANT, Action.READ_PUBLIC}),
 }
 

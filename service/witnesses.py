@@ -166,6 +166,7 @@ class Standing:
     ----------
     unwitnessed_since : when the first entry it has not vouched for was written, to the minute
     fault : what went wrong when it was last asked
+    asked_at : when it was last asked since the service started; the directory never is
     """
 
     log: LogName
@@ -173,6 +174,7 @@ class Standing:
     covered: int
     unwitnessed_since: datetime | None
     fault: ExplainerError | None
+    asked_at: datetime | None = None
 
     @property
     def alarm(self) -> bool:
@@ -194,6 +196,7 @@ class _Asked:
     pace: Pace
     covered: int
     fault: ExplainerError | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -247,13 +250,15 @@ class Witnesses:
 
     def standing(self) -> list[Standing]:
         """How far each witness is, the directory among them."""
-        sizes: list[tuple[str, LogName, int, ExplainerError | None]]
-        sizes = [("directory", name, size, None) for name, size in self._kept.items()]
-        sizes += [(one.witness.name, one.log, one.covered, one.fault) for one in self._asked]
-        return [
-            Standing(name, who, size, written_at(self.store, name, size), fault)
-            for who, name, size, fault in sizes
+        found = [
+            Standing(name, "directory", size, written_at(self.store, name, size), None)
+            for name, size in self._kept.items()
         ]
+        for one in self._asked:
+            open_since = written_at(self.store, one.log, one.covered)
+            who, size = one.witness.name, one.covered
+            found.append(Standing(one.log, who, size, open_since, one.fault, one.asked_at))
+        return found
 
     def ask_due(self) -> float:
         """Hand over what is due; return the seconds until something is due again."""
@@ -269,6 +274,7 @@ class Witnesses:
 
     def _hand(self, one: _Asked, note: bytes) -> None:
         folder, key = self.folders[one.log], self.keys[one.log]
+        one.asked_at = self.now()
         try:
             one.covered = one.witness.hand(
                 Handed(self.store, one.log, note, key, folder, one.covered, self.now())

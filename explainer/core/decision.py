@@ -31,6 +31,8 @@ class Role(StrEnum):
     APPLICANT = "applicant"
     CASEWORKER = "caseworker"
     SUPERVISOR = "supervisor"
+    OPERATOR = "operator"
+    """Whoever runs the service; does nothing that is recorded."""
     SYSTEM = "system"
     """The agency's specialist procedure, which submits cases."""
 

@@ -158,6 +158,22 @@ class _Question:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the process of a model is.
+
+    Attributes
+    ----------
+    started : whether there is one; whether it still answers, only a question shows
+    failures : how often it failed or could not be started since the model was opened
+    resting : seconds until it may be started anew, nought where it may
+    """
+
+    started: bool
+    failures: int
+    resting: float
+
+
 class ModelApart:
     """A model that answers from its own process."""
 
@@ -168,6 +184,7 @@ class ModelApart:
         self._process: _Process | None = None
         self._pause = pause
         self._not_before = 0.0
+        self._failures = 0
         try:
             self._process, reply = self._open()
         except ProcessFailed as fault:
@@ -204,6 +221,13 @@ class ModelApart:
     def process(self) -> int | None:
         """The number of its process; None while there is none."""
         return self._process.number if self._process else None
+
+    @property
+    def condition(self) -> Condition:
+        """How its process is. Asked without waiting: a question may be under way for long."""
+        if self._process is not None:
+            return Condition(True, self._failures, 0.0)
+        return Condition(False, self._failures, max(0.0, self._not_before - time.monotonic()))
 
     @property
     def stand_ins(self) -> Mapping[str, float | str]:
@@ -313,6 +337,7 @@ class ModelApart:
 
     def _broke(self, fault: Exception) -> ModelFailed:
         self._process = None
+        self._failures += 1
         self._not_before = time.monotonic() + self._pause
         self._pause = max(self._first_pause, min(2 * self._pause, LONGEST_PAUSE))
         return ModelFailed(

@@ -6,20 +6,24 @@ finished and never a loss nobody can account for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sqlalchemy import ARRAY, Integer, cast, delete, func, select, update
+from sqlalchemy import ARRAY, Integer, cast, delete, func, literal, select, tuple_, update
 
 from explainer.errors import EntryMalformed, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName
 from service.store import tables
-from service.store.cases import ERASED
+from service.store.cases import CaseFile, case_with_id
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
-from service.store.of_case import of_case
+from service.store.of_case import OfCase, of_case, of_damaged
+from service.store.sealed import ERASED, Damaged
+
+PART = 500
+"""Positions, or recorded erasures, that are asked about at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,26 @@ class Covered:
 
 
 def covered_by_case(tx: Reading, case_id: str) -> Covered:
-    """Everything the ledger holds about a case, whether its link is still there or not.
+    """Everything the ledger holds about a case, whether its link is still there or not, and
+    whether the case opens or not.
 
-    Raises RecordsDisagree where the tables link an entry of another case to it: the other case's
-    key would be destroyed.
+    Raises RecordsDisagree where the tables link an entry of another case to it, or name another
+    case's key for it: the other case's key would be destroyed.
     """
-    ours = of_case(tx, case_id)
+    return _covered(tx, case_id, _entries(tx, case_id))
+
+
+def entries_to_erase(tx: Reading, file: CaseFile | Damaged) -> OfCase:
+    """The entries of a case, whether it opens or not. Raises as `of_damaged` does."""
+    return of_damaged(tx, file) if isinstance(file, Damaged) else of_case(tx, file)
+
+
+def _entries(tx: Reading, case_id: str) -> OfCase:
+    file = case_with_id(tx, case_id)
+    return OfCase({}, None, {}) if file is None else entries_to_erase(tx, file)
+
+
+def _covered(tx: Reading, case_id: str, ours: OfCase) -> Covered:
     seqs = frozenset(ours.all)
     key_ids = _keys_of(tx, LogName.LEDGER, seqs)
     if key_ids - {ours.key_id}:
@@ -61,19 +79,29 @@ def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
     case = tables.case_file
     if entry.kind is not EntryKind.ERASURE:
         _malformed(f"An entry of kind {entry.kind} does not record an erasure.")
-    ours = covered_by_case(tx, case_id)
+    found = _entries(tx, case_id)
+    ours = _covered(tx, case_id, found)
     listed, named = entry.payload.get("seqs"), entry.payload.get("key_ids", ())
     if not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
         _malformed("The erasure does not list exactly the entries of the case.")
     if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
         _malformed("The erasure names a key that is not the case's.")
-    found = of_case(tx, case_id)
     for seq in found.sealed.keys() - found.linked.keys():  # by its links its rows are found to go
         tx.connection.execute(
             tables.case_entry.insert().values(case_id=case_id, log=LogName.LEDGER.value, seq=seq)
         )
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
     return tx.append(LogName.LEDGER, entry)
+
+
+def how_many_before(tx: Reading, before: str) -> int:
+    """How many cases, those being erased left out, were submitted before a day (YYYY-MM-DD).
+
+    Opens none of them.
+    """
+    table = tables.case_file
+    query = select(func.count()).where(table.c.submitted_at < before, table.c.state != ERASED)
+    return int(tx.connection.execute(query).scalar_one())
 
 
 def months_of_access(tx: Reading) -> dict[str, Covered]:
@@ -101,13 +129,13 @@ def record_erasure_of_access(tx: Transaction, month: str, entry: Entry) -> Recei
     return tx.append(LogName.ACCESS, entry)
 
 
-def finish_erasures(store: Store) -> int:
+def finish_erasures(store: Store, just: Covered | None = None) -> int:
     """Do what recorded erasures demand and return how many were unfinished; repeatable.
 
-    Run it after each erasure, at every start, and after a backup was put back.
+    Run it at every start and after a backup was put back; after each erasure `just` for what that
+    one covers, as looking through all that were ever recorded takes its time.
     """
-    with store.reading() as reading:
-        pending = list(_pending(reading))
+    pending = _pending(store) if just is None else [just]
     for erasure in pending:
         for key_id in erasure.key_ids:
             store.keys.destroy(key_id)
@@ -119,47 +147,97 @@ def finish_erasures(store: Store) -> int:
     return len(pending)
 
 
-def _pending(tx: Reading) -> Iterator[Covered]:
-    opening, link = tables.opening, tables.case_entry
-    rows = tx.connection.execute(select(opening.c.log, opening.c.payload)).all()
-    there = tx.keys.names()
-    for row in rows:
-        value, log = parse_canonical(row.payload), LogName(row.log)
-        listed = value.get("seqs") if isinstance(value, Mapping) else None
-        if not isinstance(value, Mapping) or not isinstance(listed, list):
-            _malformed("An erasure does not say what it covers.")
-        seqs = frozenset(listed)
-        named = value.get("key_ids")
-        come_back = there.intersection(named if isinstance(named, list) else ())
-        key_ids = _keys_of(tx, log, seqs) | come_back
-        links = tx.connection.execute(
-            select(link.c.seq).where(link.c.log == log.value, link.c.seq.in_(seqs))
-        ).first()
-        if key_ids or links is not None:
-            yield Covered(seqs, key_ids, log)
+def covered_seqs(tx: Reading, log: LogName) -> frozenset[int]:
+    """Every position of a log that a recorded erasure covers."""
+    opening = tables.opening
+    rows = tx.connection.execute(select(opening.c.payload).where(opening.c.log == log.value))
+    return frozenset(seq for row in rows for seq in _read(row.payload)[0])
+
+
+def is_being_erased(tx: Reading, case_id: str) -> bool:
+    """Whether a recorded erasure covers the case and is still to be carried out: everything that
+    is linked to it is covered, and lies there sealed. That a row says so proves nothing."""
+    link, payload = tables.case_entry, tables.payload
+    rows = tx.connection.execute(
+        select(link.c.seq, payload.c.key_id)
+        .outerjoin(payload, (payload.c.log == link.c.log) & (payload.c.seq == link.c.seq))
+        .where(link.c.case_id == case_id, link.c.log == LogName.LEDGER.value)
+    ).all()
+    covered = covered_seqs(tx, LogName.LEDGER) if rows else frozenset()
+    return bool(rows) and all(row.key_id is not None and row.seq in covered for row in rows)
+
+
+def _pending(store: Store) -> list[Covered]:
+    """Part by part: who writes has a turn in between."""
+    there, table = store.keys.names(), tables.opening
+    order = (table.c.log, table.c.seq)
+    query = part = select(table.c.log, table.c.seq, table.c.payload).order_by(*order).limit(PART)
+    found: list[Covered] = []
+    while True:
+        with store.reading() as tx:
+            rows = tx.connection.execute(part).all()
+            for row in rows:
+                seqs, named = _read(row.payload)
+                log = LogName(row.log)
+                key_ids = _keys_of(tx, log, seqs) | there & named  # which an older store brings
+                if key_ids or _linked(tx, log, seqs):
+                    found.append(Covered(seqs, key_ids, log))
+        if len(rows) < PART:
+            return found
+        last = (literal(rows[-1].log), literal(rows[-1].seq))
+        part = query.where(tuple_(*order) > tuple_(*last))
+
+
+def _read(payload: bytes) -> tuple[frozenset[int], frozenset[str]]:
+    """The positions an erasure covers, and the keys it names."""
+    value = parse_canonical(payload)
+    listed = value.get("seqs") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not isinstance(listed, list):
+        _malformed("An erasure does not say what it covers.")
+    named = value.get("key_ids")
+    return frozenset(listed), frozenset(named if isinstance(named, list) else ())
+
+
+def _parts(seqs: Iterable[int]) -> Iterator[list[int]]:
+    """Positions, some at a time: a database takes only so many in one statement."""
+    ordered = sorted(seqs)
+    return (ordered[at : at + PART] for at in range(0, len(ordered), PART))
 
 
 def _keys_of(tx: Reading, log: LogName, seqs: frozenset[int]) -> frozenset[str]:
     payload = tables.payload
-    found = tx.connection.execute(
-        select(payload.c.key_id).where(payload.c.log == log.value, payload.c.seq.in_(seqs))
-    ).scalars()
-    return frozenset(found.all())
+    query = select(payload.c.key_id).where(payload.c.log == log.value).distinct()
+    return frozenset(
+        key_id
+        for part in _parts(seqs)
+        for key_id in tx.connection.execute(query.where(payload.c.seq.in_(part))).scalars()
+    )
+
+
+def _linked(tx: Reading, log: LogName, seqs: frozenset[int]) -> frozenset[str]:
+    """The ids of the cases that are linked to one of these positions."""
+    link = tables.case_entry
+    query = select(link.c.case_id).where(link.c.log == log.value).distinct()
+    return frozenset(
+        case_id
+        for part in _parts(seqs)
+        for case_id in tx.connection.execute(query.where(link.c.seq.in_(part))).scalars()
+    )
 
 
 def _delete_rows(tx: Reading, erased: Covered) -> None:
     link, payload = tables.case_entry, tables.payload
     record, case, own = tables.decision_record, tables.case_file, tables.own_record
     run, log, seqs = tx.connection.execute, erased.log.value, erased.seqs
-    linked = (link.c.log == log) & link.c.seq.in_(seqs)
-    ids = list(run(select(link.c.case_id).where(linked).distinct()).scalars().all())
+    ids = _linked(tx, erased.log, seqs)
     if tx.connection.dialect.name == "postgresql":
         # the owner's function, which asks whether a recorded erasure covers them
         run(select(func.erase_payloads(log, cast(sorted(seqs), ARRAY(Integer)))))
-    else:
-        run(delete(payload).where(payload.c.log == log, payload.c.seq.in_(seqs)))
-    run(delete(link).where(linked))
-    run(delete(own).where(own.c.log == log, own.c.seq.in_(seqs)))
+    for part in _parts(seqs):
+        if tx.connection.dialect.name != "postgresql":
+            run(delete(payload).where(payload.c.log == log, payload.c.seq.in_(part)))
+        run(delete(link).where(link.c.log == log, link.c.seq.in_(part)))
+        run(delete(own).where(own.c.log == log, own.c.seq.in_(part)))
     if erased.log is LogName.ACCESS:
         return  # that a case was looked up is forgotten, the case is not
     run(delete(link).where(link.c.case_id.in_(ids)))
