@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import platform
+import re
 import socket
 import statistics
 import subprocess
@@ -82,6 +83,42 @@ def below(pid: int) -> list[int]:
 def load() -> str:
     """How busy the machine is with everything on it, by its own count of the last minute."""
     return f"load {os.getloadavg()[0]:.1f}"
+
+
+class Line:
+    """One connection that is kept, without what a comfortable client takes itself: of the time an
+    answer takes, `http.client` would be a tenth."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=GIVE_UP)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, method: str, path: str, body: bytes = b"", cookie: str = "") -> tuple[int, bytes]:
+        """Status and body; of HTTP/1.1 just what our own service answers with."""
+        fields = f"Host: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+        if cookie:
+            fields += f"Cookie: {cookie}\r\n"
+        self._socket.sendall(f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode() + body)
+        head, found, rest = self._more().partition(b"\r\n\r\n")
+        while not found:
+            head, found, rest = (head + rest + self._more()).partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+        if length is None:
+            raise SystemExit(f"{path} answered without a length")
+        parts, missing = [rest], int(length[1]) - len(rest)
+        while missing > 0:
+            parts.append(self._more())
+            missing -= len(parts[-1])
+        return int(head.split(b" ", 2)[1]), b"".join(parts)
+
+    def _more(self) -> bytes:
+        part = self._socket.recv(1 << 18)
+        if not part:
+            raise SystemExit("the service hung up")
+        return part
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 @contextmanager

@@ -13,7 +13,6 @@ look at whether signs are stable, against single rows of a sample, is stated apa
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
@@ -23,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 from booster_packages import credit, large
-from harness import ROOT, below, computing, free_port, load, machine, service
+from harness import ROOT, Line, below, computing, free_port, load, machine, service
 
 from explainer.core.case import Kind, read_case
 from explainer.core.disclosure import Audience
@@ -136,50 +136,42 @@ def _over_http(folder: Path, cases: Sequence[Any]) -> tuple[list[float], float]:
     port = free_port()
     program = [sys.executable, __file__, "--serve", str(folder), str(port)]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             raise SystemExit("the small program did not begin")
-        while not _listens(connection):
+        while (line := _line(port)) is None:
             time.sleep(0.01)
-        return _asked(
-            [("POST", "/", json.dumps(raw), {}) for raw in cases], connection, process.pid, WARM
-        )
+        with closing(line):
+            questions = [("POST", "/", json.dumps(raw).encode()) for raw in cases]
+            return _asked(questions, line, process.pid)
     finally:
-        connection.close()
         process.terminate()
         process.wait(timeout=30)
 
 
-def _listens(connection: http.client.HTTPConnection) -> bool:
+def _line(port: int) -> Line | None:
     try:
-        connection.connect()
+        return Line(port)
     except OSError:
-        return False
-    return True
+        return None
 
 
 def _asked(
-    questions: Sequence[tuple[str, str, str | None, dict[str, str]]],
-    connection: http.client.HTTPConnection,
-    pid: int,
-    warm: int,
+    questions: Sequence[tuple[str, str, bytes]], line: Line, pid: int, cookie: str = ""
 ) -> tuple[list[float], float]:
     """Seconds of each answer, and those of computing in the other process for one."""
     spent: list[float] = []
     before = 0.0
-    for at, (method, path, sent, headers) in enumerate(questions):
-        if at == warm:
+    for at, (method, path, sent) in enumerate(questions):
+        if at == WARM:
             spent.clear()
             before = _computed_of(pid)
         started = time.perf_counter()
-        connection.request(method, path, sent, headers)
-        answer = connection.getresponse()
-        body = answer.read()
+        status, body = line.ask(method, path, sent, cookie)
         spent.append(time.perf_counter() - started)
-        if answer.status != 200 or not body:
-            raise SystemExit(f"{path} answered {answer.status}")
+        if status != 200 or not body:
+            raise SystemExit(f"{path} answered {status}")
     return spent, (_computed_of(pid) - before) / len(spent)
 
 
@@ -191,6 +183,8 @@ def _serve(folder: Path, port: int) -> None:
     from starlette.responses import HTMLResponse
     from starlette.routing import Route
 
+    from service.web.connection import Connection
+
     package = open_package(folder)
 
     async def page(request: Request) -> HTMLResponse:
@@ -198,7 +192,7 @@ def _serve(folder: Path, port: int) -> None:
 
     app = Starlette(routes=[Route("/", page, methods=["POST"])])
     print("ready", flush=True)
-    uvicorn.run(app, port=port, log_level="error", access_log=False)
+    uvicorn.run(app, http=Connection, port=port, log_level="error", access_log=False)
 
 
 def _in_service(folder: Path, data: Path, cases: Sequence[Any]) -> tuple[list[float], float]:
@@ -215,12 +209,11 @@ def _in_service(folder: Path, data: Path, cases: Sequence[Any]) -> tuple[list[fl
         signed = Session("benchmark", "caseworker").signed(tools.secret)
     finally:
         tools.close()
-    headers = {"cookie": f"{COOKIE}={signed}"}
     with service(data, WARUM_MODELS=str(folder)) as (connection, _):
         (pid,) = (one for one in below(os.getpid()) if b"serve" in _command(one))
-        return _asked(
-            [("GET", f"/cases/{one}", None, headers) for one in ids], connection, pid, WARM
-        )
+        with closing(Line(connection.port)) as line:
+            questions = [("GET", f"/cases/{one}", b"") for one in ids]
+            return _asked(questions, line, pid, f"{COOKIE}={signed}")
 
 
 def _command(pid: int) -> bytes:
