@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, EXIT_CODES, write_file
+from explainer.cli import DONE, EXIT_CODES, REFUSED, write_file
 from explainer.core.days import local_day
 from explainer.errors import ExportFailed
 from explainer.packages.bundled import bundled_packages
@@ -18,6 +18,7 @@ from service.settings import Settings, installation
 
 if TYPE_CHECKING:
     from service.erasing import Event
+    from service.store.sealed import Damaged
     from service.wiring import Ledger
 
 Commands = argparse._SubParsersAction  # what argparse gives to hang commands on
@@ -30,10 +31,11 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
         "erase a case for good; two people approve",
         "Record the erasure, destroy the key of the case, then its sealed payloads and rows. Its\n"
         "leaves stay, without any personal data, and the tree stays whole. Refused while the case\n"
-        "is on legal hold. The legal basis can be read by everybody for ever: name the provision\n"
-        "and nobody. A service that runs meanwhile may stay up.",
+        "is on legal hold. A case that is damaged can be erased as well. The legal basis can be\n"
+        "read by everybody for ever: name the provision and nobody. A service that runs\n"
+        "meanwhile may stay up.",
     )
-    erase.add_argument("case", metavar="CASE", help="number of the case")
+    erase.add_argument("case", metavar="CASE", help="number of the case, or its id")
     erase.add_argument("--basis", required=True, metavar="TEXT", help="legal basis")
     add_approvers(erase)
     erase.add_argument(
@@ -71,6 +73,7 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
         "Erase every case and every month of the access log whose time is over, by the table of\n"
         "retention classes (WARUM_RETENTION). Cases on legal hold stay. With --dry-run it only\n"
         "says what would go, by case number and nothing else: time to offer it to the archive.\n"
+        "A case that cannot be read stays and is named, and the exit code is 1.\n"
         "With WARUM_RETAIN_BY the service does it once a day.",
     )
     retain.add_argument("--dry-run", action="store_true", help="only say what would go")
@@ -155,8 +158,10 @@ def _retain(options: argparse.Namespace) -> int:
                 print(f"{one.name}: {one.of_class}, due since {one.since}, but on legal hold")
             for name, count in planned.without_rule.items():
                 print(f"no time is set for the class {name}: {count} cases stay")
+            for each in planned.damaged:
+                _tell_damaged(each)
             print(f"{len(planned.due)} would go. Nothing was changed.")
-            return DONE
+            return REFUSED if planned.damaged else DONE
         check_two(options.by)
 
         def certify(erased: Erased) -> None:
@@ -166,8 +171,21 @@ def _retain(options: argparse.Namespace) -> int:
                 text = certificate(erased, where.key_backup_days)
                 write_file(options.certificates / name, text.encode())
 
-        print(f"{retain(ledger, classes, options.by, now, certify)} erased.")
-    return DONE
+        damaged: list[Damaged] = []
+        count = retain(ledger, classes, options.by, now, certify, damaged.append)
+        for each in damaged:
+            _tell_damaged(each)
+        print(f"{count} erased.")
+    return REFUSED if damaged else DONE
+
+
+def _tell_damaged(one: Damaged) -> None:
+    from service.retention import name_of
+
+    print(
+        f"{name_of(one)}: DAMAGED, and stays. {one.fault.what} ({one.fault.where})\n"
+        "  Put the database back from a backup, or erase it on purpose: `warum ledger erase`."
+    )
 
 
 def _event(options: argparse.Namespace) -> int:

@@ -13,21 +13,24 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from explainer.core.days import local_day, recorded_day
-from explainer.errors import CaseNotFound, ErasureRefused
+from explainer.errors import CaseNotFound, ErasureRefused, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
-from service.store.cases import CaseFile, find_case_by_ref, new_id
+from service.store.cases import CaseFile, look_up, new_id
 from service.store.database import Reading, Transaction
 from service.store.erasure import (
     Covered,
     covered_by_case,
+    entries_to_erase,
     finish_erasures,
+    is_being_erased,
     months_of_access,
     record_erasure,
     record_erasure_of_access,
 )
-from service.store.records import OpenedEntry, entries_of_case, record_follow_up
+from service.store.records import OpenedEntry, open_entries, record_end, record_follow_up
+from service.store.sealed import ERASED, Damaged
 from service.wiring import Ledger
 
 BASIS_LIMIT = 200
@@ -88,6 +91,10 @@ def record_event(
         raise _refused("The day has not come yet.", case_ref, "Give the day it happened.")
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
+        if isinstance(file, Damaged):
+            if file.case_ref is None:
+                raise file.fault  # only by its number is it certain which key is the case's
+            entries_to_erase(tx, file)
         came_in = recorded_day(file.submitted_at)
         if on is not None and on < came_in:
             raise _refused(
@@ -101,27 +108,43 @@ def record_event(
 
 
 def held(entries: Iterable[OpenedEntry]) -> bool:
-    """Whether the newest word on it is that the case must be kept."""
+    """Whether the newest word on it is that the case must be kept.
+
+    Raises RecordsDisagree where what an entry said is gone: it may have been that.
+    """
     newest = None
     for entry in entries:
-        event = (entry.payload or {}).get("event")
-        if entry.leaf.type == EntryKind.FOLLOW_UP and event in (Event.HOLD, Event.RELEASE):
-            newest = event
+        if entry.leaf.type != EntryKind.FOLLOW_UP:
+            continue
+        if entry.payload is None:
+            raise RecordsDisagree(
+                "What was recorded is gone, and it may have been a legal hold.",
+                f"entry {entry.leaf.seq}",
+                "Put the database back from a backup: `warum ledger restore`.",
+            )
+        if entry.payload.get("event") in (Event.HOLD, Event.RELEASE):
+            newest = entry.payload["event"]
     return newest == Event.HOLD
 
 
 def erase_case(
     ledger: Ledger, case_ref: str, basis: str, approvers: Sequence[str], now: datetime
 ) -> Erased:
-    """Erase a case for good; it is done when this returns.
+    """Erase a case for good, by its number or its id; it is done when this returns.
 
-    Raises CaseNotFound, and ErasureRefused where the case is on hold or the approval not whole.
+    One that is damaged can be erased as well, as long as its key is there and what was said of
+    legal holds can be read. Raises CaseNotFound, ErasureRefused where the case is on hold or the
+    approval not whole, and RecordsDisagree where it is not certain which key is the case's.
     """
     check_approval(basis, approvers)
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
-        entries = entries_of_case(tx, file.id)
-        if held(entries):
+        if file.case_ref not in (None, case_ref):  # found by its id; whoever names it looks before
+            check_names_no_case(basis, str(file.case_ref))
+        if file.state == ERASED and is_being_erased(tx, file.id):
+            raise CaseNotFound("It is being erased.", case_ref, "Nothing is left to be done.")
+        entries = entries_to_erase(tx, file).all
+        if held(open_entries(tx, entries, EntryKind.FOLLOW_UP)):
             raise _refused(
                 "The case is on legal hold.", case_ref, "Release it first, if it may be released."
             )
@@ -220,7 +243,7 @@ def _finished(
     approvers: Sequence[str],
     now: datetime,
 ) -> Erased:
-    finish_erasures(ledger.store)
+    finish_erasures(ledger.store, covered)
     ledger.seal()
     seqs = tuple(sorted(covered.seqs))
     on, tenant = local_day(now).isoformat(), ledger.store.tenant
@@ -230,7 +253,7 @@ def _finished(
 def _follow_up(
     tx: Transaction,
     ledger: Ledger,
-    file: CaseFile,
+    file: CaseFile | Damaged,
     event: Event,
     by: str,
     *,
@@ -247,15 +270,17 @@ def _follow_up(
         "on": None if on is None else on.isoformat(),
         "actor_pseudonym": seal_actor(ledger.resolver, by),
     }
+    if file.case_ref is None:
+        return record_end(tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.id))
     return record_follow_up(
         tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.case_ref)
     )
 
 
-def _file(tx: Reading, case_ref: str) -> CaseFile:
-    file = find_case_by_ref(tx, case_ref)
+def _file(tx: Reading, name: str) -> CaseFile | Damaged:
+    file = look_up(tx, name)
     if file is None:
-        raise CaseNotFound("There is no such case.", case_ref, "Check the number.")
+        raise CaseNotFound("There is no such case.", name, "Check the number.")
     return file
 
 

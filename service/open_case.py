@@ -96,12 +96,12 @@ def open_in(tx: Reading, case_id: str, audience: Audience, actor: Actor, tools: 
 def sealed_decision(tx: Reading, file: CaseFile) -> Decided | None:
     """The decision that holds, from its sealed entry. Raises RecordsDisagree where the tables say
     anything else: what people are told comes from what was sealed."""
-    entries = of_case(tx, file.id)
+    entries = of_case(tx, file)
     if entries.astray:
         # without its link an entry could pass for none of this case
         raise _disagree(entries.astray[0])
     sealed = decisions_among(entries.all)
-    listed = decisions_of(tx, file.id)
+    listed = decisions_of(tx, file)
     if [one.seq for one in listed] != sealed:
         # a row that is gone would let an earlier decision pass for the one that holds
         raise _disagree(sealed[-1] if sealed else listed[-1].seq)

@@ -19,10 +19,11 @@ from service.admission import Starting
 from service.events import log
 from service.open_case import agreed_payload
 from service.permissions import Action, check_may, check_may_see
-from service.store.cases import ERASED, CaseFile, ListedRecord, get_case, record_at
+from service.store.cases import CaseFile, ListedRecord, get_case, record_at
 from service.store.database import Reading
 from service.store.own import find_own
 from service.store.records import OpenedEntry, open_entry
+from service.store.sealed import ERASED
 from service.wiring import Tools
 
 

@@ -13,10 +13,10 @@ from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.open_case import OpenCase, open_in, seen_for
 from service.permissions import no_such_case
-from service.store.cases import ERASED
 from service.store.database import Reading
 from service.store.receipts import entry_marked, is_sealed, receipt_of
 from service.store.records import OpenedEntry
+from service.store.sealed import ERASED
 from service.wiring import Tools
 
 

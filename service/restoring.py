@@ -47,7 +47,8 @@ from service.store.cases import cases_without_key, every_case
 from service.store.copies import copy_database, put_in_place, put_keys_back
 from service.store.database import Reading, Store
 from service.store.erasure import finish_erasures
-from service.store.records import check_keys, record_system
+from service.store.key_check import check_keys
+from service.store.records import record_system
 from service.store.seals import guard
 from service.wiring import open_ledger, sealer_of
 
@@ -234,7 +235,7 @@ def _check_cases(tx: Reading, source: Path) -> None:
     """Raise BackupRefused unless every case of the backup opens."""
     if left := cases_without_key(tx):
         raise BackupRefused(
-            f"The key store has no key for {left} cases of the backup.",
+            f"The key store has no key for {len(left)} cases of the backup.",
             str(source),
             "Use a copy of the keys that was made together with the backup, or after it.",
         )

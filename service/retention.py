@@ -15,20 +15,31 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from explainer.core.days import local_day
-from explainer.errors import CaseNotFound, ErasureRefused, ExplainerError, SettingsInvalid
+from explainer.errors import (
+    CaseNotFound,
+    ErasureRefused,
+    ExplainerError,
+    LedgerError,
+    SettingsInvalid,
+    StorageFailed,
+)
 from explainer.ledger.entries import Entry, EntryKind, Json
+from explainer.ledger.log import case_key_name
 from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
-from service.store.cases import every_case
-from service.store.database import Reading
+from service.store.cases import CaseFile, case_with_id, find_case_by_ref, part_of_cases
+from service.store.database import Reading, Store
 from service.store.erasure import months_of_access
+from service.store.of_case import of_case
 from service.store.records import (
     OpenedEntry,
     decided_day,
     entries_of_case,
     last_policy,
+    open_entries,
     record_system,
 )
+from service.store.sealed import ERASED, Damaged
 from service.wiring import Ledger
 
 SHORTEST = 13
@@ -36,6 +47,8 @@ SHORTEST = 13
 and for 3 after it became final, whichever ends later: this is never less."""
 
 ACCESS_LOG = "access_log"
+PART = 20
+"""Cases that are read in one moment. On SQLite whoever wants to commit waits that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +79,13 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is due, what would be but is on hold, and classes nobody set a time for."""
+    """What is due, what would be but is on hold, classes nobody set a time for, and old cases
+    that cannot be read, so that nobody knows whether they are due."""
 
     due: tuple[Due, ...]
     on_hold: tuple[Due, ...]
     without_rule: Mapping[str, int]
+    damaged: tuple[Damaged, ...] = ()
 
 
 def read_classes(path: Path | None) -> dict[str, RetentionClass]:
@@ -97,27 +112,82 @@ def read_classes(path: Path | None) -> dict[str, RetentionClass]:
 
 
 def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> Plan:
-    """Say what is due today; changes nothing."""
+    """Say what is due today; changes nothing.
+
+    Cases are read part by part, each in a moment of its own: whoever writes has a turn in between.
+    """
     due: list[Due] = []
     on_hold: list[Due] = []
+    damaged: list[Damaged] = []
     without_rule: dict[str, int] = {}
+    shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
+    newest = add_months(today, -shortest) + timedelta(days=1)
+    for file, entries in _cases_before(ledger.store, newest.isoformat()):
+        if isinstance(file, Damaged):
+            damaged.append(file)
+            continue
+        of_class = _class_of(entries)
+        if of_class not in classes or of_class == ACCESS_LOG:
+            without_rule[of_class] = without_rule.get(of_class, 0) + 1
+            continue
+        since = due_on(entries, classes[of_class])
+        if since is not None and since <= today:
+            one = Due(file.case_ref, of_class, since)
+            (on_hold if held(entries) else due).append(one)
+    for listed in (due, on_hold):
+        listed.sort(key=lambda one: one.name)  # people look for numbers
+    damaged.sort(key=name_of)
     with ledger.store.reading() as tx:
-        shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
-        newest = add_months(today, -shortest) + timedelta(days=1)
-        for file in every_case(tx, newest.isoformat()):
-            entries = entries_of_case(tx, file.id)
-            of_class = _class_of(entries)
-            if of_class not in classes or of_class == ACCESS_LOG:
-                without_rule[of_class] = without_rule.get(of_class, 0) + 1
-                continue
-            since = due_on(entries, classes[of_class])
-            if since is not None and since <= today:
-                one = Due(file.case_ref, of_class, since)
-                (on_hold if held(entries) else due).append(one)
-        for listed in (due, on_hold):
-            listed.sort(key=lambda one: one.name)  # people look for numbers
         due.extend(_months_due(tx, classes[ACCESS_LOG], today))
-    return Plan(tuple(due), tuple(on_hold), without_rule)
+    return Plan(tuple(due), tuple(on_hold), without_rule, tuple(damaged))
+
+
+def name_of(one: Damaged) -> str:
+    """What people can call a damaged case by: its number, where that can be read, or its id."""
+    return one.case_ref or one.id
+
+
+_Read = tuple[CaseFile | Damaged, tuple[OpenedEntry, ...]]
+
+
+def _cases_before(store: Store, before: str) -> Iterator[_Read]:
+    """Each case that was submitted before a day, with its entries, but those being erased."""
+    after: int | None = None
+    while True:
+        with store.reading() as tx:
+            part = part_of_cases(tx, after, PART, before)
+            read = [_read(tx, one) for one in part.cases]
+        for one in read:
+            # what is erased meanwhile looks like damage, as its key goes first: the next moment
+            # shows that an erasure was recorded
+            again = _read_again(store, one[0].id) if isinstance(one[0], Damaged) else one
+            if again is not None and again[0].state != ERASED:
+                yield again
+        if part.last is None:
+            return
+        after = part.last
+
+
+def _read_again(store: Store, case_id: str) -> _Read | None:
+    with store.reading() as tx:
+        found = case_with_id(tx, case_id)
+        return None if found is None else _read(tx, found)
+
+
+def _read(tx: Reading, file: CaseFile | Damaged) -> _Read:
+    """A case with its entries; damaged where one of them cannot be read."""
+    if isinstance(file, Damaged) or file.state == ERASED:
+        return file, ()
+    try:
+        entries = open_entries(tx, of_case(tx, file).all)
+        held(entries)
+    except StorageFailed:
+        raise
+    except LedgerError as fault:
+        key_id = tx.keys.find(case_key_name(file.case_ref)) or ""
+        said = (file.unit, file.submitted_at, file.state)
+        return Damaged(file.id, file.case_ref, key_id, *said, fault), ()
+    return file, entries
 
 
 def due_on(
@@ -160,10 +230,12 @@ def retain(
     approvers: Sequence[str],
     now: datetime,
     done: Callable[[Erased], None] = lambda erased: None,
+    left: Callable[[Damaged], None] = lambda damaged: None,
 ) -> int:
     """Erase what is due, each with an entry of its own; returns how many.
 
-    The rules are recorded when they are others than last time. A case put on hold meanwhile stays.
+    The rules are recorded when they are others than last time. A case put on hold meanwhile stays;
+    so do those that are damaged, which `left` is told: whether they are due cannot be known.
     """
     planned = plan(ledger, classes, local_day(now))
     if planned.due:
@@ -176,13 +248,26 @@ def retain(
             erased = erase(ledger, one.name, basis, approvers, now)
         except CaseNotFound:
             continue  # somebody else was faster
-        except ErasureRefused as fault:
-            if one in plan(ledger, classes, local_day(now)).due:
-                raise fault
+        except ErasureRefused:
+            if _may_go(ledger, one):
+                raise
             continue  # put on hold meanwhile
         count += 1
         done(erased)
+    for each in planned.damaged:
+        left(each)
+    if planned.damaged:
+        log.error("cases damaged, not looked at by retention", count=len(planned.damaged))
     return count
+
+
+def _may_go(ledger: Ledger, one: Due) -> bool:
+    """Whether nothing keeps it that came since it was found to be due."""
+    with ledger.store.reading() as tx:
+        if one.access:
+            return one.name in months_of_access(tx)
+        file = find_case_by_ref(tx, one.name)
+        return file is not None and not held(entries_of_case(tx, file.id, EntryKind.FOLLOW_UP))
 
 
 class Daily:
@@ -246,10 +331,13 @@ def _record_rules(ledger: Ledger, classes: Mapping[str, RetentionClass], now: da
     rules: dict[str, Json] = {
         name: {"months": one.months, "basis": one.basis} for name, one in sorted(classes.items())
     }
+    with ledger.store.reading() as looking:
+        # the log is read from one end to the other: nobody who writes waits for that
+        if last_policy(looking, "retention") == rules:
+            return
     with ledger.store.transaction(now) as tx:
-        if last_policy(tx, "retention") != rules:
-            payload: dict[str, Json] = {"policy": "retention", "rules": rules}
-            record_system(tx, Entry(EntryKind.POLICY, payload))
+        payload: dict[str, Json] = {"policy": "retention", "rules": rules}
+        record_system(tx, Entry(EntryKind.POLICY, payload))
 
 
 def _invalid(what: str, where: str) -> SettingsInvalid:

@@ -29,7 +29,8 @@ from service.settings import Settings
 from service.shelf import Shelf
 from service.store.database import Store
 from service.store.erasure import finish_erasures
-from service.store.records import check_keys, last_admitted, record_system
+from service.store.key_check import check_keys
+from service.store.records import last_admitted, record_system
 from service.store.seals import guard, seal
 from service.witness_settings import witnesses_outside
 from service.witnesses import Witnesses

@@ -12,25 +12,23 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from explainer.errors import CaseExists, KeyMissing, RecordsDisagree
+from explainer.errors import CaseExists
 from explainer.ledger.entries import Json
 from explainer.ledger.log import case_key_name
-from explainer.ledger.sealing import NONCE_BYTES
 from service.store import tables
 from service.store.database import Reading, Transaction
+from service.store.sealed import ERASED, Damaged, open_rows, seal, unseal
 
 PAGE_SIZE = 50
 PART = 500
 """Cases that are opened at a time."""
-OPEN, DECIDED, ERASED = "open", "decided", "erased"
+OPEN, DECIDED = "open", "decided"
 UNREADABLE = "?"
 """Stands in a list for the number of a case that does not open."""
 
@@ -159,24 +157,37 @@ def add_case(tx: Transaction, case: CaseFile) -> None:
 
 def seal_case(case: CaseFile, key: bytes) -> bytes:
     """Return number and values of a case, sealed for its row and for no other."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    plain = json.dumps([case.case_ref, case.values_json]).encode()
-    return nonce + AESGCM(key).encrypt(nonce, plain, case.id.encode())
+    return seal(case.id, case.case_ref, case.values_json, key)
 
 
 def get_case(tx: Reading, case_id: str) -> CaseFile | None:
     """Return the case with this opaque id. Raises KeyMissing, RecordsDisagree."""
     row = tx.connection.execute(_CASE, {"wanted": case_id}).one_or_none()
-    return None if row is None else next(_opened(tx, [row]), None)
+    return None if row is None else next(_sound(_each(tx, [row])), None)
 
 
 def find_case_by_ref(tx: Reading, case_ref: str) -> CaseFile | None:
     """Return the case with this case number. Raises as `get_case` does."""
+    return next(_sound(_each(tx, _of_number(tx, case_ref))), None)
+
+
+def case_with_id(tx: Reading, case_id: str) -> CaseFile | Damaged | None:
+    """Return the case with this id, damaged or not."""
+    return next(_each(tx, tx.connection.execute(_CASE, {"wanted": case_id}).all()), None)
+
+
+def look_up(tx: Reading, name: str) -> CaseFile | Damaged | None:
+    """Return the case with this number or, if there is none, with this id; damaged or not."""
+    by_number = _of_number(tx, name)
+    if not by_number:
+        return case_with_id(tx, name)
+    found = next(_each(tx, by_number), None)
+    return replace(found, case_ref=name) if isinstance(found, Damaged) else found
+
+
+def _of_number(tx: Reading, case_ref: str) -> Sequence[Row[Any]]:
     key_id = tx.keys.find(case_key_name(case_ref))
-    if key_id is None:
-        return None
-    row = tx.connection.execute(_CASE_OF_KEY, {"wanted": key_id}).one_or_none()
-    return None if row is None else next(_opened(tx, [row]), None)
+    return [] if key_id is None else tx.connection.execute(_CASE_OF_KEY, {"wanted": key_id}).all()
 
 
 # made once: making a statement anew takes longer than the database does
@@ -199,66 +210,63 @@ def queue(tx: Reading, unit: str, state: str = OPEN, page: int = 1) -> Page[Case
     rows, total = _page(tx, query, [table.c.arrival], page)
     keys = tx.keys.several(row.key_id for row in rows)
     files = [
-        _file(row, _unsealed(row.id, row.sealed, keys.get(row.key_id)) or (UNREADABLE, ""))
+        _file(row, unseal(row.id, row.sealed, keys.get(row.key_id)) or (UNREADABLE, ""))
         for row in rows
     ]
     return Page(tuple(files), total, page)
 
 
-def every_case(tx: Reading, before: str | None = None) -> Iterator[CaseFile]:
-    """Yield the cases, as they came, of those submitted before a day (YYYY-MM-DD) or of all.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the cases, as they came; `last` is after which to go on, None where none are left."""
 
-    Raises as `get_case` does.
+    cases: tuple[CaseFile | Damaged, ...]
+    last: int | None
+
+
+def part_of_cases(tx: Reading, after: int | None, at_most: int, before: str | None = None) -> Part:
+    """Return some of the cases, of those submitted before a day (YYYY-MM-DD) or of all.
+
+    One that is being erased is left out once its key is gone.
     """
     table = tables.case_file
-    query = select(table).order_by(table.c.arrival).limit(PART)
+    query = select(table).order_by(table.c.arrival).limit(at_most)
+    if after is not None:
+        query = query.where(table.c.arrival > after)
     if before is not None:
         query = query.where(table.c.submitted_at < before)
     rows = tx.connection.execute(query).all()
-    while rows:
-        yield from _opened(tx, rows)
-        part = query.where(table.c.arrival > rows[-1].arrival)
-        rows = tx.connection.execute(part).all() if len(rows) == PART else []
+    return Part(tuple(_each(tx, rows)), rows[-1].arrival if len(rows) == at_most else None)
 
 
-def cases_without_key(tx: Reading) -> int:
-    """How many cases, those being erased left out, no key opens."""
-    table, there = tables.case_file, tx.keys.names()
-    used = tx.connection.execute(select(table.c.key_id).where(table.c.state != ERASED)).scalars()
-    return sum(key_id not in there for key_id in used)
+def every_case(tx: Reading) -> Iterator[CaseFile]:
+    """Yield the cases, as they came. Raises as `get_case` does."""
+    part = part_of_cases(tx, None, PART)
+    yield from _sound(part.cases)
+    while part.last is not None:
+        part = part_of_cases(tx, part.last, PART)
+        yield from _sound(part.cases)
 
 
-def _opened(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[CaseFile]:
-    """The cases of these rows; one that is being erased is left out once its key is gone."""
-    keys = tx.keys.several(row.key_id for row in rows)
-    for row in rows:
-        key = keys.get(row.key_id)
-        if key is None and row.state == ERASED:
-            continue
-        if key is None and tx.keys.get(row.key_id) is None:  # raises where it is damaged
-            raise KeyMissing(
-                what="A case is there, its key is not, and no erasure accounts for that.",
-                where=f"the case {row.id}",
-                mend="Put the key store back from its backup; nothing can be read without it.",
-            )
-        found = _unsealed(row.id, row.sealed, key)
-        if found is None:
-            raise RecordsDisagree(
-                "Number and values of a case are not what was sealed.",
-                f"the case {row.id}",
-                "Have the database examined; `warum ledger verify` checks the sealed records.",
-            )
-        yield _file(row, found)
+def cases_without_key(tx: Reading) -> frozenset[str]:
+    """The ids of the cases, those being erased left out, of which no key is there."""
+    table = tables.case_file
+    rows = tx.connection.execute(select(table.c.id, table.c.key_id).where(table.c.state != ERASED))
+    used = {row.id: row.key_id for row in rows}  # before the keys, which come before their case
+    there = tx.keys.names()
+    return frozenset(case_id for case_id, key_id in used.items() if key_id not in there)
 
 
-def _unsealed(case_id: str, sealed: bytes, key: bytes | None) -> tuple[str, str] | None:
-    """Number and values; None where they do not open."""
-    try:
-        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        case_ref, values = json.loads(AESGCM(key or b"").decrypt(nonce, rest, case_id.encode()))
-    except (InvalidTag, ValueError, TypeError):  # SQLite keeps anything in any column
-        return None
-    return case_ref, values
+def _sound(cases: Iterable[CaseFile | Damaged]) -> Iterator[CaseFile]:
+    for one in cases:
+        if isinstance(one, Damaged):
+            raise one.fault
+        yield one
+
+
+def _each(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[CaseFile | Damaged]:
+    for one in open_rows(tx, rows):
+        yield one if isinstance(one, Damaged) else _file(one.row, (one.case_ref, one.values_json))
 
 
 def _file(row: Row[Any], found: tuple[str, str]) -> CaseFile:
@@ -306,11 +314,10 @@ def record_at(tx: Reading, seq: int) -> ListedRecord | None:
     return next(_listed(tx, rows), None)
 
 
-def decisions_of(tx: Reading, case_id: str) -> list[ListedRecord]:
+def decisions_of(tx: Reading, file: CaseFile) -> list[ListedRecord]:
     """Return the decisions in a case, oldest first; each but the first corrects the one before."""
-    table = tables.decision_record
-    query = _records().where(table.c.case_id == case_id).order_by(table.c.seq)
-    return list(_listed(tx, tx.connection.execute(query).all()))
+    rows = tx.connection.execute(_DECISIONS, {"wanted": file.id}).all()
+    return [_line(row, file.case_ref) for row in rows]
 
 
 def agrees_with(listed: ListedRecord, payload: Mapping[str, Json]) -> bool:
@@ -342,19 +349,30 @@ def _records() -> Select[Any]:
     )
 
 
+_DECISIONS = (
+    _records()
+    .where(tables.decision_record.c.case_id == bindparam("wanted"))
+    .order_by(tables.decision_record.c.seq)
+)
+
+
 def _listed(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[ListedRecord]:
     keys = tx.keys.several(row.key_id for row in rows)
     numbers: dict[str, str] = {}
     for row in rows:
         if row.case_id not in numbers:  # decisions of one case need it opened only once
-            found = _unsealed(row.case_id, row.sealed, keys.get(row.key_id))
+            found = unseal(row.case_id, row.sealed, keys.get(row.key_id))
             numbers[row.case_id] = UNREADABLE if found is None else found[0]
-        columns = dict(row._mapping)
-        for name in ("log", "key_id", "sealed"):
-            del columns[name]
-        seq, correction = columns.pop("seq"), columns.pop("correction")
-        columns["codes"] = _codes(columns["codes"])
-        yield ListedRecord(DecisionRow(**columns), numbers[row.case_id], seq, correction)
+        yield _line(row, numbers[row.case_id])
+
+
+def _line(row: Row[Any], case_ref: str) -> ListedRecord:
+    columns = dict(row._mapping)
+    for name in ("log", "key_id", "sealed"):
+        del columns[name]
+    seq, correction = columns.pop("seq"), columns.pop("correction")
+    columns["codes"] = _codes(columns["codes"])
+    return ListedRecord(DecisionRow(**columns), case_ref, seq, correction)
 
 
 def _codes(stored: Any) -> tuple[str, ...]:

@@ -130,11 +130,15 @@ class KeyStore:
         rows = self._named([key_id])
         return self._unwrap(key_id, rows[0].wrapped) if rows else None
 
-    def several(self, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """Return those of these keys that are there and open, by name; some hundreds at a time."""
-        found = {}
+    def several(self, key_ids: Iterable[str]) -> dict[str, bytes | None]:
+        """Return those of these keys that are there, by name; some hundreds at a time.
+
+        None is one that is damaged: it keeps nobody from the others.
+        """
+        found: dict[str, bytes | None] = {}
         for row in self._named(set(key_ids)):
-            with suppress(StorageFailed):  # one that is damaged keeps nobody from the others
+            found[row.key_id] = None
+            with suppress(StorageFailed):
                 found[row.key_id] = self._unwrap(row.key_id, row.wrapped)
         return found
 
@@ -208,7 +212,7 @@ class KeyStore:
             nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
             return self._wrap.decrypt(nonce, sealed, key_id.encode())
         except (InvalidTag, ValueError, TypeError):  # SQLite keeps anything in any column
-            raise _failed("A case key does not open with the wrapping key.") from None
+            raise key_damaged() from None
 
 
 def _wrapping_key(path: Path, *, may_create: bool) -> bytes:
@@ -241,6 +245,11 @@ def _check_wrapping(connection: Connection, check: bytes) -> None:
 def _derive(wrapping_key: bytes, purpose: str) -> bytes:
     """One key per purpose, so that no value made for one serves for another."""
     return hmac.digest(wrapping_key, f"warum {purpose} v1".encode(), "sha256")
+
+
+def key_damaged() -> StorageFailed:
+    """What is raised for a key that is there and does not open."""
+    return _failed("A case key does not open with the wrapping key.")
 
 
 def _failed(

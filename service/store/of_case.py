@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
+from explainer.errors import RecordsDisagree
 from explainer.ledger.log import SYSTEM_KEY, LogName, case_key_name
 from service.store import tables
-from service.store.cases import get_case
+from service.store.cases import CaseFile
 from service.store.database import Reading
+from service.store.sealed import Damaged, unseal
 
 LEDGER = LogName.LEDGER.value
+PART = 500
+"""Keys that are tried at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,44 @@ class OfCase:
         return () if self.key_id is None else tuple(sorted(self.linked.keys() ^ self.sealed.keys()))
 
 
-def of_case(tx: Reading, case_id: str) -> OfCase:
-    """Return the entries of the case with this opaque id; there are none of one there is not."""
+def of_case(tx: Reading, file: CaseFile) -> OfCase:
+    """Return the entries of a case that was opened."""
+    return _of(tx, file.id, tx.keys.find(case_key_name(file.case_ref)))
+
+
+def of_damaged(tx: Reading, case: Damaged) -> OfCase:
+    """Return the entries of a case that does not open.
+
+    That its row names its key is then vouched for by nothing. Raises what is wrong with the case
+    where the key is not there, and RecordsDisagree where anything says that it is another case's:
+    what is sealed in the row opens with another key, or what is sealed under this one is linked to
+    another case.
+    """
+    if tx.keys.get(case.key_id) is None:
+        raise case.fault
+    row = tx.connection.execute(_ROW, {"wanted": case.id}).one()
+    names = sorted(tx.keys.names() - {case.key_id})
+    for at in range(0, len(names), PART):
+        keys = tx.keys.several(names[at : at + PART]).values()
+        if any(key is not None and unseal(case.id, row.sealed, key) for key in keys):
+            raise _exchanged(case.id)
+    found = _of(tx, case.id, case.key_id)
+    of_others = tx.connection.execute(_LINKED_ELSEWHERE, {"key": case.key_id, "case": case.id})
+    if of_others.first() is not None:
+        raise _exchanged(case.id)
+    return found
+
+
+def _exchanged(case_id: str) -> RecordsDisagree:
+    return RecordsDisagree(
+        "The tables name the key of another case for this one.",
+        f"the case {case_id}",
+        "Have the database examined; nothing was done.",
+    )
+
+
+def _of(tx: Reading, case_id: str, key_id: str | None) -> OfCase:
     linked = tx.connection.execute(_LINKED, {"wanted": case_id})
-    file = get_case(tx, case_id)
-    key_id = None if file is None else tx.keys.find(case_key_name(file.case_ref))
     sealed = tx.connection.execute(_SEALED, {"wanted": key_id})  # of no key there is nothing
     return OfCase(
         {row.seq: row.leaf for row in linked},
@@ -89,6 +126,17 @@ def sealed_and_not_linked(tx: Reading) -> list[int]:
 
 # made once: making a statement anew takes longer than the database does
 _ENTRY, _LINK, _PAYLOAD = tables.entry, tables.case_entry, tables.payload
+_ROW = select(tables.case_file.c.sealed).where(tables.case_file.c.id == bindparam("wanted"))
+_LINKED_ELSEWHERE = (
+    select(_LINK.c.seq)
+    .join(_PAYLOAD, (_PAYLOAD.c.log == _LINK.c.log) & (_PAYLOAD.c.seq == _LINK.c.seq))
+    .where(
+        _LINK.c.log == LEDGER,
+        _PAYLOAD.c.key_id == bindparam("key"),
+        _LINK.c.case_id != bindparam("case"),
+    )
+    .limit(1)
+)
 _LINKED, _SEALED = (
     select(_ENTRY.c.seq, _ENTRY.c.leaf)
     .join(table, (table.c.log == _ENTRY.c.log) & (table.c.seq == _ENTRY.c.seq))

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import NoReturn
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from explainer.core.days import recorded_day
 from explainer.errors import (
     CaseNotFound,
     EntryMalformed,
     IdempotencyConflict,
-    KeyMissing,
 )
 from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName, case_key_name, idempotency_hash
@@ -28,15 +27,16 @@ from explainer.ledger.sealing import CaseKeys, open_payload
 from service.store import tables
 from service.store.cases import (
     DECIDED,
-    ERASED,
     DecisionRow,
     ListedRecord,
-    cases_without_key,
     find_record,
+    get_case,
 )
-from service.store.database import Reading, Store, Transaction
+from service.store.database import Reading, Transaction
+from service.store.key_check import key_missing
 from service.store.of_case import of_case
 from service.store.own import remember
+from service.store.sealed import ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,12 @@ def record_follow_up(
     return _record(tx, LogName.LEDGER, entry, {EntryKind.FOLLOW_UP}, case_id=case_id, body=body)
 
 
+def record_end(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
+    """Record that a case ends whose number nobody can read any more: sealed under the key its row
+    names."""
+    return _record(tx, LogName.LEDGER, entry, {EntryKind.FOLLOW_UP}, case_id=case_id, unread=True)
+
+
 def record_system(tx: Transaction, entry: Entry) -> Receipt:
     """Record what concerns no case: packages, rules, keys, a restored backup, the last entry."""
     allowed = {
@@ -178,6 +184,7 @@ def _record(
     case_id: str | None = None,
     body: bytes | None = None,
     record_id: str | None = None,
+    unread: bool = False,
 ) -> Receipt:
     """Append `entry`, and tie it to its case and its request, all in this transaction."""
     if entry.kind not in allowed:
@@ -186,15 +193,7 @@ def _record(
         _malformed("Idempotency key and request body come together or not at all.")
     keys: CaseKeys = tx.keys
     if case_id is not None and log is LogName.LEDGER:
-        case = tx.connection.execute(_ABOUT, {"wanted": case_id}).one_or_none()
-        name = None if entry.case_ref is None else case_key_name(entry.case_ref)
-        key = None if name is None else tx.keys.key_of(name)
-        # by its key, which the entry is sealed under as well: so nothing has to be opened
-        if case is None or name is None or key is None or case.key_id != key[0]:
-            _malformed("The entry is not about this case.")
-        if case.state == ERASED:
-            _malformed("The case is being erased; nothing can be added to it.")
-        keys = _InHand(name, key, tx.keys)
+        keys = _InHand(*_key_of_case(tx, case_id, entry, unread=unread), tx.keys)
     receipt = tx.append(log, entry, keys)
     place = {"log": log.value, "seq": receipt.seq}
     if case_id is not None:
@@ -207,6 +206,24 @@ def _record(
         }
         tx.connection.execute(_ASKED, {**asked, **place})
     return receipt
+
+
+def _key_of_case(
+    tx: Reading, case_id: str, entry: Entry, *, unread: bool
+) -> tuple[str, tuple[str, bytes]]:
+    """The name the entry's key is asked for by, and the key of the case."""
+    case = tx.connection.execute(_ABOUT, {"wanted": case_id}).one_or_none()
+    name = None if entry.case_ref is None else case_key_name(entry.case_ref)
+    key = None if name is None else tx.keys.key_of(name)
+    if unread and case is not None and name is not None:
+        found = tx.keys.get(case.key_id)
+        key = None if found is None else (case.key_id, found)
+    # by its key, which the entry is sealed under as well: so nothing has to be opened
+    if case is None or name is None or key is None or case.key_id != key[0]:
+        _malformed("The entry is not about this case.")
+    if case.state == ERASED:
+        _malformed("The case is being erased; nothing can be added to it.")
+    return name, key
 
 
 # made once: making a statement anew takes longer than the database does
@@ -243,11 +260,21 @@ def entries_of_case(
 ) -> tuple[OpenedEntry, ...]:
     """Return what the ledger holds about a case, oldest first, with opened payloads.
 
-    With `kind` nothing else is opened: a case that was looked at often has many entries.
+    There is nothing about one that is not there. With `kind` nothing else is opened: a case that
+    was looked at often has many entries.
     """
+    file = get_case(tx, case_id)
+    return () if file is None else open_entries(tx, of_case(tx, file).all, kind)
+
+
+def open_entries(
+    tx: Reading, leaves: Mapping[int, object], kind: EntryKind | None = None
+) -> tuple[OpenedEntry, ...]:
+    """Return the entries at these positions of the ledger, with `kind` only those; `leaves` are
+    theirs as they are stored."""
     opened = (
         open_entry(tx, LogName.LEDGER, seq)
-        for seq, leaf in of_case(tx, case_id).all.items()
+        for seq, leaf in leaves.items()
         # what is no leaf any more is opened too, and named as what it is
         if kind is None or not isinstance(leaf, bytes) or _is(leaf, kind)
     )
@@ -276,7 +303,7 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     payload: Mapping[str, Json] | None = None
     key = None if record.envelope is None else tx.keys.get(record.envelope.key_id)
     if record.envelope is not None and key is None:
-        raise _key_missing(seq)
+        raise key_missing(seq)
     if record.envelope is not None and key is not None:
         value = parse_canonical(open_payload(record.envelope, key, leaf))
         if not isinstance(value, Mapping):
@@ -285,35 +312,6 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     salt = None if payload is None else payload.get("told_salt")
     told_salt = bytes.fromhex(salt) if isinstance(salt, str) else None
     return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
-
-
-def check_keys(store: Store) -> None:
-    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key.
-
-    Erased payloads are gone together with their keys; whatever is left must open.
-    """
-    with store.reading() as tx:
-        table = tables.payload
-        used = tx.connection.execute(
-            select(func.min(table.c.seq), table.c.key_id).group_by(table.c.key_id)
-        ).all()
-        for seq, key_id in used:
-            if tx.keys.get(key_id) is None:
-                raise _key_missing(seq)
-        if left := cases_without_key(tx):
-            raise KeyMissing(
-                what=f"No key opens {left} of the cases, and no erasure accounts for that.",
-                where="the key store",
-                mend="Put it back from its backup; nothing can be read without it.",
-            )
-
-
-def _key_missing(seq: int) -> KeyMissing:
-    return KeyMissing(
-        what="A sealed record is there, its key is not, and no erasure accounts for that.",
-        where=f"entry {seq}",
-        mend="Put the key store back from its backup; nothing can be read without it.",
-    )
 
 
 def sealed_decisions(tx: Reading) -> list[int]:

@@ -28,7 +28,7 @@ from explainer.ledger.log import LogName
 from explainer.packages.bundled import bundled_packages
 from service import cli
 from service.settings import Settings, read_settings
-from service.store import cases, erasure, migrations, records, seals, tables
+from service.store import cases, erasure, key_check, migrations, records, seals, tables
 from service.store.database import Store
 from service.store.engine import open_engine
 from service.wiring import open_ledger
@@ -58,7 +58,7 @@ def started(made: Installation, store: Store) -> None:
     for log in LogName:
         seals.guard(store, log, made.sealer(log), made.witness_of(log))
     erasure.finish_erasures(store)
-    records.check_keys(store)
+    key_check.check_keys(store)
 
 
 def clean(folder: Path, **counts: int) -> None:

@@ -38,7 +38,7 @@ from service.restoring import restore
 from service.settings import Settings
 from service.store import snapshot
 from service.store.copies import make_durable
-from service.store.records import check_keys
+from service.store.key_check import check_keys
 from service.store.tables import metadata
 from service.verification import verify_files
 
@@ -421,7 +421,7 @@ def test_a_restored_backup_does_not_bring_an_erased_case_back(
     tools = marked.office.tools
     # the erasure is recorded and sealed; then the backup; only then it is carried out
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(erasing, "finish_erasures", lambda store: 0)
+        interrupted.setattr(erasing, "finish_erasures", lambda *_: 0)
         assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 0
         back_up(tools.settings, tmp_path / "out", NOON)
         back_up_keys(tools.settings, tmp_path / "keys", NOON)

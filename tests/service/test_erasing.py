@@ -21,7 +21,7 @@ from explainer.ledger.verify import open_payload
 from service.actions import submit
 from service.cli import main
 from service.demo import SYSTEM
-from service.store import engine, records
+from service.store import engine, key_check, records
 from service.store.cases import CaseFile, get_case
 from service.store.tables import case_file
 from service.verification import verify_files
@@ -178,7 +178,7 @@ def test_who_takes_links_out_keeps_nothing_from_being_erased_and_lifts_no_hold(
     assert entry.payload["seqs"] == [*covered, covered[-1] + 1]
     with tools.store.reading() as tx:
         assert get_case(tx, marked.case.id) is None
-    records.check_keys(tools.store)
+    key_check.check_keys(tools.store)
     assert all(result.clean for result in verify_files(tools))
 
 
@@ -193,7 +193,7 @@ def test_another_case_that_is_linked_to_an_erased_one_does_not_go_with_it(marked
     )
     assert run("erase", CASE, *BASIS, *BOTH, data=tools) == 1
     assert not office.entries(EntryKind.ERASURE)
-    records.check_keys(tools.store)
+    key_check.check_keys(tools.store)
 
 
 @on_both

@@ -23,7 +23,7 @@ from service.actions import submit
 from service.cli import main
 from service.demo import SYSTEM
 from service.settings import Settings
-from service.store import cases, engine, records
+from service.store import cases, engine, key_check, records
 from service.store.cases import CaseFile, get_case
 from service.store.database import Reading
 from service.store.erasure import covered_by_case
@@ -139,19 +139,19 @@ def test_a_key_that_is_damaged_keeps_nobody_from_the_other_cases(
             with pytest.raises(StorageFailed, match="does not open with the wrapping key"):
                 get_case(tx, two[0])
         with pytest.raises(StorageFailed, match="does not open with the wrapping key"):
-            records.check_keys(store)
+            key_check.check_keys(store)
 
 
 def test_a_case_whose_key_is_lost_stops_the_start(
     installation: Installation, two: tuple[str, str]
 ) -> None:
     with closing(installation.open()) as store:
-        records.check_keys(store)
+        key_check.check_keys(store)
         key_id = store.keys.find("case:BG-CANARY-1")
         assert key_id is not None
         store.keys.destroy(key_id)
         with pytest.raises(KeyMissing, match="opens 1 of the cases"):
-            records.check_keys(store)
+            key_check.check_keys(store)
         with store.reading() as tx, pytest.raises(KeyMissing):
             get_case(tx, two[0])
 
@@ -235,7 +235,7 @@ def older(
         submit({**golden.case, "ref": number}, SYSTEM, office.tools)
     decide_by_form(office.visitor("caseworker"), there(office, SEEN).id)
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(erasing, "finish_erasures", lambda store: 0)
+        interrupted.setattr(erasing, "finish_erasures", lambda *_: 0)
         assert run("erase", GOING, *BASIS, *BOTH, data=office.tools) == 0
     unseen = replace(there(office, UNSEEN), values_json='{"name": "Altbestand"}')
     # of what goes nothing is written again, so its pages stay free

@@ -1,0 +1,61 @@
+"""Whether everything that is sealed has its key; asked at every start and after a restore."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from explainer.errors import KeyMissing
+from explainer.ledger.log import LogName
+from service.store import tables
+from service.store.cases import cases_without_key
+from service.store.database import Store
+from service.store.erasure import covered_seqs
+
+PART = 500
+"""Keys that are asked for at a time."""
+
+
+def check_keys(store: Store) -> None:
+    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key.
+
+    Erased payloads are gone together with their keys; whatever is left must open. What an erasure
+    takes away meanwhile is looked at once more: then it is seen to be one.
+    """
+    table = tables.payload
+    with store.reading() as tx:
+        used = tx.connection.execute(select(table.c.key_id).distinct()).scalars().all()
+    for at in range(0, len(used), PART):
+        part = used[at : at + PART]
+        keys = store.keys.several(part)
+        for key_id in part:
+            if keys.get(key_id) is None and store.keys.get(key_id) is None:  # raises if damaged
+                _check_erased(store, key_id)
+    with store.reading() as tx:
+        left = cases_without_key(tx)
+    if left:
+        with store.reading() as tx:
+            left &= cases_without_key(tx)
+    if left:
+        raise KeyMissing(
+            what=f"No key opens {len(left)} of the cases, and no erasure accounts for that.",
+            where="the key store",
+            mend="Put it back from its backup; nothing can be read without it.",
+        )
+
+
+def _check_erased(store: Store, key_id: str) -> None:
+    table = tables.payload
+    with store.reading() as tx:
+        query = select(table.c.log, table.c.seq).where(table.c.key_id == key_id)
+        for log, seq in tx.connection.execute(query.order_by(table.c.seq)).all():
+            if seq not in covered_seqs(tx, LogName(log)):
+                raise key_missing(seq)
+
+
+def key_missing(seq: int) -> KeyMissing:
+    """What is raised for an entry whose key is gone."""
+    return KeyMissing(
+        what="A sealed record is there, its key is not, and no erasure accounts for that.",
+        where=f"entry {seq}",
+        mend="Put the key store back from its backup; nothing can be read without it.",
+    )
