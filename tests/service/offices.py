@@ -6,16 +6,20 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
+import pytest
 from servers import reached_into
 from starlette.types import ASGIApp
 from visiting import Machine, Visitor
 
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
-from explainer.packages.bundled import find_package
+from explainer.packages.admit import admit
+from explainer.packages.bundled import bundled_packages, find_package
+from explainer.packages.package import ModelPackage
+from service import admission
 from service.actions import submit
 from service.app import create_app
 from service.demo import SYSTEM
@@ -161,8 +165,20 @@ def after_one_decision(office: Office) -> Office:
     return office
 
 
+@cache
+def _admitted(folder: Path) -> ModelPackage:
+    return admit(folder)
+
+
+def _admitted_once(folder: Path) -> ModelPackage:
+    """Packages that come with Warum are nobody's to change: admitted once for all offices."""
+    return _admitted(folder) if folder.is_relative_to(bundled_packages()) else admit(folder)
+
+
 def open_office(settings: Settings, count: int) -> Office:
-    tools = open_tools(settings, lambda: NOON)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(admission, "admit", _admitted_once)
+        tools = open_tools(settings, lambda: NOON)
     cases = tuple(
         submit({**golden.case, "package": package.manifest.id}, SYSTEM, tools)
         for package in tools.packages.values()
