@@ -102,14 +102,12 @@ class LogStore(Protocol):
     def name(self) -> LogName:
         """Which of the two logs this is."""
 
-    def head(self) -> Head:
-        """Return the head, locked until the transaction ends: no one else may append."""
+    def last(self) -> tuple[Head, bytes | None]:
+        """Return the head, locked until the transaction ends: no one else may append; and the leaf
+        of the last entry, None where there is none. Raises EntryMalformed where it is missing."""
 
     def append(self, record: Record, head: Head) -> None:
         """Store `record` and overwrite the head."""
-
-    def leaf(self, seq: int) -> bytes:
-        """Return the leaf of one entry, or raise EntryMalformed where there is none."""
 
 
 def append(
@@ -129,8 +127,8 @@ def append(
     """
     _check_kind(store.name, entry)
     minute(now)  # refuses a time without zone before anything is locked
-    head = store.head()
-    if head.size and _is_closed(store, head.size - 1):
+    head, last = store.last()
+    if last is not None and Leaf.from_bytes(last).type == EntryKind.CLOSED:
         _refuse("The log is closed; nothing can be added.", "Open a new log.")
     write = _Writer(store, keys, now, tenant, ts_source, entropy)
     if head.last_clock is not None and now < head.last_clock - CLOCK_TOLERANCE:
@@ -214,10 +212,6 @@ def _key_name(log: LogName, entry: Entry, ts: str) -> str:
 def case_key_name(case_ref: str) -> str:
     """Return under which name the key store knows the key of a case."""
     return f"case:{case_ref}"
-
-
-def _is_closed(store: LogStore, seq: int) -> bool:
-    return Leaf.from_bytes(store.leaf(seq)).type == EntryKind.CLOSED
 
 
 def _check_kind(log: LogName, entry: Entry) -> None:

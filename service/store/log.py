@@ -39,9 +39,15 @@ class SqlLog:
 
     def head(self) -> Head:
         """Return the head; who writes has held it since the transaction began."""
-        row = self.connection.execute(_HEAD, {"name": self.name.value}).one()
-        clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
-        return Head(Range.from_bytes(row.size, row.range), clock)
+        return _head(self.connection.execute(_HEAD, {"name": self.name.value}).one())
+
+    def last(self) -> tuple[Head, bytes | None]:
+        """Return the head and the leaf of the last entry, both by one question."""
+        row = self.connection.execute(_LAST, {"name": self.name.value}).one()
+        head = _head(row)
+        if head.size and row.leaf is None:
+            raise self._missing(head.size - 1)
+        return head, None if row.leaf is None else _bytes(row.leaf)
 
     def append(self, record: Record, head: Head) -> None:
         """Store `record` and overwrite the head."""
@@ -91,12 +97,15 @@ class SqlLog:
     def _at(self, query: Select[Any], seq: int) -> Row[Any]:
         row = self.connection.execute(query, {"name": self.name.value, "at": seq}).one_or_none()
         if row is None:
-            raise EntryMalformed(
-                what="There is no entry at this position.",
-                where=f"the log {self.name}, entry {seq}",
-                mend="Verify the log.",
-            )
+            raise self._missing(seq)
         return row
+
+    def _missing(self, seq: int) -> EntryMalformed:
+        return EntryMalformed(
+            what="There is no entry at this position.",
+            where=f"the log {self.name}, entry {seq}",
+            mend="Verify the log.",
+        )
 
     def records(self) -> Iterator[Record]:
         """Yield all entries with what is stored beside them, in order."""
@@ -160,8 +169,24 @@ def join_entries() -> Select[Any]:
     )
 
 
+def _head(row: Row[Any]) -> Head:
+    clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
+    return Head(Range.from_bytes(row.size, row.range), clock)
+
+
 # made once: making a statement anew takes longer than the database does
 _HEAD = select(tables.head).where(tables.head.c.log == bindparam("name"))
+_LAST = (
+    select(tables.head, tables.entry.c.leaf)
+    .select_from(
+        tables.head.outerjoin(
+            tables.entry,
+            (tables.entry.c.log == tables.head.c.log)
+            & (tables.entry.c.seq == tables.head.c.size - 1),
+        )
+    )
+    .where(tables.head.c.log == bindparam("name"))
+)
 _NEW_HEAD = (
     tables.head.update()
     .where(tables.head.c.log == bindparam("name"))

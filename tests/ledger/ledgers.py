@@ -44,13 +44,13 @@ class MemoryLog:
     def head(self) -> Head:
         return self._head
 
+    def last(self) -> tuple[Head, bytes | None]:
+        return self._head, self.records[-1].leaf if self.records else None
+
     def append(self, record: Record, head: Head) -> None:
         assert record.seq == len(self.records)
         self.records.append(record)
         self._head = head
-
-    def leaf(self, seq: int) -> bytes:
-        return self.records[seq].leaf
 
 
 class MemoryKeys:
