@@ -162,7 +162,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _tables_agree(where: Settings) -> bool:
     """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
     from service.store.database import Store
-    from service.verification import rows_that_disagree
+    from service.verification import cases_at_fault, rows_that_disagree
 
     try:
         store = Store.examine(where.data, where.database)
@@ -170,24 +170,24 @@ def _tables_agree(where: Settings) -> bool:
         print(f"tables: NOT COMPARED with what was sealed. {fault}")
         return True
     try:
-        wrong = rows_that_disagree(store)
+        wrong, cases = rows_that_disagree(store), cases_at_fault(store)
     finally:
         store.close()
     for seq in wrong:
         print(f"tables: FAULT at entry {seq}: The tables say something else than what was sealed.")
+    for case in cases:
+        print(f"tables: FAULT. {case}")
     if not wrong:
         print("tables: what they say of decisions is what was sealed")
-    return not wrong
+    return not wrong and not cases
 
 
 def _results(where: Settings, keys: list[Key], known: list[Checkpoint]) -> list[Result]:
-    from explainer.ledger.verify import verify_database
     from service.store.database import Store
-    from service.store.stored import verify_store
+    from service.store.stored import verify_file, verify_store
 
     if not where.database:
-        path = where.data / "warum.sqlite"
-        return verify_database(path, keys, known)  # without the key store, too
+        return verify_file(where.data / "warum.sqlite", keys, known)  # without the key store, too
     with closing(Store.examine(where.data, where.database)) as store:
         return verify_store(store, keys, known)
 
@@ -207,11 +207,16 @@ def _export(options: argparse.Namespace) -> int:
     from service.store.cases import find_case_by_ref
     from service.store.database import Store
     from service.store.records import entries_of_case
+    from service.store.snapshot import still
 
     where, out = installation(options.data, dict(os.environ), bundled_packages()), options.out
     folder = where.data
     with whole_folder(out, ExportFailed) as draft:
-        with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
+        with (
+            closing(Store.examine(where.data, where.database)) as store,
+            still(store) as records,
+            records.reading() as tx,
+        ):
             ours: frozenset[int] = frozenset()
             if options.case is not None:
                 file = find_case_by_ref(tx, options.case)

@@ -60,6 +60,7 @@ def _replay(options: argparse.Namespace) -> int:
     from service.replay import Outcome, replay
     from service.shelf import Shelf
     from service.store.database import Store
+    from service.store.snapshot import still
 
     where = installation(options.data, dict(os.environ), bundled_packages())
     key = options.key
@@ -71,7 +72,11 @@ def _replay(options: argparse.Namespace) -> int:
             raise SettingsInvalid(
                 "There is no key to verify with.", str(where.data), "Give yours with --key."
             ) from None
-    with closing(Store.examine(where.data, where.database)) as store, store.reading() as tx:
+    with (
+        closing(Store.examine(where.data, where.database)) as store,
+        still(store) as records,  # computing anew takes its time
+        records.reading() as tx,
+    ):
         done = replay(tx, options.record, key, Shelf(where.data / "packages"))
     _print(done)
     if options.told is not None:

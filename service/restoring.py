@@ -43,11 +43,11 @@ from service.backup import (
 from service.erasing import check_two
 from service.settings import Settings
 from service.store import snapshot
-from service.store.cases import cases_without_key, every_case
+from service.store.cases import every_case
 from service.store.copies import copy_database, put_in_place, put_keys_back
 from service.store.database import Reading, Store
 from service.store.erasure import finish_erasures
-from service.store.key_check import check_keys
+from service.store.key_check import cases_without_key, check_keys
 from service.store.records import record_system
 from service.store.seals import guard
 from service.wiring import open_ledger, sealer_of

@@ -23,7 +23,7 @@ from explainer.ledger.entries import Json
 from explainer.ledger.log import case_key_name
 from service.store import tables
 from service.store.database import Reading, Transaction
-from service.store.sealed import ERASED, Damaged, open_rows, seal, unseal
+from service.store.sealed import Damaged, open_rows, seal, unseal
 
 PAGE_SIZE = 50
 PART = 500
@@ -248,15 +248,6 @@ def every_case(tx: Reading) -> Iterator[CaseFile]:
         yield from _sound(part.cases)
 
 
-def cases_without_key(tx: Reading) -> frozenset[str]:
-    """The ids of the cases, those being erased left out, of which no key is there."""
-    table = tables.case_file
-    rows = tx.connection.execute(select(table.c.id, table.c.key_id).where(table.c.state != ERASED))
-    used = {row.id: row.key_id for row in rows}  # before the keys, which come before their case
-    there = tx.keys.names()
-    return frozenset(case_id for case_id, key_id in used.items() if key_id not in there)
-
-
 def _sound(cases: Iterable[CaseFile | Damaged]) -> Iterator[CaseFile]:
     for one in cases:
         if isinstance(one, Damaged):
@@ -312,6 +303,14 @@ def record_at(tx: Reading, seq: int) -> ListedRecord | None:
     """Return the decision at this place of the ledger."""
     rows = tx.connection.execute(_records().where(tables.decision_record.c.seq == seq)).all()
     return next(_listed(tx, rows), None)
+
+
+def records_between(tx: Reading, first: int, end: int | None) -> list[ListedRecord]:
+    """Return the decisions at the places [first, end) of the ledger; without end, to its own."""
+    place = tables.decision_record.c.seq
+    query = _records().where(place >= first)
+    query = query if end is None else query.where(place < end)
+    return list(_listed(tx, tx.connection.execute(query).all()))
 
 
 def decisions_of(tx: Reading, file: CaseFile) -> list[ListedRecord]:

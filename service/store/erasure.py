@@ -16,7 +16,7 @@ from explainer.errors import EntryMalformed, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
 from explainer.ledger.log import LogName
 from service.store import tables
-from service.store.cases import CaseFile, case_with_id
+from service.store.cases import DECIDED, OPEN, CaseFile, case_with_id
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
 from service.store.of_case import OfCase, of_case, of_damaged
@@ -165,6 +165,23 @@ def is_being_erased(tx: Reading, case_id: str) -> bool:
     ).all()
     covered = covered_seqs(tx, LogName.LEDGER) if rows else frozenset()
     return bool(rows) and all(row.key_id is not None and row.seq in covered for row in rows)
+
+
+def of_unaccounted_state(tx: Reading, case_id: str | None = None) -> list[tuple[str, str]]:
+    """Id and state of the cases, or of this one, that are in no list of open cases though nothing
+    recorded accounts for that: no decision, and no erasure that is still to be carried out."""
+    case, record = tables.case_file, tables.decision_record
+    decided = select(record.c.case_id).where(record.c.case_id == case.c.id).exists()
+    query = select(case.c.id, case.c.state).where(
+        case.c.state != OPEN, ~((case.c.state == DECIDED) & decided)
+    )
+    query = query if case_id is None else query.where(case.c.id == case_id)
+    rows = tx.connection.execute(query.order_by(case.c.arrival)).all()
+    return [
+        (row.id, row.state)
+        for row in rows
+        if row.state != ERASED or not is_being_erased(tx, row.id)
+    ]
 
 
 def _pending(store: Store) -> list[Covered]:

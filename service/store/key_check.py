@@ -7,9 +7,9 @@ from sqlalchemy import select
 from explainer.errors import KeyMissing
 from explainer.ledger.log import LogName
 from service.store import tables
-from service.store.cases import cases_without_key
-from service.store.database import Store
+from service.store.database import Reading, Store
 from service.store.erasure import covered_seqs
+from service.store.sealed import ERASED
 
 PART = 500
 """Keys that are asked for at a time."""
@@ -41,6 +41,15 @@ def check_keys(store: Store) -> None:
             where="the key store",
             mend="Put it back from its backup; nothing can be read without it.",
         )
+
+
+def cases_without_key(tx: Reading) -> frozenset[str]:
+    """The ids of the cases, those being erased left out, of which no key is there."""
+    table = tables.case_file
+    rows = tx.connection.execute(select(table.c.id, table.c.key_id).where(table.c.state != ERASED))
+    used = {row.id: row.key_id for row in rows}  # before the keys, which come before their case
+    there = tx.keys.names()
+    return frozenset(case_id for case_id, key_id in used.items() if key_id not in there)
 
 
 def _check_erased(store: Store, key_id: str) -> None:

@@ -107,21 +107,20 @@ def case_of_entry(tx: Reading, seq: int) -> str | None:
     ).scalar_one_or_none()
 
 
-def sealed_and_not_linked(tx: Reading) -> list[int]:
-    """Return where something is sealed under the key of a case, and linked to none."""
+def sealed_and_not_linked(tx: Reading, first: int, end: int | None) -> list[int]:
+    """Return where, of [first, end), something is sealed under the key of a case, and linked to
+    none."""
     payload, link = tables.payload, tables.case_entry
-    found = tx.connection.execute(
-        select(payload.c.seq)
-        .where(
-            payload.c.log == LEDGER,
-            payload.c.key_id != (tx.keys.find(SYSTEM_KEY) or ""),
-            ~select(link.c.seq)
-            .where(link.c.log == payload.c.log, link.c.seq == payload.c.seq)
-            .exists(),
-        )
-        .order_by(payload.c.seq)
+    query = select(payload.c.seq).where(
+        payload.c.log == LEDGER,
+        payload.c.seq >= first,
+        payload.c.key_id != (tx.keys.find(SYSTEM_KEY) or ""),
+        ~select(link.c.seq)
+        .where(link.c.log == payload.c.log, link.c.seq == payload.c.seq)
+        .exists(),
     )
-    return list(found.scalars())
+    query = query if end is None else query.where(payload.c.seq < end)
+    return list(tx.connection.execute(query.order_by(payload.c.seq)).scalars())
 
 
 # made once: making a statement anew takes longer than the database does

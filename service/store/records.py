@@ -314,15 +314,16 @@ def open_entry(tx: Reading, log: LogName, seq: int) -> OpenedEntry:
     return OpenedEntry(log, leaf, Receipt(seq, record.leaf_hash, record.leaf, told_salt), payload)
 
 
-def sealed_decisions(tx: Reading) -> list[int]:
-    """Return the positions of all decisions whose payload was not erased."""
+def sealed_decisions(tx: Reading, first: int, end: int | None) -> list[int]:
+    """Return the positions, of [first, end), of the decisions whose payload was not erased."""
     entry, sealed = tables.entry, tables.payload
-    found = tx.connection.execute(
+    query = (
         select(entry.c.seq, entry.c.leaf)
         .join(sealed, (sealed.c.log == entry.c.log) & (sealed.c.seq == entry.c.seq))
-        .where(entry.c.log == LogName.LEDGER.value)
-        .order_by(entry.c.seq)
+        .where(entry.c.log == LogName.LEDGER.value, entry.c.seq >= first)
     )
+    query = query if end is None else query.where(entry.c.seq < end)
+    found = tx.connection.execute(query.order_by(entry.c.seq))
     return [row.seq for row in found if _is(row.leaf, EntryKind.DECISION)]
 
 

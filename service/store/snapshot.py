@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,42 @@ def copy_records(store: Store, file: Path, told: Told) -> None:
     else:
         _copy_rows(store, file, told)
     make_durable(file)
+
+
+@contextmanager
+def still_file(file: Path) -> Iterator[Path]:
+    """A file with one moment of a database of SQLite, for whoever reads it for long.
+
+    Without a write-ahead log a reader keeps every commit waiting, and in the end failing. So a copy
+    is read, for which nobody waits longer than the disk takes to read the file once; it is gone
+    afterwards, and holds nothing that is not sealed. Where there is no room for one the file itself
+    is read, as is one with a write-ahead log.
+    """
+    if sqlite.journal_mode(sqlite3.sqlite_version_info)[0] == "wal":
+        yield file
+        return
+    with ExitStack() as gone_afterwards:
+        try:
+            folder = gone_afterwards.enter_context(tempfile.TemporaryDirectory())
+            copy = Path(folder) / file.name
+            copy_database(file, copy)
+        except (OSError, StorageFailed):
+            copy = file
+        yield copy
+
+
+@contextmanager
+def still(store: Store) -> Iterator[Store]:
+    """The records of one moment, for whoever reads them for long; nobody waits for them."""
+    if store.file is None:
+        yield store  # on PostgreSQL nobody waits for a reader
+        return
+    with still_file(store.file) as file:
+        engine = sqlite.open_engine(file)
+        try:
+            yield Store(engine, store.keys, tenant=store.tenant, file=file)
+        finally:
+            engine.dispose()
 
 
 def open_copy(file: Path, keys: Path, wrapping: Path, tenant: str) -> Store:

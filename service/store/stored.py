@@ -1,12 +1,14 @@
 """What the tables hold of the logs, handed to the verifier as it lies there; nothing is trusted.
 
-On SQLite the verifier reads the file itself, as it does for anybody outside. A server has no file
-to give away: there the rows are read for it, within one moment of the database.
+On SQLite the verifier reads the file itself, as it does for anybody outside, or a copy of it where
+others would have to wait. A server has no file to give away: there the rows are read for it, within
+one moment of the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
@@ -23,6 +25,7 @@ from explainer.ledger.verify import (
 from service.store import tables
 from service.store.database import Store
 from service.store.log import in_order, join_entries
+from service.store.snapshot import still_file
 
 
 def verify_store(
@@ -33,7 +36,7 @@ def verify_store(
 ) -> list[Result]:
     """Check every log that one of `keys` is for, on either database."""
     if store.file is not None:
-        return verify_database(store.file, keys, outside, case_keys)
+        return verify_file(store.file, keys, outside, case_keys)
     with store.reading() as tx:
         return [
             verify_log(
@@ -44,6 +47,19 @@ def verify_store(
             )
             for key in keys
         ]
+
+
+def verify_file(
+    file: Path,
+    keys: Sequence[Key],
+    outside: Sequence[Checkpoint] = (),
+    case_keys: Mapping[str, bytes | None] | None = None,
+) -> list[Result]:
+    """Check every log that one of `keys` is for, in a file of SQLite. Raises Unusable."""
+    if not file.is_file():
+        return verify_database(file, keys)  # which says so
+    with still_file(file) as one:
+        return verify_database(one, keys, outside, case_keys)
 
 
 def _stored_log(connection: Connection, name: str) -> StoredLog:
