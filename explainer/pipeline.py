@@ -16,9 +16,9 @@ from explainer.core.reasons import choose_reasons, precision_of
 from explainer.errors import NotExplainable
 from explainer.families.limits import limits_of
 from explainer.packages.package import ModelPackage
-from explainer.text.checker import check_told
+from explainer.text.checker import check_told, check_withheld
 from explainer.text.languages import Language
-from explainer.text.render import render_html, render_text
+from explainer.text.render import render_html, render_plainly, render_text
 from explainer.text.sentences import (
     HumanDecision,
     Sentences,
@@ -104,6 +104,20 @@ def tell_withheld(
     form: str = "html",
     decision: HumanDecision | None = None,
 ) -> Told:
-    """Say that there is no explanation, and why; the case stays decidable."""
+    """Say that there is no explanation, and why; the case stays decidable.
+
+    Raises TextDisagrees where the rendered text, read back, says anything else.
+    """
     voice = package.voice(language, staff=audience is Audience.CASEWORKER)
-    return RENDER[form](withheld_sentences(fault, audience, voice, decision), language)
+    told: Told = RENDER[form](withheld_sentences(fault, audience, voice, decision), language)
+    check_withheld(told, fault, audience, voice, decision)
+    return told
+
+
+def tell_plainly(
+    audience: Audience, language: Language, package: ModelPackage, *, form: str = "html"
+) -> Told:
+    """Say in one fixed sentence that there is no explanation, and whom to call: for where even
+    `tell_withheld` raises."""
+    voice = package.voice(language, staff=audience is Audience.CASEWORKER)
+    return render_plainly(audience, voice, form)

@@ -32,7 +32,7 @@ from explainer.errors import (
 from explainer.ledger.entries import EntryKind, Json, Receipt, canonical, minute
 from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
-from explainer.pipeline import tell, tell_withheld
+from explainer.pipeline import tell, tell_plainly, tell_withheld
 from explainer.text.languages import Language
 from explainer.text.notes import note_faults
 from explainer.text.sentences import HumanDecision
@@ -163,7 +163,13 @@ def show(case_id: str, audience: Audience, language: Language, actor: Actor, too
             finding = fault
     if told is None:
         assert isinstance(finding, NotExplainable)  # noqa: S101 - the other case returned a text
-        told = tell_withheld(finding, audience, language, opened.package, decision=decision)
+        try:
+            told = tell_withheld(finding, audience, language, opened.package, decision=decision)
+        except NotExplainable as fault:
+            log.error(
+                "text without reasons refused", code=fault.code, package=opened.file.package_id
+            )
+            told = tell_plainly(audience, language, opened.package)
     entry = shown_entry(opened, finding, told, actor, now, tools)
     with tools.store.transaction(now) as tx:
         receipt = records.record_shown(tx, case_id, entry)

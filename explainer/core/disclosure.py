@@ -98,6 +98,8 @@ class View:
     as_of: int | None
     comparison_rows: int
     table: tuple[ShownRow, ...] | None
+    gaps: int = 0
+    """How many pieces of information with a strength of their own were missing."""
     within: int | None = None
     """How far estimated shares may be off, in parts of 100; for caseworkers only."""
     task: Task = Task.BINARY
@@ -153,6 +155,11 @@ def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) ->
         table=tuple(_row(finding, explanation, flat) for finding in explanation.findings)
         if staff
         else None,
+        gaps=sum(
+            finding.value.missing is not None
+            and finding.strength not in (Strength.NONE, Strength.HARDLY)
+            for finding in explanation.findings
+        ),
         within=-(-explanation.precision.within // 10) if staff and explanation.precision else None,
         task=explanation.task,
         runner_up=explanation.runner_up,

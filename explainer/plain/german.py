@@ -20,6 +20,7 @@ from explainer.plain.sentences import (
     made_nouns,
 )
 from explainer.plain.words import words_in
+from explainer.text.level import becomes_bold
 
 _LETTERS = re.compile(r"[^\W\d_]")
 _ROMAN = re.compile(r"(?<!\w)[IVX]{2,}(?!\w)")
@@ -104,10 +105,15 @@ def _passive(sentence: Sentence, lists: Lists) -> list[str]:
 
 
 def _negations(sentence: Sentence, lists: Lists) -> list[str]:
+    """Of an easy text only those that no page puts in bold by itself: values stay as they are,
+    and begin with a capital."""
+    simple = lists.tag == "de-simple"
     return [
         word
         for word in sentence.words
-        if word.lower() in lists.words("negations") and word.lower() not in sentence.stressed
+        if word.lower() in lists.words("negations")
+        and word.lower() not in sentence.stressed
+        and not (simple and word.islower() and becomes_bold(word))
     ]
 
 

@@ -38,8 +38,8 @@ RULES: dict[str, About] = {
         "Who acts is said.", "Say who does it: begin with the person, the office or the program."
     ),
     "negation": About(
-        "At most one negation; in easy texts none, unless it stands in bold.",
-        "Say what is so. In easy texts put the negation in bold.",
+        "At most one negation; in easy texts none but those that pages put in bold by themselves.",
+        "Say what is so.",
     ),
     "double-negation": About("No two negations that cancel each other.", "Say it without both."),
     "genitive": About(

@@ -32,10 +32,12 @@ from explainer.core.explanation import (
     ReasonPolicy,
     Strength,
 )
+from explainer.errors import NotExplainable, OutsideExperience, PackageReplaced
 from explainer.text.fragment import disagrees
-from explainer.text.phrases import Note, Phrases, phrases
+from explainer.text.phrases import Note, Phrases, frame_of, phrases
 from explainer.text.read_values import plain, read_number
 from explainer.text.reading import Reading, ReadReason, ReadRow, read
+from explainer.text.reading_frame import ReadWithheld, read_withheld
 from explainer.text.sentences import HumanDecision, translation_banner
 from explainer.text.values import amount_in_words
 from explainer.text.voice import Voice
@@ -67,8 +69,7 @@ def check_told(
         ("the role of the program", found.role, _role(voice, decision)),
         ("who decided", found.decided_by, _decider(decision, voice)),
         ("how a person decided", found.decided, _decided(decision)),
-        ("that there is no explanation", found.withheld, None),
-        ("the warnings", found.warnings, tuple(_warnings(explanation, voice))),
+        ("the warnings", found.warnings, tuple(_warnings(explanation, worked, voice))),
         ("the first line", found.opening, _opening_words(explanation)),
         ("the rest", found.rest, str(explanation.rest)),
         ("how old the program is", found.stale, _stale(explanation, rules)),
@@ -80,6 +81,48 @@ def check_told(
     if staff:
         _table(found, explanation, worked, known)
     return found
+
+
+def check_withheld(
+    told: Told,
+    fault: NotExplainable,
+    audience: Audience,
+    voice: Voice,
+    decision: HumanDecision | None = None,
+) -> ReadWithheld:
+    """Raise TextDisagrees unless the bytes of `told` say that there is no explanation, why, and
+    nothing of what an explanation would have said. Returns what was read."""
+    staff = audience is Audience.CASEWORKER
+    known = frame_of(voice, staff=staff, html=told.media_type.startswith("text/html"))
+    banner = translation_banner(
+        voice.catalog, voice.language, package_reviewed=voice.wording.reviewed
+    )
+    found = read_withheld(told, known, banner)
+    why = _why_withheld(fault, decision)
+    role: str | None = _role(voice, decision)
+    if why == "undelivered":
+        role = "role_undelivered" + ("_ai" if voice.artificial_intelligence else "")
+    elif why in ("outside", "replaced"):
+        # no suggestion was delivered: the program did not help
+        role = None
+    _agree(
+        ("the role of the program", found.role, role),
+        ("who decided", found.decided_by, _decider(decision, voice)),
+        ("how a person decided", found.decided, _decided(decision)),
+        ("why there is no explanation", found.withheld, why),
+        ("the limits", found.limits, ("limits",)),
+    )
+    return found
+
+
+def _why_withheld(fault: NotExplainable, decision: HumanDecision | None) -> str:
+    if isinstance(fault, OutsideExperience):
+        return "outside"
+    if decision is not None and decision.suggested is None:
+        return "undelivered"
+    if isinstance(fault, PackageReplaced):
+        return "replaced"
+    return "pending" if fault.code == "explanation.pending" else "withheld_all"
 
 
 def _agree(*compared: tuple[str, object, object]) -> None:
@@ -151,12 +194,14 @@ def _decided(decision: HumanDecision | None) -> str | None:
     )
 
 
-def _warnings(explanation: Explanation, voice: Voice) -> Iterator[str]:
+def _warnings(explanation: Explanation, worked: dict[str, Worked], voice: Voice) -> Iterator[str]:
     if Limit.FEW in explanation.limits:
         yield "few"
     if Limit.MANY_MISSING in explanation.limits:
         bare = any(feature.optional and feature.stand_in is None for feature in voice.catalogue)
-        yield "many_missing_bare" if bare else "many_missing"
+        gaps = [one for one in worked.values() if one.finding.value.missing is not None]
+        told = [one for one in gaps if one.strength not in (Strength.NONE, Strength.HARDLY)]
+        yield f"{'one' if len(told) == 1 else 'many'}_missing{'_bare' if bare else ''}"
 
 
 def _opening_words(explanation: Explanation) -> str:

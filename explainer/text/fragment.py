@@ -49,6 +49,9 @@ _FIXED = {
 _CLASSES = frozenset(
     {
         *(
+            "kern-icon",
+            "kern-icon--info",
+            "kern-icon--warning",
             "kern-link",
             "kern-table",
             "kern-table__body",
@@ -74,11 +77,16 @@ _INLINE = frozenset({"bdi", "strong"})
 """They stand inside of a sentence."""
 _LINES = frozenset({"rect", "line"})
 _DRAWN = "svg"
+_ICON = "kern-icon"
 """What may be hidden from reading aloud: drawings. Their words stand beside them."""
 _BARS = {"xb-pro": 1, "xb-con": -1}
 _AXIS = 100
 _PIECES = re.compile(r"(<[^>]*>)")
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)((?: [A-Za-z0-9-]+=(?:\"[^\"<>&]*\"|'ltr'))*)(/?)>")
+_TAG = re.compile(
+    r"<(/?)([a-z][a-z0-9]*)"
+    # what stands for a sign that has a meaning in markup, as `_REFERENCES` has it
+    r"((?: [A-Za-z0-9-]+=(?:\"(?:[^\"<>&]|&(?:amp|lt|gt|quot|#34|#39);)*\"|'ltr'))*)(/?)>"
+)
 _ATTRIBUTE = re.compile(r" ([A-Za-z0-9-]+)=[\"']([^\"']*)[\"']")
 _REFERENCE = re.compile("&(#?[A-Za-z0-9]*;?)")
 _REFERENCES = {"amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"', "#34;": '"', "#39;": "'"}
@@ -102,6 +110,8 @@ class _Tag:
     draws: bool
     staff: bool
     """Whether a note begins that only caseworkers read."""
+    icon: bool
+    """Whether a sheet draws something here; it holds nothing."""
     lang: str | None
 
 
@@ -148,13 +158,20 @@ class Fragment:
                     raise disagrees("markup that is not whole")
             elif not tag.closes:
                 opened.append(name)
+            if drawing and name == "span" and not tag.opens:
+                drawing = False
+                continue
             if tag.inline is not None:
                 line += tag.inline
                 continue
             if line:
                 to.append(" ".join(line.split()))
                 line = ""
-            if tag.steps:
+            if drawing and tag.opens and not tag.draws:
+                raise disagrees(f"an element {name}")
+            if tag.icon:
+                drawing = True
+            elif tag.steps:
                 to = self._step(tag)
                 drawing = name == "svg" and tag.opens
             elif drawing is not tag.draws:
@@ -166,7 +183,7 @@ class Fragment:
             if not opened and name != "article":
                 raise disagrees("markup that is not whole")
             if "data-l" in tag.given:
-                self.named.append(tag.given["data-l"])
+                self.named.append(" ".join(_text(tag.given["data-l"]).split()))
             if tag.lang not in (None, self.lang):
                 raise disagrees("words of another language")
         if opened:
@@ -224,7 +241,8 @@ def _tag(piece: str) -> _Tag:
         raise disagrees(f"an element {name}")
     if len(given) != len(pairs) or not _ATTRIBUTES.issuperset(given):
         raise disagrees("words that are hidden")
-    if "aria-hidden" in given and name != _DRAWN:
+    icon = name == "span" and _ICON in given.get("class", "").split()
+    if "aria-hidden" in given and not (name == _DRAWN or icon):
         raise disagrees("words that are hidden")
     if any(given[at] not in held for at, held in _FIXED.items() if at in given):
         raise disagrees("a drawing or a role that no template has")
@@ -247,6 +265,7 @@ def _tag(piece: str) -> _Tag:
         steps=name in _STEPS,
         draws=name in _LINES,
         staff=given.get("class", "").endswith("--staff"),
+        icon=icon,
         lang=given.get("lang"),
     )
 

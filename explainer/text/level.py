@@ -19,12 +19,18 @@ _TURNING = re.compile(
     r"\b(?:nicht|nichts|nie|niemals|niemand(?:em|en)?|kein(?:e|en|em|er|es)?|sehr)\b",
     re.IGNORECASE,
 )
+
 _PIECES = re.compile(r"(<[^>]*>)")
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)([^>]*?)(/?)>")
 _LANG = re.compile(r" lang=\"([^\"]*)\"")
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _AS_IT_IS = frozenset({"bdi", "code", "option", "style", "textarea", "title"})
 """What is somebody else's, or can hold no markup."""
+
+
+def becomes_bold(word: str) -> bool:
+    """Whether this word is put in bold wherever it is shown as running text."""
+    return _TURNING.fullmatch(word) is not None
 
 
 def simple_html(html: str, lang: str) -> str:

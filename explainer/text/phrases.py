@@ -18,7 +18,15 @@ from explainer.core.explanation import Limit, Opening, Rest, Strength
 from explainer.text.fragment import STAFF_NOTE, disagrees
 from explainer.text.read_values import is_told_as, plain, read_day, read_value
 from explainer.text.suggested import FRAME
-from explainer.text.values import FIRST_STRONG_ISOLATE, POP_ISOLATE, clean, day, value_in_words
+from explainer.text.values import (
+    FIRST_STRONG_ISOLATE,
+    POP_ISOLATE,
+    WORD_JOINER,
+    clean,
+    day,
+    unbroken,
+    value_in_words,
+)
 from explainer.text.voice import Voice
 from explainer.text.wording import VALUE
 
@@ -62,10 +70,11 @@ class Sentence:
     missing: bool
 
 
-class Phrases:
-    """The sentences of one voice for one audience, as they stand in one medium.
+class Frame:
+    """What every text of one voice has, one about a missing explanation too, for one audience and
+    as it stands in one medium.
 
-    Raises TextDisagrees where two of them that say different things read alike.
+    Raises TextDisagrees where two of its sentences that say different things read alike.
     """
 
     def __init__(self, voice: Voice, *, staff: bool, html: bool) -> None:
@@ -74,21 +83,88 @@ class Phrases:
         self.html = html
         self.isolated = html or voice.language.dir == "rtl"
         self.leveled = bool(voice.language.level)
-        self._says: dict[tuple[str, str | None, Scalar], bool] = {}
-        self._sources: dict[str, str] = {}
-        say, wording, own = voice.say, voice.wording, "staff" if staff else "told"
-        colon = "" if html else ":"
+        say, wording = voice.say, voice.wording
         self.title = self._text(say("told.heading.contributed"))
         if not html and voice.language.dir == "ltr":
             self.title = voice.language.capitals(self.title)
-        sides = (*Pointing, HIGHER, LOWER)
-        self.sides = self._by_text((f"{say(f'told.heading.{s}')}{colon}", str(s)) for s in sides)
         kinds = [f"{key}{ai}" for key in _ROLES for ai in ("", "_ai")]
         self.roles = self._by_text((say(f"told.{key}"), key) for key in kinds)
         self.decided = self._by_text(
             (say(f"told.{key}"), key) for key in ("differs", "same_other", "partly")
         )
         self.decided_by = self._pattern(say("told.decided_by"))
+        gone = (
+            "withheld_all",
+            "outside",
+            "replaced",
+            "pending",
+            *(() if staff else ("undelivered",)),
+        )
+        at = "staff.told" if staff else "told"
+        self.withheld = self._by_text((say(f"{at}.{key}"), key) for key in gone)
+        self.limits = self._by_text(self._limits())
+        self.correct = self._by_text([(say("told.correct"), "correct")])
+        self.correct_heading = self._headed(say("told.heading.correct"))
+        contact = [unbroken(wording[f"contact|{key}"]) for key in ("office", "phone", "hours")]
+        contact += wording["contact|address"].splitlines()
+        self.contact = [
+            self._isolate(self._text(line)) if html else self._text(line.replace(WORD_JOINER, ""))
+            for line in contact
+        ]
+        self.labels: Mapping[str, str] = {}
+        if staff:
+            self.frame = {key: self._text(say(f"staff.frame.{key}")) for key in FRAME}
+            self.quoted = self.frame["quoted"]
+            self.not_shown = self._headed(self.frame["not_shown"])
+            self.table = self._headed(self.frame["table"])
+
+    def _limits(self) -> Iterator[tuple[str, str]]:
+        if self.staff:
+            yield self.voice.say("staff.told.limits"), "limits"
+            yield self.voice.say("staff.told.linked"), "linked"
+        else:
+            yield self.voice.say("told.limits"), "limits"
+
+    def _headed(self, text: str) -> str:
+        """A heading as it stands in this medium."""
+        return self._text(text if self.html else self.voice.say("told.headed", text))
+
+    def _text(self, text: str) -> str:
+        for mark in _EMPHASIS:
+            text = text.replace(mark, "")
+        return plain(text)
+
+    def _isolate(self, text: str) -> str:
+        return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"
+
+    def _pattern(self, text: str, *, isolated: bool = True) -> Pattern:
+        head, _, tail = self._text(text).partition(VALUE)
+        if isolated and self.isolated:
+            return Pattern(head + FIRST_STRONG_ISOLATE, POP_ISOLATE + tail)
+        return Pattern(head, tail)
+
+    def _by_text(self, said: Iterable[tuple[str, Meaning]]) -> dict[str, Meaning]:
+        found: dict[str, Meaning] = {}
+        for text, meaning in said:
+            text = self._text(text)
+            if found.setdefault(text, meaning) != meaning:
+                raise disagrees(f"{found[text]} and {meaning} read alike")
+        return found
+
+
+class Phrases(Frame):
+    """The sentences of one voice for one audience, as they stand in one medium.
+
+    Raises TextDisagrees where two of them that say different things read alike.
+    """
+
+    def __init__(self, voice: Voice, *, staff: bool, html: bool) -> None:
+        super().__init__(voice, staff=staff, html=html)
+        self._says: dict[tuple[str, str | None, Scalar], bool] = {}
+        self._sources: dict[str, str] = {}
+        say, wording, own = voice.say, voice.wording, "staff" if staff else "told"
+        sides = (*Pointing, HIGHER, LOWER)
+        self.sides = self._by_text((self._headed(say(f"told.heading.{s}")), str(s)) for s in sides)
         form = "suggested_staff" if staff else "suggested"
         task = voice.suggesting.task
         self.suggestions: Mapping[str, str] = {}
@@ -99,7 +175,10 @@ class Phrases:
             self.suggestions = self._by_text(
                 (wording[f"outcome|{o}|{form}"], o) for o in voice.suggesting.outcomes
             )
-        warnings = (Limit.FEW, Limit.MANY_MISSING, f"{Limit.MANY_MISSING}_bare")
+        warnings = (
+            Limit.FEW,
+            *(f"{kind}_missing{bare}" for kind in ("one", "many") for bare in ("", "_bare")),
+        )
         self.warnings = self._by_text((say(f"told.limit.{key}"), str(key)) for key in warnings)
         self.comparison = self._by_text(
             [(wording[f"comparison|{'staff' if staff else 'applicant'}"], "comparison")]
@@ -111,15 +190,6 @@ class Phrases:
             self.labels_of_outcomes = self._by_text(
                 (wording[f"outcome|{o}|label"], o) for o in voice.suggesting.outcomes
             )
-        gone = (
-            "withheld_all",
-            "outside",
-            "replaced",
-            "pending",
-            *(() if staff else ("undelivered",)),
-        )
-        at = "staff.told" if staff else "told"
-        self.withheld = self._by_text((say(f"{at}.{key}"), key) for key in gone)
         openings = (*Opening, "close_multiclass", "mixed_amount")
         self.openings = self._by_text((say(f"{own}.opening.{o}"), str(o)) for o in openings)
         self.rests = self._by_text((say(f"{own}.rest.{r}"), str(r)) for r in Rest)
@@ -142,16 +212,8 @@ class Phrases:
         self.as_of = self._pattern(say("told.as_of"))
         self.source = self._pattern(say("told.source"))
         self.stale = self._pattern(say("told.limit.stale"), isolated=False)
-        self.correct = self._by_text([(say("told.correct"), "correct")])
-        self.correct_heading = self._text(say("told.heading.correct") + colon)
-        self.limits = self._by_text(self._limits())
-        contact = [wording[f"contact|{key}"] for key in ("office", "phone", "hours")]
-        contact += wording["contact|address"].splitlines()
-        self.contact = [
-            self._isolate(self._text(line)) if html else self._text(line) for line in contact
-        ]
         if staff:
-            self._for_staff(colon)
+            self._for_staff()
 
     def says(self, written: str | None, feature: str, value: Scalar) -> bool:
         """Whether `written`, read back, is `value`, and is written as values are."""
@@ -193,12 +255,8 @@ class Phrases:
             return text[1:-1]
         return None
 
-    def _for_staff(self, colon: str) -> None:
+    def _for_staff(self) -> None:
         say = self.voice.say
-        self.frame = {key: self._text(say(f"staff.frame.{key}")) for key in FRAME}
-        self.quoted = self.frame["quoted"]
-        self.not_shown = self.frame["not_shown"] + colon
-        self.table = self.frame["table"] + colon
         self.ends = self._by_text(
             (say(f"staff.frame.{key}"), key) for key in ("towards", "away", HIGHER, LOWER)
         )
@@ -221,13 +279,6 @@ class Phrases:
             for key in ("decisive", "decisive_multiclass", "third_person"):
                 yield STAFF_NOTE + say(f"staff.told.{key}"), (key, "")
 
-    def _limits(self) -> Iterator[tuple[str, str]]:
-        if self.staff:
-            yield self.voice.say("staff.told.limits"), "limits"
-            yield self.voice.say("staff.told.linked"), "linked"
-        else:
-            yield self.voice.say("told.limits"), "limits"
-
     def _sentences(self, feature: str) -> tuple[Sentence, ...]:
         found: dict[tuple[str, bool], set[str]] = {}
         optional = self.voice.catalogue[feature].optional
@@ -249,30 +300,15 @@ class Phrases:
             for (text, missing), outcomes in found.items()
         )
 
-    def _text(self, text: str) -> str:
-        for mark in _EMPHASIS:
-            text = text.replace(mark, "")
-        return plain(text)
-
-    def _isolate(self, text: str) -> str:
-        return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"
-
-    def _pattern(self, text: str, *, isolated: bool = True) -> Pattern:
-        head, _, tail = self._text(text).partition(VALUE)
-        if isolated and self.isolated:
-            return Pattern(head + FIRST_STRONG_ISOLATE, POP_ISOLATE + tail)
-        return Pattern(head, tail)
-
-    def _by_text(self, said: Iterable[tuple[str, Meaning]]) -> dict[str, Meaning]:
-        found: dict[str, Meaning] = {}
-        for text, meaning in said:
-            text = self._text(text)
-            if found.setdefault(text, meaning) != meaning:
-                raise disagrees(f"{found[text]} and {meaning} read alike")
-        return found
-
 
 @lru_cache(maxsize=256)
 def phrases(voice: Voice, *, staff: bool, html: bool) -> Phrases:
     """Made once for each voice, audience and medium."""
     return Phrases(voice, staff=staff, html=html)
+
+
+@lru_cache(maxsize=256)
+def frame_of(voice: Voice, *, staff: bool, html: bool) -> Frame:
+    """The frame alone: an agency's sentences that read alike keep nobody from being told that
+    there is no explanation."""
+    return Frame(voice, staff=staff, html=html)

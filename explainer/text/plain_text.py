@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from explainer.text.fragment import UNSEEN, disagrees
-from explainer.text.phrases import Phrases
+from explainer.text.phrases import Frame
 from explainer.text.read_values import plain
 from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
 
@@ -22,7 +22,7 @@ class PlainText:
     Raises TextDisagrees for characters that nobody sees.
     """
 
-    def __init__(self, body: str, known: Phrases) -> None:
+    def __init__(self, body: str, known: Frame) -> None:
         if UNSEEN.search(body.translate(_ISOLATES) if known.isolated else body):
             raise disagrees("characters that nobody sees")
         if known.leveled:
@@ -43,7 +43,7 @@ def _bare(line: str) -> str:
     return text[2:] if line.startswith("- ") else text
 
 
-def _cells(line: str, known: Phrases) -> list[str]:
+def _cells(line: str, known: Frame) -> list[str]:
     """Label, value and effect, and whether it is one of the reasons above."""
     above = known.frame["above"]
     row = line.removesuffix(f". {above}")

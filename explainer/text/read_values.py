@@ -14,6 +14,7 @@ from functools import lru_cache
 from babel import Locale
 from babel.numbers import (
     format_currency,
+    get_currency_name,
     get_currency_symbol,
     get_decimal_symbol,
     get_group_symbol,
@@ -133,6 +134,9 @@ def _frames(unit: str | None, catalog: Catalog) -> tuple[frozenset[str], dict[st
         # where a count has words of its own, the form for others may have to carry its digits
         return frozenset(map(_hollow, filter(_NUMBER.search, said.values()))), words
     if is_currency(unit):
+        if catalog.language.level:
+            names = (get_currency_name(unit.upper(), n, locale=locale) for n in _PLURALS)
+            return frozenset(f"{_HOLE} {plain(name)}" for name in names), {}
         return frozenset(_money(unit.upper(), locale)), {}
     return frozenset({plain(catalog.sentence(f"told.unit.{unit}")).replace(VALUE, _HOLE)}), {}
 

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from explainer.core.disclosure import Told
 from explainer.core.explanation import Strength
-from explainer.text.fragment import Fragment, disagrees
-from explainer.text.phrases import Note, Pattern, Phrases, Sentence
-from explainer.text.plain_text import PlainText
-from explainer.text.read_values import plain
-
-Meaning = TypeVar("Meaning")
+from explainer.text.fragment import disagrees
+from explainer.text.phrases import Note, Phrases, Sentence
+from explainer.text.reading_frame import FrameReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +51,12 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a text says. `withheld` says why there is no explanation, else it is None."""
+    """All that a text with an explanation says."""
 
     banner: bool
     role: str | None
     decided_by: str | None
     decided: str | None
-    withheld: str | None
     suggestion: str = ""
     warnings: tuple[str, ...] = ()
     runner_up: str | None = None
@@ -87,45 +82,19 @@ def read(told: Told, known: Phrases, banner: str | None) -> Reading:
     return _Reader(told, known).read(banner)
 
 
-class _Reader:
+class _Reader(FrameReader):
+    """Reads a whole explanation."""
+
+    _known: Phrases
+
     def __init__(self, told: Told, known: Phrases) -> None:
-        self._known = known
-        self._at = 0
-        self._bars: Mapping[int, int] | None = None
-        self._ends: tuple[str | None, ...] | None = None
-        self._named: Sequence[str] = ()
-        body = told.body.decode()
-        text: Fragment | PlainText
-        if known.html:
-            text = fragment = Fragment(body)
-            language = known.voice.language
-            if (fragment.lang, fragment.dir) != (language.tag, language.dir):
-                raise disagrees("words of another language")
-            self._named = fragment.named
-            # above the first row stand the names of the columns
-            self._bars = {row - 1: bar for row, bar in fragment.bars.items()}
-        else:
-            text = PlainText(body, known)
-        self._heads: Sequence[str] = text.heads
-        self._rows: Sequence[Sequence[str]] = text.rows
-        # so that there is always a next line to look at
-        self._lines = [*text.lines, ""]
+        super().__init__(told, known)
 
     # -- the parts of a document, in their order -----------------------------------------------
 
     def read(self, banner: str | None) -> Reading:
         known = self._known
-        if banner is not None:
-            self._exactly(plain(banner), "what a translation says about itself")
-        self._exactly(known.title, "the heading")
-        role = self._maybe(known.roles)
-        decided_by = self._slot(known.decided_by)
-        decided = self._maybe(known.decided)
-        withheld = self._maybe(known.withheld)
-        if withheld is not None:
-            limits = self._limits()
-            self._end()
-            return Reading(banner is not None, role, decided_by, decided, withheld, limits=limits)
+        role, decided_by, decided = self._begin(banner)
         suggestion = self._suggestion()
         warnings = []
         while (warning := self._maybe(known.warnings)) is not None:
@@ -149,7 +118,6 @@ class _Reader:
             role,
             decided_by,
             decided,
-            None,
             suggestion,
             tuple(warnings),
             runner_up,
@@ -173,25 +141,6 @@ class _Reader:
         if amount is None:
             raise self._unknown("the suggestion")
         return amount
-
-    def _limits(self, *, headed: bool = True) -> tuple[str, ...]:
-        known = self._known
-        if known.staff and headed:
-            self._exactly(known.not_shown, "the heading of the limits")
-        found = []
-        while (limit := self._maybe(known.limits)) is not None:
-            found.append(limit)
-        return tuple(found)
-
-    def _end(self) -> None:
-        known = self._known
-        if not known.staff:
-            self._exactly(known.correct_heading, "how to correct a mistake")
-            self._need(known.correct, "how to correct a mistake")
-            for line in known.contact:
-                self._exactly(line, "whom to ask")
-        if self._at != len(self._lines) - 1:
-            raise self._unknown("the end")
 
     # -- reasons -------------------------------------------------------------------------------
 
@@ -326,36 +275,3 @@ class _Reader:
         if strength not in known.effects or (dot and way is None) or (parts and number is None):
             raise disagrees("a line of the table")
         return ReadRow(feature, written, way, known.effects[strength], number, bool(above))
-
-    # -- line by line --------------------------------------------------------------------------
-
-    def _line(self) -> str:
-        return self._lines[self._at]
-
-    def _maybe(self, known: Mapping[str, Meaning]) -> Meaning | None:
-        """What the next line says, if it is one of these."""
-        found = known.get(self._lines[self._at])
-        if found is not None:
-            self._at += 1
-        return found
-
-    def _need(self, known: Mapping[str, Meaning], what: str) -> Meaning:
-        found = self._maybe(known)
-        if found is None:
-            raise self._unknown(what)
-        return found
-
-    def _exactly(self, text: str, what: str) -> None:
-        if self._line() != text:
-            raise self._unknown(what)
-        self._at += 1
-
-    def _slot(self, pattern: Pattern) -> str | None:
-        """What stands in the slot, if the next line is of this pattern."""
-        found = pattern.value(self._lines[self._at])
-        if found is not None:
-            self._at += 1
-        return found
-
-    def _unknown(self, what: str) -> Exception:
-        return disagrees(f"{what} is missing or stands elsewhere, or words that nobody wrote")

@@ -14,12 +14,24 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape  # noqa: TID251 - this is the one place
 
-from explainer.core.disclosure import Told
+from explainer.core.disclosure import Audience, Told
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language, read_once
 from explainer.text.level import simple_html, simple_lines
-from explainer.text.sentences import ReasonText, Sentences
-from explainer.text.values import FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE
+from explainer.text.sentences import (
+    ReasonText,
+    Sentences,
+    contact_lines,
+    translation_banner,
+)
+from explainer.text.values import (
+    FIRST_STRONG_ISOLATE,
+    LEFT_TO_RIGHT_ISOLATE,
+    POP_ISOLATE,
+    WORD_JOINER,
+)
+from explainer.text.voice import Voice
+from explainer.text.wording import VALUE
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -106,7 +118,8 @@ def as_markup(told: Told) -> str:
 
 def render_text(sentences: Sentences, language: Language) -> Told:
     """The explanation as plain text, one sentence group a line."""
-    body = "\n".join(_lines(sentences, language)).strip() + "\n"
+    # a text is not laid out, so nothing has to be kept from being torn apart
+    body = "\n".join(_lines(sentences, language)).strip().replace(WORD_JOINER, "") + "\n"
     if sentences.dir == "ltr":
         # nothing to isolate where all runs one way; terminals show the marks as boxes
         for mark in (FIRST_STRONG_ISOLATE, LEFT_TO_RIGHT_ISOLATE, POP_ISOLATE):
@@ -118,6 +131,11 @@ def render_text(sentences: Sentences, language: Language) -> Told:
 
 def _lines(s: Sentences, language: Language) -> Iterator[str]:
     """What the templates hold, heading by heading: nobody reads less for reading it in text."""
+    colon = catalog(language).sentence("told.headed")
+
+    def headed(heading: str) -> str:
+        return colon.replace(VALUE, heading)
+
     if s.banner:
         yield s.banner
         yield ""
@@ -140,7 +158,7 @@ def _lines(s: Sentences, language: Language) -> Iterator[str]:
         reasons: tuple[ReasonText, ...] = getattr(s, side)
         if reasons:
             yield ""
-            yield f"{s.heading[side]}:"
+            yield headed(s.heading[side])
             for reason in reasons:
                 yield from _reason_lines(reason)
     yield ""
@@ -148,19 +166,19 @@ def _lines(s: Sentences, language: Language) -> Iterator[str]:
         yield s.rest
     if s.frame:
         yield ""
-        yield f"{s.frame['not_shown']}:"
+        yield headed(s.frame["not_shown"])
     yield from s.limits
     if s.rows:
         # the caption of the page explains its bars; here are none
         yield ""
-        yield f"{s.frame['table']}:"
+        yield headed(s.frame["table"])
         yield f"  {s.frame['information']}: {s.frame['value']} – {s.frame['effect']}"
     for row in s.rows:
         above = f". {s.frame['above']}" if row.shown else ""
         yield f"  {row.label}: {row.value} – {row.effect}{above}"
     if s.correct:
         yield ""
-        yield f"{s.heading['correct']}:"
+        yield headed(s.heading["correct"])
         yield from s.correct
         yield from s.contact
 
@@ -179,6 +197,27 @@ def _reason_lines(reason: ReasonText) -> Iterator[str]:
         yield f"  | {note}"
     if reason.provenance:
         yield f"  {reason.provenance}"
+
+
+def render_plainly(audience: Audience, voice: Voice, form: str = "html") -> Told:
+    """What is left to say where even the text about a missing explanation was refused: that there
+    is none, and whom to call.
+
+    Whole sentences one after the other, by no template and with no slot, so that what went wrong
+    there cannot reach them.
+    """
+    language, staff = voice.language, audience is Audience.CASEWORKER
+    banner = translation_banner(voice.catalog, language, package_reviewed=voice.wording.reviewed)
+    said = [banner] if banner else []
+    said.append(voice.say(f"{'staff.told' if staff else 'told'}.withheld_all"))
+    said += () if staff else contact_lines(voice)
+    if form == "text":
+        body = "\n".join(said).replace(WORD_JOINER, "") + "\n"
+        return Told(body.encode(), "text/plain; charset=utf-8", language.tag, audience)
+    lines = "".join(f'<p class="w-text">{escape(line)}</p>\n' for line in said)
+    head = f'<article class="w-told" lang="{language.tag}" dir="{language.dir}">'
+    body = leveled(f"{head}\n{lines}</article>", language)
+    return Told(body.encode(), "text/html; charset=utf-8", language.tag, audience)
 
 
 def standalone(told: Told, language: Language, title: str) -> str:

@@ -22,7 +22,7 @@ from explainer.text.suggested import (
     sides,
     suggestion_in_words,
 )
-from explainer.text.values import clean, day, decimal, isolate, value_in_words
+from explainer.text.values import clean, day, decimal, isolate, unbroken, value_in_words
 from explainer.text.voice import Voice
 from explainer.text.wording import VALUE
 
@@ -110,7 +110,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     for reason in view.reasons:
         by_pointing[reason.pointing].append(_reason(reason, view.task, voice, staff=staff))
     # what makes this suggestion unreliable stands beside it, not at the end
-    warnings = [_warning(one, voice) for one in view.limits if one is not Limit.STALE]
+    warnings = [_warning(one, view, voice) for one in view.limits if one is not Limit.STALE]
     limits = []
     if Limit.STALE in view.limits:
         limits.append(voice.say("told.limit.stale", str(view.as_of)))
@@ -142,7 +142,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
         rest=voice.say(f"{own}.rest.{view.rest}"),
         limits=tuple(limits),
         correct=() if staff else voice.several("told.correct"),
-        contact=() if staff else _contact(voice),
+        contact=() if staff else contact_lines(voice),
         rows=tuple(_row(row, view, voice) for row in view.table or ()),
         german_href=None,
     )
@@ -186,18 +186,19 @@ def withheld_sentences(
         rest="",
         limits=(voice.say("staff.told.limits" if staff else "told.limits"),),
         correct=() if staff else voice.several("told.correct"),
-        contact=() if staff else _contact(voice),
+        contact=() if staff else contact_lines(voice),
         rows=(),
         german_href=None,
     )
 
 
-def _warning(limit: Limit, voice: Voice) -> str:
+def _warning(limit: Limit, view: View, voice: Voice) -> str:
     """The program is said to have used stand-ins only where it has one for all that may lack."""
+    if limit is not Limit.MANY_MISSING:
+        return voice.say(f"told.limit.{limit}")
     optional = [feature for feature in voice.catalogue if feature.optional]
-    if limit is Limit.MANY_MISSING and any(feature.stand_in is None for feature in optional):
-        return voice.say("told.limit.many_missing_bare")
-    return voice.say(f"told.limit.{limit}")
+    bare = "_bare" if any(feature.stand_in is None for feature in optional) else ""
+    return voice.say(f"told.limit.{'one' if view.gaps == 1 else 'many'}_missing{bare}")
 
 
 def provenance(value: Value, voice: Voice) -> str:
@@ -262,8 +263,9 @@ def _decided(decision: HumanDecision | None, voice: Voice) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _contact(voice: Voice) -> tuple[str, ...]:
-    lines = [voice.wording[f"contact|{key}"] for key in ("office", "phone", "hours")]
+def contact_lines(voice: Voice) -> tuple[str, ...]:
+    """Whom to call, and where to write or to go."""
+    lines = [unbroken(voice.wording[f"contact|{key}"]) for key in ("office", "phone", "hours")]
     return (*lines, *voice.wording["contact|address"].splitlines())
 
 

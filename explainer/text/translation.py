@@ -201,6 +201,20 @@ def _ending(pair: _Pair) -> _Said:
         yield "ending", f"does not end like the German text, with {last}", False
 
 
+def _spacing(pair: _Pair) -> _Said:
+    """Signs that a language sets apart by a space at which no line breaks, as French does."""
+    tongue = _tongue(pair.language)
+    if tongue is None or not tongue.apart:
+        return
+    text = TAG.sub("", SLOT.sub("x", _ENTITY.sub("x", pair.text)))
+    signs = re.escape(tongue.apart.replace("«", ""))
+    # not in the time of day, nor in the address of a page
+    bare = re.findall(rf"(?<![\u00a0\u202f{signs}])[{signs}](?![0-9/])", text)
+    bare += re.findall(r"«(?![\u00a0\u202f])", text) if "«" in tongue.apart else []
+    if bare:
+        yield "spacing", f"lacks the no-break space beside {' '.join(sorted(set(bare)))}", True
+
+
 def _same(pair: _Pair) -> _Said:
     words = _WORD.findall(_without_slots(pair.source))
     if pair.text == pair.source and len(words) > 2 and not pair.language.level:
@@ -233,7 +247,7 @@ def _reads_as(pair: _Pair) -> _Said:
 
 
 _RULES: tuple[Callable[[_Pair], _Said], ...] = (
-    *(_broken, _lines, _digits, _length, _ending, _same, _script, _reads_as),
+    *(_broken, _lines, _digits, _length, _ending, _spacing, _same, _script, _reads_as),
 )
 
 
@@ -248,6 +262,7 @@ def _without_slots(text: str) -> str:
 class _Tongue:
     script: str
     dense: float
+    apart: str
     never: frozenset[str]
     words: frozenset[str]
 
@@ -261,6 +276,7 @@ def _tongues() -> Mapping[str, _Tongue]:
         tag: _Tongue(
             row["script"],
             row.get("dense", 1),
+            row.get("apart", ""),
             frozenset(c for c in row["never"] + row["never"].upper() if c != "S"),
             frozenset(word for word in lists[tag] if times[word] == 1),
         )

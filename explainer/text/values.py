@@ -15,6 +15,7 @@ from babel.dates import format_date
 from babel.numbers import (
     format_currency,
     format_decimal,
+    get_currency_name,
     get_currency_symbol,
     get_decimal_symbol,
     get_group_symbol,
@@ -32,6 +33,9 @@ LEFT_TO_RIGHT_ISOLATE = "\u2066"
 FIRST_STRONG_ISOLATE = "\u2068"
 POP_ISOLATE = "\u2069"
 ZERO_WIDTH_NON_JOINER = "\u200c"
+WORD_JOINER = "\u2060"
+"""No line breaks beside it, and nobody sees it."""
+NO_BREAK_SPACE = "\u00a0"
 
 DURATIONS = ("years", "months", "days")
 UNITS = (*DURATIONS, "usd", "eur", "per_hundred", "per_thousand")
@@ -61,13 +65,38 @@ def _inside_word(text: str, at: int) -> bool:
     return text[at] == ZERO_WIDTH_NON_JOINER and len(beside) == 2 and all(map(str.isalpha, beside))
 
 
+_TIME = r"[0-9]{1,2}[:.][0-9]{2}"
+_WORD_RANGE = re.compile(rf"(?<![0-9]){_TIME}(?:\s[^\W\d]{{1,8}}){{1,2}}\s{_TIME}(?![0-9])")
+_UNIT_OF_TIME = re.compile(rf"(?<![0-9])({_TIME})\s(?=[^\W\d]{{1,4}}\b)")
+_DASH = re.compile(r"(?<=[0-9)])(\s?)([-\u2010-\u2014/])(\s?)(?=[0-9(])")
+
+
+def unbroken(text: str) -> str:
+    """A line such as hours or a phone number, whose numbers are not torn apart at the end of a
+    line: times with what stands between them, and the groups of one number."""
+    text = _WORD_RANGE.sub(lambda found: _in_one_piece(found[0]), text)
+    text = _UNIT_OF_TIME.sub(rf"\1{NO_BREAK_SPACE}", text)
+    text = _DASH.sub(_held, text)
+    return re.sub(r"(?<=[0-9)]) (?=[0-9(])", NO_BREAK_SPACE, text)
+
+
+def _in_one_piece(text: str) -> str:
+    return re.sub(r"\s", NO_BREAK_SPACE, text)
+
+
+def _held(dash: re.Match[str]) -> str:
+    before, sign, after = dash.groups()
+    space = NO_BREAK_SPACE
+    return f"{before and space}{WORD_JOINER}{sign}{WORD_JOINER}{after and space}"
+
+
 def value_in_words(feature: Feature, value: Scalar, wording: Wording, catalog: Catalog) -> str:
     """A value as the reader writes it: `3 Jahre`, `49 von 100`, the label of a choice."""
     if feature.kind is Kind.CHOICE:
         return wording.choice(feature.name, str(value))
     if isinstance(value, str):
         raise MessageMissing("A number is expected.", feature.name, "Correct the catalogue.")
-    return _number(value, feature.unit, catalog)
+    return _in_one_piece(_number(value, feature.unit, catalog))
 
 
 def amount_in_words(amount: str, unit: str, catalog: Catalog) -> str:
@@ -75,8 +104,14 @@ def amount_in_words(amount: str, unit: str, catalog: Catalog) -> str:
 
     `amount` is a decimal as records hold it, `unit` a currency or a unit that features may have.
     """
+    return _in_one_piece(_amount(amount, unit, catalog))
+
+
+def _amount(amount: str, unit: str, catalog: Catalog) -> str:
     locale = catalog.language.locale
     if is_currency(unit):
+        if catalog.language.level:
+            return _spelled_out(_as_written(amount, locale), Decimal(amount), unit, locale)
         return _as_written(amount, locale, unit.upper())
     written = _as_written(amount, locale)
     if unit in DURATIONS:
@@ -123,6 +158,10 @@ def _number(value: float, unit: str | None, catalog: Catalog) -> str:
     if unit in DURATIONS:
         return _duration(value, unit, catalog)
     if unit in ("usd", "eur"):
+        if catalog.language.level:
+            # whole amounts without nought cents
+            cents = None if rounded(value) == int(value) else "#,##0.00######"
+            return _spelled_out(decimal(value, locale, cents), value, unit, locale)
         return _money(value, unit.upper(), locale)
     return catalog.sentence(f"told.unit.{unit}").replace("{value}", decimal(value, locale))
 
@@ -136,9 +175,11 @@ def rounded(value: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def decimal(value: float, locale: str) -> str:
-    told = rounded(value)
-    return format_decimal(told, locale=locale, numbering_system="latn", decimal_quantization=False)
+def decimal(value: float, locale: str, pattern: str | None = None) -> str:
+    written: str = format_decimal(
+        rounded(value), pattern, locale=locale, numbering_system="latn", decimal_quantization=False
+    )
+    return written
 
 
 @lru_cache(maxsize=4096)
@@ -193,6 +234,11 @@ def _money(value: float, currency: str, locale: str) -> str:
         rounded(value), currency, locale=locale, numbering_system="latn", decimal_quantization=False
     )
     return _without_marks(_without_full_stop(written, currency, locale))
+
+
+def _spelled_out(written: str, value: float | Decimal, currency: str, locale: str) -> str:
+    """Money without a sign, which not everybody reads: `250 US-Dollar`."""
+    return f"{written} {get_currency_name(currency.upper(), value, locale=locale)}"
 
 
 def _without_full_stop(written: str, currency: str, locale: str) -> str:

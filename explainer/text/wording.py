@@ -20,6 +20,12 @@ VALUE = "{value}"
 WITH_AMOUNT = ("amount|suggested", "amount|suggested_staff", "amount|decided")
 """Sentences that say an amount."""
 
+_ENDS_A_SENTENCE = re.compile(
+    r"feature\|[^|]+\|choice\||outcome\|[^|]+\|label$|source\||proxy\||contact\|(?:office|function)$"
+)
+"""Texts that are put where a sentence ends: one that ends as a sentence does would end it twice."""
+_END_OF_SENTENCE = ".!?…:;,،؛؟"
+
 _REASON_TABLES = {"reason": "", "reason_missing": "|missing"}
 
 
@@ -218,6 +224,12 @@ def faults_of_texts(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield key, "is empty"
         elif len(text) > LONGEST:
             yield key, f"is {len(text)} characters long, and may be {LONGEST}"
+        elif _ENDS_A_SENTENCE.match(key) and text.rstrip()[-1] in _END_OF_SENTENCE:
+            yield (
+                key,
+                f"ends with “{text.rstrip()[-1]}” and is put at the end of sentences, which would "
+                "end twice; write the last word out, or put its abbreviation in brackets",
+            )
         elif key in WITH_AMOUNT and VALUE not in text:
             yield key, "does not say the amount"
         elif slot and VALUE in text and not re.search(r"[:：]\s*\{value\}", text):

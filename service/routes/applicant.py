@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from explainer.core.disclosure import Audience
 from explainer.text.render import as_markup
-from explainer.text.values import day
+from explainer.text.values import day, unbroken
 from service.actions import show
 from service.open_case import open_case
 from service.permissions import Action
@@ -33,7 +33,7 @@ def application(request: Request) -> Response:
         "person": "",
         "phone": phone,
         "phone_href": "tel:" + "".join(c for c in phone if c.isdigit() or c == "+"),
-        "hours": wording["contact|hours"],
+        "hours": unbroken(wording["contact|hours"]),
         "post": tuple(wording["contact|address"].splitlines()),
     }
     german_href = None if language.is_source else f"{request.url.path}?lang=de"

@@ -108,7 +108,8 @@ ARABIC = [
     ],
 )
 def test_values_read_as_people_write_them(tag, value, unit, text):
-    assert SPACES.sub("_", said(value, unit, tag)) == text
+    # no line ends between a number and its unit
+    assert SPACES.sub("_", said(value, unit, tag)) == text.replace(" ", "_")
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -127,6 +128,12 @@ def test_no_two_durations_read_alike_and_none_is_a_bare_unit(tag, unit):
 @pytest.mark.parametrize("currency", ["usd", "eur"])
 def test_money_has_two_decimals_and_its_sign(tag, currency):
     text = said(1234, currency, tag)
+    if tag == "de-simple":
+        # nobody has to know a sign, and nought cents are not said
+        name = {"usd": "US-Dollar", "eur": "Euro"}[currency]
+        assert SPACES.sub("_", text) == f"1.234_{name}"
+        assert SPACES.sub("_", said(1234.5, currency, tag)) == f"1.234,50_{name}"
+        return
     assert re.search(r"1[.,\u00a0\u202f]?234[.,]00", text)
     assert re.search(r"[$€]|US|EUR", text)
 

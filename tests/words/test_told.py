@@ -181,7 +181,7 @@ def test_the_text_has_the_headings_of_the_page_in_the_same_order(demo, found, au
         }
         wanted = headings_of(said["html"])
         assert len(wanted) >= 2
-        lines = [line.rstrip(":") for line in said["text"].splitlines()]
+        lines = [line.rstrip(":").rstrip() for line in said["text"].splitlines()]
         at = [lines.index(words.upper() if n == 0 else words) for n, words in enumerate(wanted)]
         assert at == sorted(at)
 
