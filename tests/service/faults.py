@@ -1,13 +1,13 @@
-"""Run by tests as a program: one operation on a store, once for every fault a disk can have.
+"""Run by tests as a program: operations on a store, each once for every fault a disk can have.
 
-    python faults.py FOLDER OPERATION STEP
+    python faults.py FOLDER STEP OPERATION...
 
 strace first writes down every call by which the operation reads or changes a file of its folder.
 Then, for every one of them, a new process on a fresh copy of the folder does the same, and just
 that call fails (EIO, ENOSPC), or the process is killed in it, or it and every later one fails.
 Each time the process tries again once, as a person would; then, with the disk whole again, what
 is there is compared with what was said. Of all these points every STEP-th is tried. The result is
-one line of JSON.
+one line of JSON for each operation.
 
 Everything is imported and done once before, so that what fails is the store and not an import.
 """
@@ -256,8 +256,10 @@ def why(fault: BaseException) -> str:
 
 
 def main() -> None:
-    folder, name, step = Path(sys.argv[1]).resolve(), sys.argv[2], int(sys.argv[3])
-    print(json.dumps(run((OPERATIONS | RESTORES)[name], folder, step)))
+    folder, step = Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    for name in sys.argv[3:]:
+        (folder / name).mkdir()
+        print(json.dumps(run((OPERATIONS | RESTORES)[name], folder / name, step)))
 
 
 if __name__ == "__main__":

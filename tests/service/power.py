@@ -1,12 +1,13 @@
-"""Run by tests as a program: one operation on a store, and the power cut after each of its calls.
+"""Run by tests as a program: operations on a store, and the power cut after each of their calls.
 
-    python power.py FOLDER OPERATION STEP
+    python power.py FOLDER STEP OPERATION...
 
 strace writes down every write, sync, truncation, new name and removed name of the operation, with
 the bytes. From that the folder is made anew as a disk may hold it when the power goes: what was
 forced to disk is there; of what was not, nothing, or any part, sector by sector; the names in a
 folder that were not forced to disk are either all there or none. Each is then judged as after a
-kill (`faulted.py`). Of all these points every STEP-th is tried. The result is one line of JSON.
+kill (`faulted.py`). Of all these points every STEP-th is tried. The result is one line of JSON for
+each operation.
 """
 
 from __future__ import annotations
@@ -260,8 +261,10 @@ def run(operation: Operation, folder: Path, step: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, name, step = Path(sys.argv[1]).resolve(), sys.argv[2], int(sys.argv[3])
-    print(json.dumps(run(OPERATIONS[name], folder, step)))
+    folder, step = Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    for name in sys.argv[3:]:
+        (folder / name).mkdir()
+        print(json.dumps(run(OPERATIONS[name], folder / name, step)))
 
 
 if __name__ == "__main__":

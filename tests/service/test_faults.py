@@ -25,10 +25,10 @@ SAMPLE = 41
 FEW = 401
 
 
-def under(program: str, folder: Path, operation: str, step: int) -> dict[str, Any]:
-    """Try every `step`-th point of an operation; returns what the program counted."""
+def under(program: str, folder: Path, step: int, *operations: str) -> dict[str, dict[str, Any]]:
+    """Try every `step`-th point of these operations; returns what the program counted of each."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name(program)), folder, operation, str(step)],
+        [sys.executable, str(Path(__file__).with_name(program)), folder, str(step), *operations],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -36,8 +36,9 @@ def under(program: str, folder: Path, operation: str, step: int) -> dict[str, An
         timeout=7200,
     )
     assert done.returncode == 0, done.stderr
-    counted: dict[str, Any] = json.loads(done.stdout)
-    print(f"\n{operation}: {counted}")
+    counted = dict(zip(operations, map(json.loads, done.stdout.splitlines()), strict=True))
+    for operation, counts in counted.items():
+        print(f"\n{operation}: {counts}")
     return counted
 
 
@@ -50,21 +51,24 @@ def check_kinds(counted: dict[str, Any]) -> None:
     assert min(counted[kind] for kind in ("killed", "sticky", "single", "refused")) > 0
 
 
-@pytest.fixture(scope="module", params=OPERATIONS)
-def sampled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An operation, and what became of it at a sample of the points."""
-    folder = tmp_path_factory.mktemp(request.param)
-    return request.param, under("faults.py", folder, request.param, SAMPLE)
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What became of each operation at a sample of the points."""
+    return under("faults.py", tmp_path_factory.mktemp("faults"), SAMPLE, *OPERATIONS)
 
 
-def test_nothing_is_lost_or_half_there_whichever_call_fails(sampled: Any) -> None:
-    check(sampled[1], SAMPLE)
-    check_kinds(sampled[1])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_nothing_is_lost_or_half_there_whichever_call_fails(sampled: Any, operation: str) -> None:
+    check(sampled[operation], SAMPLE)
+    check_kinds(sampled[operation])
 
 
-def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled: Any) -> None:
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(
+    sampled: Any, operation: str
+) -> None:
     """What a power cut would take is on disk; kills alone do not show that."""
-    _, counted = sampled
+    counted = sampled[operation]
     assert counted["acknowledgements"] > 0
     assert counted["told_too_early"] == []
 
@@ -72,7 +76,7 @@ def test_everything_written_is_forced_to_disk_before_it_is_acknowledged(sampled:
 @pytest.mark.long
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_nothing_is_lost_or_half_there_at_any_call_at_all(tmp_path: Path, operation: str) -> None:
-    counted = under("faults.py", tmp_path, operation, 1)
+    counted = under("faults.py", tmp_path, 1, operation)[operation]
     check(counted, 1)
     check_kinds(counted)
 
@@ -82,7 +86,7 @@ def test_a_restore_did_nothing_or_everything_whichever_call_fails(
     tmp_path: Path, operation: str
 ) -> None:
     """On PostgreSQL the calls of the command: what the server's disk does is the server's own."""
-    check(under("faults.py", tmp_path, operation, FEW), FEW)
+    check(under("faults.py", tmp_path, FEW, operation)[operation], FEW)
 
 
 @pytest.mark.long
@@ -90,17 +94,23 @@ def test_a_restore_did_nothing_or_everything_whichever_call_fails(
 def test_a_restore_did_nothing_or_everything_at_any_tenth_call(
     tmp_path: Path, operation: str
 ) -> None:
-    counted = under("faults.py", tmp_path, operation, 10)
+    counted = under("faults.py", tmp_path, 10, operation)[operation]
     check(counted, 10)
     check_kinds(counted)
 
 
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What became of each operation where the power went at a sample of the moments."""
+    return under("power.py", tmp_path_factory.mktemp("power"), SAMPLE, *OPERATIONS)
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_nothing_is_lost_when_the_power_goes(tmp_path: Path, operation: str) -> None:
-    check(under("power.py", tmp_path, operation, SAMPLE), SAMPLE)
+def test_nothing_is_lost_when_the_power_goes(cut: Any, operation: str) -> None:
+    check(cut[operation], SAMPLE)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_nothing_is_lost_whenever_the_power_goes(tmp_path: Path, operation: str) -> None:
-    check(under("power.py", tmp_path, operation, 1), 1)
+    check(under("power.py", tmp_path, 1, operation)[operation], 1)
