@@ -118,6 +118,18 @@ FORMS = [
 ]
 
 
+@pytest.fixture
+def admitted_before(monkeypatch, demo):
+    """For many answers of one package: it is not admitted anew for each of them."""
+
+    def admitted(folder: Path):
+        assert folder == DEMO
+        return demo
+
+    monkeypatch.setattr("explainer.packages.admit.admit", admitted)
+
+
+@pytest.mark.usefixtures("admitted_before")
 @pytest.mark.parametrize(("form", "audience", "tag"), FORMS)
 def test_every_form_for_every_audience_in_every_language(run, case_file, form, audience, tag):
     to = ("--audience", audience) if audience else ()
