@@ -85,6 +85,7 @@ def test_an_applicant_reads_in_their_language(
     """
     page = open_page()
     be(page, "applicant")
+    page.locator(".w-languages summary").click()
     page.locator(f".w-languages a[hreflang={tag}]").click()
     root = page.locator("html")
     expect(root).to_have_attribute("lang", tag)
