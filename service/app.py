@@ -27,6 +27,7 @@ from service.routes import (
     deciding,
     demo,
     health,
+    operation,
     own,
     public,
     receipts,
@@ -72,6 +73,7 @@ def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIAp
         receipts,
         own,
         supervisor,
+        operation,
         api,
     ):
         app.include_router(routes.router)

@@ -73,7 +73,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "serve",
         help="run the service",
-        description="Run the service for caseworkers, applicants and supervisors.\n"
+        description="Run the service for caseworkers, applicants, supervisors and operators.\n"
         "Until sign-in exists it starts in demo mode only, and listens on the loopback.",
         epilog=_settings_text() + "\n\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -223,7 +223,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="try everything on real old records",
         description="Load real old records, explain one case in three languages, record a\n"
         "decision, verify the ledger; then serve the pages, where you can switch between\n"
-        "caseworker, applicant and supervisor. Binds to the loopback only.",
+        "caseworker, applicant, supervisor and operator. Binds to the loopback only.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

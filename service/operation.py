@@ -361,11 +361,15 @@ def _points(found: Operation) -> Iterator[Point]:
         yield Point("process", "packages", sum(not one.started for one in processes))
         groups = [one.group for one in found.packages if one.group is not None]
         yield Point("stale", "packages", sum(one.stale for one in groups))
+        in_force = [one for one in found.packages if one.state is PackageState.IN_FORCE]
+        yield Point("unapproved", "packages", sum(not one.approved for one in in_force))
         yield Point("wording", "packages", sum(bool(one.stopped) for one in found.packages))
         yield Point("trying", "packages", states.count(PackageState.TRYING))
     if not isinstance(found.languages, Unread):
         faulty = [one for one in found.languages if one.off is WhyOff.FAULTY]
         yield Point("language", "languages", len(faulty))
         yield Point("lapsed", "languages", sum(one.row.lapsed for one in found.languages))
+    if not isinstance(found.database, Unread):
+        yield Point("tables", "database", int(found.database.revision != found.database.expected))
     if not isinstance(found.examined, Unread):
         yield Point("finding", "examined", sum(not one.well for one in found.examined))

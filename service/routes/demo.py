@@ -22,7 +22,12 @@ from service.web.people import (
 
 router = APIRouter(include_in_schema=False)
 
-HOME = {"caseworker": "/cases", "supervisor": "/records", "applicant": "/application"}
+HOME = {
+    "caseworker": "/cases",
+    "supervisor": "/records",
+    "operator": "/operation",
+    "applicant": "/application",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from service.web.problems import FormExpired
 from service.wiring import DEMO_UNIT, Tools, same
 
 COOKIE = "warum_demo"
-PERSONS = ("caseworker", "supervisor", "applicant")
+PERSONS = ("caseworker", "supervisor", "operator", "applicant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Session:
             return Actor("demo-caseworker", Role.CASEWORKER, unit=DEMO_UNIT)
         if self.person == "supervisor":
             return Actor("demo-supervisor", Role.SUPERVISOR)
+        if self.person == "operator":
+            return Actor("demo-operator", Role.OPERATOR)
         raise NotAllowed("Nobody was chosen yet.", "person", "Choose a person first.")
 
     def signed(self, secret: bytes) -> str:

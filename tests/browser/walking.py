@@ -120,6 +120,10 @@ def walk_staff(page: Page, tag: str) -> Iterator[Stop]:
     yield Stop("verification", tag)
     submit(page)
     yield Stop("verified", tag)
+    be(page, "operator", tag)
+    yield Stop("operation", tag)
+    page.locator("main details summary").click()
+    yield Stop("operation with what was looked at", tag)
 
 
 def walk_public(page: Page, tag: str) -> Iterator[Stop]:

@@ -22,7 +22,7 @@ DATA = ("bdi", "code", "textarea", "output")
 """What these hold is of the case, of the agency or of the records."""
 
 MONTHS = set(get_month_names("wide", locale="en_GB").values())
-ALLOWED = {"Warum", *MONTHS}
+ALLOWED = {"Warum", "months", *MONTHS}
 """The product's name, and what CLDR says."""
 
 
@@ -128,6 +128,9 @@ def pages(office: Office) -> Iterator[tuple[str, Answer]]:
     yield "purpose missing", supervisor.post(href, asking.hidden(href))
     form = {**asking.hidden(href), "purpose": "audit", "purpose_text": "12/3"}
     yield "record", supervisor.post(href, form)
+
+    operator = office.visitor("operator")
+    yield "operation", operator.get("/operation" + asked)
 
 
 def hardly_reached(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Answer]]:

@@ -19,10 +19,10 @@ from service.store.records import entries_of_case
 from service.web.people import applicant_of
 from service.wiring import API_ROLES
 
-PERSONS = ("", "caseworker", "supervisor", "applicant")
+PERSONS = ("", "caseworker", "supervisor", "operator", "applicant")
 OPEN = "open"
 
-# Who gets through, by route. For pages: nobody chosen yet ("") and the three persons; for the API:
+# Who gets through, by route. For pages: nobody chosen yet ("") and the four persons; for the API:
 # no token (None) and the roles that have tokens. Everybody else is refused with 403.
 PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("GET", "/"): (OPEN, frozenset(PERSONS)),
@@ -57,6 +57,7 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("POST", "/records"): (Action.LIST_RECORDS, frozenset({"supervisor"})),
     ("GET", "/records/{record_id}"): (Action.OPEN_RECORD, frozenset({"supervisor"})),
     ("POST", "/records/{record_id}"): (Action.OPEN_RECORD, frozenset({"supervisor"})),
+    ("GET", "/operation"): (Action.OPERATE, frozenset({"operator"})),
     ("GET", "/verify"): (Action.VERIFY, frozenset({"caseworker", "supervisor"})),
     ("POST", "/verify"): (Action.VERIFY, frozenset({"caseworker", "supervisor"})),
 }
@@ -357,4 +358,6 @@ def test_nobody_may_look_over_shoulders() -> None:
         Action.SUBMIT,
     }
     assert not ALLOWED[Role.CASEWORKER] & {Action.LIST_RECORDS, Action.OPEN_RECORD}
+    assert ALLOWED[Role.OPERATOR] == {Action.OPERATE}
+    assert [role for role in Role if Action.OPERATE in ALLOWED[role]] == [Role.OPERATOR]
     assert Action.DECIDE not in ALLOWED[Role.SYSTEM] | ALLOWED[Role.APPLICANT]
