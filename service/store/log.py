@@ -126,10 +126,11 @@ class SqlLog:
         )
         yield from (_bytes(row.leaf_hash) for row in in_order(self.connection, query))
 
-    def leaves(self) -> Iterator[bytes]:
-        """Yield the stored leaf bytes of all entries, in order."""
+    def leaves(self, begin: int | None = None) -> Iterator[bytes]:
+        """Yield the stored leaf bytes of all entries, or of those from `begin` on, in order."""
         table = tables.entry
         query = select(table.c.seq, table.c.leaf).where(table.c.log == self.name.value)
+        query = query if begin is None else query.where(table.c.seq >= begin)
         yield from (_bytes(row.leaf) for row in in_order(self.connection, query))
 
     def last_checkpoint(self, at_most: int | None = None) -> tuple[Range, bytes] | None:

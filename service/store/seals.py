@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import NoReturn
 
 from explainer.errors import LogBehindWitness, LogForked
@@ -19,6 +20,9 @@ from explainer.ledger.tree import Range, consistency_proof, leaf_hash, subtrees
 from service.store.database import Store
 from service.store.engine import storage_errors
 from service.store.log import SqlLog
+
+PART = 1000
+"""Entries that are read in one moment."""
 
 _MEND = "Do not go on with this database: verify it against its witnesses, or put it back."
 
@@ -77,20 +81,24 @@ def guard(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory
         if sealer.last() is None and kept is not None:
             sealer.adopt(kept)
         outside = {known for known in (sealer.last(), witness.newest(sealer.key)) if known}
-        with store.reading() as tx:
-            log = tx.log(name)
-            edge = Range()
-            leaves = map(leaf_hash, log.leaves())
-            for known in sorted(outside, key=lambda known: known.size):
-                edge = edge.extend(
-                    leaf for _, leaf in zip(range(known.size - edge.size), leaves, strict=False)
-                )
-                if edge.size < known.size:
-                    _behind(name)
+        expected = sorted(outside, key=lambda known: known.size)
+        edge, head, whole = Range(), Range(), False
+        while not whole:
+            with store.reading() as tx:  # part by part: who writes has a turn in between
+                log = tx.log(name)
+                added = [leaf_hash(leaf) for leaf in islice(log.leaves(edge.size or None), PART)]
+                head, whole = log.head().edge, len(added) < PART
+            while expected and expected[0].size <= edge.size + len(added):
+                known = expected.pop(0)
+                here = known.size - edge.size
+                edge, added = edge.extend(added[:here]), added[here:]
                 if edge.root() != known.root:
                     _forked(name)
-            if edge.extend(leaves) != log.head().edge:
-                _forked(name)
+            edge = edge.extend(added)
+        if expected:
+            _behind(name)
+        if edge != head:
+            _forked(name)
 
 
 def standing(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> Standing:

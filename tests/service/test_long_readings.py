@@ -12,11 +12,13 @@ from offices import MakeOffice
 from test_damaged_cases import APPROVERS, LATER, SHORT, Records, made
 from test_erasing import run
 
+from explainer.errors import LogBehindWitness, LogForked
 from explainer.ledger import export as exporting
+from explainer.ledger.log import LogName
 from service import retention, verification
 from service.erasing import Event, erase_case, record_event
 from service.retention import retain
-from service.store import records, snapshot, stored
+from service.store import records, seals, snapshot, stored
 from service.store.cases import Part, part_of_cases
 from service.store.database import Reading, Store
 from service.store.key_check import check_keys
@@ -143,6 +145,42 @@ def test_what_somebody_else_erases_meanwhile_is_not_erased_again(
     assert made.key("BG-2") is None
     assert made.plan().due == ()
     assert len(made.erased()) == 4
+
+
+def test_a_start_reads_the_log_part_by_part_and_finds_what_was_changed(
+    made: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "PART", 2)
+    known = [(name, made.ledger.sealers[name], made.ledger.witnesses[name]) for name in LogName]
+    made.ledger.seal()
+    wrote: list[str] = []
+    with closing(made.installation.open(busy_seconds=BUSY_SECONDS)) as other:
+
+        def write() -> None:
+            if len(wrote) < 3:
+                wrote.append(f"BG-1{len(wrote)}")
+                closed(made, other, wrote[-1])
+
+        with after_each_reading(monkeypatch, made.ledger.store, write):
+            seals.guard(made.ledger.store, *known[0])
+    assert len(wrote) == 3
+    made.ledger.seal()
+    for one in known:
+        seals.guard(made.ledger.store, *one)
+    before = made.installation.attacker.contents()
+    size = len(before["entry"])
+    leaf = "X'00'" if not made.installation.address else "'\\x00'"
+    for change in (
+        *(f"UPDATE entry SET leaf = {leaf} WHERE seq = {seq}" for seq in range(size)),
+        *(f"DELETE FROM entry WHERE seq = {seq}" for seq in range(size)),
+        *(f"UPDATE entry SET seq = {seq} WHERE seq = {size - 1}" for seq in (size, size + 9, -1)),
+        f"INSERT INTO entry VALUES ('ledger', {size + 9}, {leaf}, {leaf})",
+    ):
+        made.installation.attacker.run("PRAGMA foreign_keys = OFF", change)
+        with pytest.raises((LogForked, LogBehindWitness)):
+            seals.guard(made.ledger.store, *known[0])
+        made.installation.attacker.put_back(before)
+    seals.guard(made.ledger.store, *known[0])
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)

@@ -95,7 +95,9 @@ def test_a_decision_is_recorded_with_its_entry_and_can_be_looked_up(store: Store
         found = cases.get_case(tx, case_id)
         assert found is not None
         assert found.state == "decided"
-        latest = cases.decisions_of(tx, case_id)[-1]
+        file = cases.get_case(tx, case_id)
+        assert file is not None
+        latest = cases.decisions_of(tx, file)[-1]
         assert latest == record.listed
 
 
@@ -403,7 +405,7 @@ def test_an_unknown_record_is_not_found(store: Store) -> None:
     with store.reading() as tx:
         assert cases.get_case(tx, "unknown") is None
         assert cases.find_case_by_ref(tx, "unknown") is None
-        assert cases.decisions_of(tx, "unknown") == []
+        assert records.entries_of_case(tx, "unknown") == ()
 
 
 # -- people ---------------------------------------------------------------------------------------
@@ -469,10 +471,10 @@ def test_nothing_in_the_database_is_finer_than_a_minute(store: Store) -> None:
     case_id = case(store, "BG-1")
     decide(store, case_id, "BG-1")
     with store.reading() as tx:
-        found, latest = cases.get_case(tx, case_id), cases.decisions_of(tx, case_id)[-1]
+        found = cases.get_case(tx, case_id)
+        assert found is not None
+        latest = cases.decisions_of(tx, found)[-1]
         leaf = records.open_entry(tx, LEDGER, 0).leaf
-    assert found is not None
-    assert latest is not None
     for text in (found.submitted_at, latest.row.decided_on, leaf.ts):
         assert text == "2026-11-21T12:00Z"
 
