@@ -51,12 +51,13 @@ def _prepare(options: argparse.Namespace) -> int:
                 "There is no address.", name, "Give postgresql://ROLE@HOST/DATABASE."
             )
     where = (settings.data / "keys.sqlite", settings.data / "wrap.key")
-    if prepare(owner, settings.database, partial(KeyStore.existing, *where)):
+    clear_until = prepare(owner, settings.database, partial(KeyStore.existing, *where))
+    if clear_until is not None:
         print(
-            "Number and values of every case are sealed from now on. What was written before\n"
-            "stands in clear in the server's write-ahead log until that is overwritten, and in\n"
-            "archives of it, standbys' too, base backups, dumps and snapshots: destroy those by\n"
-            "the day copies of the keys have to be destroyed."
+            f"Number and values of every case are sealed since {clear_until}. What was written\n"
+            "before stands in clear in the server's write-ahead log until that is overwritten,\n"
+            "and in archives of it, standbys' too, base backups, dumps and snapshots: destroy\n"
+            "those by the day copies of the keys have to be destroyed."
         )
     print("The database is ready; the service may read it and add to it.")
     return DONE

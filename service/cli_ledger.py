@@ -162,6 +162,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _tables_agree(where: Settings) -> bool:
     """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
     from service.store.database import Store
+    from service.store.key_check import keys_of_no_case
     from service.verification import cases_at_fault, rows_that_disagree
 
     try:
@@ -171,12 +172,18 @@ def _tables_agree(where: Settings) -> bool:
         return True
     try:
         wrong, cases = rows_that_disagree(store), cases_at_fault(store)
+        spare = len(keys_of_no_case(store))
     finally:
         store.close()
     for seq in wrong:
         print(f"tables: FAULT at entry {seq}: The tables say something else than what was sealed.")
     for case in cases:
         print(f"tables: FAULT. {case}")
+    if spare:
+        print(
+            f"note: the key store has {spare} keys of no case. A submission that broke off leaves"
+            " one,\n  and so does a case somebody took out of the tables before anybody saw it."
+        )
     if not wrong:
         print("tables: what they say of decisions is what was sealed")
     return not wrong and not cases

@@ -43,6 +43,26 @@ def check_keys(store: Store) -> None:
         )
 
 
+def keys_of_no_case(store: Store) -> frozenset[str]:
+    """The names of keys made for a case that no case is under, and nothing that was recorded.
+
+    A submission that broke off leaves one behind, which serves where the case is submitted again.
+    So does a case that was taken out of the tables before anybody saw it: nothing else tells of it.
+    """
+    left = _of_no_case(store)
+    return left & _of_no_case(store) if left else left  # one may have been about to be used
+
+
+def _of_no_case(store: Store) -> frozenset[str]:
+    there = store.keys.names_of_cases()
+    with store.reading() as tx:
+        used = [
+            tx.connection.execute(select(table.c.key_id).distinct()).scalars().all()
+            for table in (tables.case_file, tables.payload)
+        ]
+    return there.difference(*used)
+
+
 def cases_without_key(tx: Reading) -> frozenset[str]:
     """The ids of the cases, those being erased left out, of which no key is there."""
     table = tables.case_file

@@ -167,6 +167,14 @@ class KeyStore:
             with reading.begin():
                 return frozenset(reading.execute(select(_case_key.c.key_id)).scalars())
 
+    def names_of_cases(self) -> frozenset[str]:
+        """Return the name of every key that was made for a case."""
+        query = select(_case_key.c.key_id).where(_case_key.c.retention_class == "case")
+        with storage_errors(WHERE), self._engine.connect() as plain:
+            reading = plain.execution_options(**{READING: True})
+            with reading.begin():
+                return frozenset(reading.execute(query).scalars())
+
     def empty_write_ahead_log(self) -> None:
         """Leave no destroyed key behind in it."""
         with storage_errors(WHERE):

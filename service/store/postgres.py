@@ -269,12 +269,12 @@ def _too_much(connection: Connection) -> str | None:
     return None
 
 
-def prepare(owner: str, application: str, keys: Callable[[], KeyStore] | None = None) -> bool:
+def prepare(owner: str, application: str, keys: Callable[[], KeyStore] | None = None) -> str | None:
     """Make or renew tables, functions and rights as the owner of the database; repeatable.
 
     `application` is the address the service uses; of it only the role's name counts here. `keys`
-    opens the key store, where an older version left cases in clear. Returns whether it had: they
-    still are wherever the server keeps what was.
+    opens the key store, where an older version left cases in clear. Returns the day until which
+    they stood so, None where they never did: they still do wherever the server keeps what was.
     """
     url, role = _read_address(owner), _read_address(application).username
     if role == url.username:
@@ -291,13 +291,33 @@ def prepare(owner: str, application: str, keys: Callable[[], KeyStore] | None = 
                         "As administrator: CREATE ROLE … LOGIN PASSWORD '…'.",
                     )
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            before = upgrade(engine, keys)
+                if revision(connection) in CLEAR:
+                    _remember_clear(connection)
+            upgrade(engine, keys)
             with engine.begin() as connection:
+                clear_until = _clear_until(connection)
                 quoted = connection.dialect.identifier_preparer.quote_identifier(str(role))
                 _give_rights(connection, quoted)
     finally:
         engine.dispose()
-    return before in CLEAR
+    return clear_until
+
+
+_CLEAR = "cases stood in clear until "
+
+
+def _remember_clear(connection: Connection) -> None:
+    """Beside the schema: whoever looks at the database years later is told, too."""
+    day = connection.execute(text("SELECT current_date")).scalar_one()
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA {SCHEMA} IS '{_CLEAR}{day.isoformat()}'")
+
+
+def _clear_until(connection: Connection) -> str | None:
+    said = connection.execute(
+        text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :name"),
+        {"name": SCHEMA},
+    ).scalar_one()
+    return str(said).removeprefix(_CLEAR) if str(said).startswith(_CLEAR) else None
 
 
 def _give_rights(connection: Connection, role: str) -> None:

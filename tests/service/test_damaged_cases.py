@@ -24,7 +24,7 @@ from service.retention import CLASSES, Plan, RetentionClass, name_of, plan, reta
 from service.store import records
 from service.store.cases import find_case_by_ref
 from service.store.erasure import covered_seqs, finish_erasures
-from service.store.key_check import check_keys
+from service.store.key_check import check_keys, keys_of_no_case
 from service.verification import cases_at_fault, rows_that_disagree, verify_files
 from service.wiring import Ledger
 
@@ -304,10 +304,28 @@ def test_the_command_names_a_damaged_and_a_hidden_case_and_says_how_to_mend_it(
     said = capsys.readouterr().out
     for one in office.cases[1:]:
         assert f"tables: FAULT. The case {one.id}: " in said
+    assert "note: the key store has 1 keys of no case." in said  # the hidden one's
     assert said.count("Put the database back") + said.count("put the database back") == 2
     assert not all(result.clean for result in verify_files(office.tools))
     assert run("erase", office.cases[1].case_ref, *BASIS, *BOTH, data=office.tools) == 0
     assert [one.case_id for one in cases_at_fault(office.tools.store)] == [office.cases[2].id]
+
+
+def test_a_key_that_is_of_no_case_is_counted(made: Records) -> None:
+    store = made.ledger.store
+    assert keys_of_no_case(store) == frozenset()
+    key_id, _ = store.keys.get_or_create("case:BG-4")  # as a submission that broke off does
+    assert keys_of_no_case(store) == {key_id}
+    case(store, "BG-4")
+    assert keys_of_no_case(store) == frozenset()
+    made.tamper("DELETE FROM case_file WHERE id = '{}'", "BG-3")
+    assert keys_of_no_case(store) == {made.key("BG-3")}
+    made.installation.attacker.run(
+        "DELETE FROM case_entry", "PRAGMA foreign_keys = OFF", "DELETE FROM case_file"
+    )
+    # of those that were seen the records are there still, and say so themselves
+    assert keys_of_no_case(store) == {made.key("BG-3"), made.key("BG-4")}
+    assert rows_that_disagree(store) == [0, 1, 2, 3]
 
 
 # -- parts ---------------------------------------------------------------------------------------

@@ -637,6 +637,7 @@ def test_an_empty_database_is_refused_made_ready_and_then_used(
     monkeypatch.setenv("WARUM_DATABASE_OWNER", owner)
     for round_ in range(2):  # the second time there is nothing to do
         assert cli.main(["database", "prepare"]) == 0
+        assert "in clear" not in capsys.readouterr().out  # nothing ever was
         with closing(Store.open(tmp_path, tenant=TENANT, database=address)) as store:
             case(store, f"BG-{round_}")
     assert _database(replace(asked, database=address)).well
