@@ -6,9 +6,11 @@ Texts are read as they lie in the folder; a package needs no model for that, and
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from explainer.errors import (
@@ -25,15 +27,19 @@ from explainer.plain.gate import (
     Finding,
     Message,
     Place,
+    banned_words,
     check_document,
     check_message,
     read_acceptances,
     report,
     summary,
+    unstressed,
     with_acceptances,
 )
-from explainer.plain.lists import FAIL
+from explainer.plain.lists import FAIL, TERM, lists_of
 from explainer.plain.product import findings
+from explainer.plain.rules import RULES
+from explainer.plain.words import sentences_in
 from explainer.text.catalogs import read_strictly
 from explainer.text.languages import all_languages
 from explainer.text.wording import source_wording
@@ -160,6 +166,38 @@ def plain_faults(found: Iterable[Finding]) -> Iterator[PackageError]:
                 f"{each.key}, {each.language}",
                 f"{each.mend}{better}",
             )
+
+
+def banned(texts: Mapping[str, str], tag: str) -> Iterator[PackageError]:
+    """Words that make a wrong explanation of a right one: a cause, a certainty, blame, a machine
+    that decides. They are looked for wherever a package is opened, the service's start included.
+    """
+    lists = lists_of(tag)
+    said = [(message, unstressed(message.text)) for message in package_messages(texts)]
+    # all at once: where nothing is found, which is nearly always, that is ten times as fast
+    if not _any_banned(tag).search("\n".join(text for _, text in said)):
+        return
+    for message, text in said:
+        for sentence in sentences_in(text):
+            for severity, rule, words in banned_words(sentence, lists, message.place):
+                if severity == FAIL and rule != TERM:
+                    yield NotPlain(
+                        f"[{rule}] {words}. “{sentence}”",
+                        f"{message.key}, {tag}",
+                        RULES[rule].mend,
+                    )
+
+
+@lru_cache(maxsize=32)
+def _any_banned(tag: str) -> re.Pattern[str]:
+    """Matches wherever one of these words does, and perhaps beyond the end of a text."""
+    each = (
+        f"(?{'i' if entry.pattern.flags & re.IGNORECASE else ''}:{entry.pattern.pattern})"
+        for entry in lists_of(tag).banned
+        if entry.severity == FAIL and entry.kind != TERM
+    )
+    # a language without a list bans nothing, which is what "never" matches
+    return re.compile(rf"(?<!\w)(?:{'|'.join(each) or '(?!)'})")
 
 
 def main() -> int:

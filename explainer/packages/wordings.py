@@ -11,6 +11,7 @@ from explainer.core.attribution import Suggesting
 from explainer.core.case import FeatureCatalogue
 from explainer.errors import LanguageNotOffered, ManifestInvalid, PackageError, WordingIncomplete
 from explainer.packages.manifest import Manifest
+from explainer.packages.plainly import banned
 from explainer.text.languages import all_languages, language
 from explainer.text.unique import alike
 from explainer.text.wording import (
@@ -84,12 +85,13 @@ def read_wordings(
                 check_texts(source, "features.toml and wording.toml")
                 wordings[tag] = Wording(spoken, source)
                 faults += _alike(wordings[tag], catalogue, manifest.suggesting)
+                faults += banned(source, tag)
                 continue
             po = data.get(f"locales/{spoken.folder}/wording.po", b"")
             wording = translated_wording(spoken, source, po)
-            taken = next(iter(_alike(wording, catalogue, manifest.suggesting)), None)
-            if taken is not None:
-                raise taken
+            wrong = (*_alike(wording, catalogue, manifest.suggesting), *banned(wording.texts, tag))
+            if wrong:
+                raise wrong[0]
             wordings[tag] = replace(wording, reviewed=_is_reviewed(manifest, tag, po))
         except LanguageNotOffered as fault:
             stopped[tag] = ManifestInvalid(fault.what, f"languages.offered, {tag}", fault.mend)

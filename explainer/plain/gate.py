@@ -153,8 +153,7 @@ def check_message(message: Message, tag: str) -> list[Finding]:
         for part in both
         for word in words_in(part)
     )
-    plain = unescape(_TAG.sub("", _STRESS.sub(lambda m: m[1] or m[2], message.text)))
-    plain = plain.translate(_SPACES)
+    plain = unstressed(message.text)
     found: dict[tuple[int, str, str], Finding] = {}
     for text in dict.fromkeys(_filled(plain, value) for value in message.values):
         # the message as a whole first, then its sentences
@@ -179,6 +178,12 @@ def check_message(message: Message, tag: str) -> list[Finding]:
             NOTE, "glossary", tag, message.key, plain, concept.term, "", message.digest
         )
     return list(found.values())
+
+
+def unstressed(text: str) -> str:
+    """The words of a text, without stress, markup and other spaces than the plain one."""
+    plain = unescape(_TAG.sub("", _STRESS.sub(lambda m: m[1] or m[2], text)))
+    return plain.translate(_SPACES)
 
 
 def _untranslated(message: Message, text: str, lists: Lists) -> Iterator[Concept]:

@@ -1055,7 +1055,7 @@ def test_an_agency_brings_its_own_model_and_check_passes(housing, tmp_path):
     (folder / "features.toml").write_text("[[feature]]".join(done), "utf-8")
     wording = (folder / "wording.toml").read_text("utf-8")
     for number in range(wording.count('""')):
-        wording = wording.replace('""', f'"Satz Nummer {number} der Wohngeldstelle."', 1)
+        wording = wording.replace('""', f'"Satz Nummer {number} der Wohngeldstelle"', 1)
     (folder / "wording.toml").write_text(wording, "utf-8")
     (folder / "background.csv").write_bytes(background(rows.iloc[::4]))
     recorded = []
