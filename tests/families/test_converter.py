@@ -203,7 +203,7 @@ def fill_in(folder: Path) -> None:
     if "[amount]" in wording:
         said = r'\n(suggested|suggested_staff|decided) = ""'
         wording = re.sub(said, lambda found: f'\n{found[1]} = "Es sind: {{value}}"', wording)
-    wording = re.sub(r'""', lambda _: f'"Satz Nummer {next(numbered)} des Amtes."', wording)
+    wording = re.sub(r'""', lambda _: f'"Satz Nummer {next(numbered)} des Amtes"', wording)
     (folder / "wording.toml").write_text(wording, "utf-8")
 
 
