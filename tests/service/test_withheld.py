@@ -14,6 +14,8 @@ import skops.io
 from factories import YES
 from offices import MakeOffice, Office, decide_by_form
 
+from explainer import pipeline
+from explainer.core.disclosure import Told
 from explainer.errors import TextDisagrees
 from explainer.families.apart import open_apart
 from explainer.ledger.entries import EntryKind
@@ -155,6 +157,29 @@ def test_a_text_that_says_another_thing(small_office: Office) -> None:
         small_office, replace(package, wordings={**package.wordings, "de": lying})
     )
     check_withheld(office, office.cases[0], TextDisagrees.code, FAILED)
+
+
+def test_where_even_that_text_is_refused_one_sentence_is_left(
+    small_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A template that says too much where nothing is explained: the page has a fixed sentence
+    instead, which is recorded, and the case can be decided."""
+    package = next(iter(small_office.tools.packages.values()))
+    suggested = package.wordings["de"]["outcome|can_be_granted|suggested_staff"]
+    rendered = pipeline.RENDER["html"]
+
+    def talkative(sentences: Any, language: Any) -> Told:
+        told = rendered(sentences, language)
+        if sentences.withheld is None:
+            return replace(told, body=told.body.replace(b"</h2>", b"!</h2>"))
+        more = f"<p>{suggested}</p></article>".encode()
+        return replace(told, body=told.body.replace(b"</article>", more))
+
+    monkeypatch.setitem(pipeline.RENDER, "html", talkative)
+    check_withheld(small_office, small_office.cases[0], TextDisagrees.code, FAILED)
+    applicant = small_office.visitor("applicant", small_office.cases[0].id).get("/application")
+    assert package.wordings["de"]["contact|phone"] in applicant.text.replace("\u00a0", " ")
+    assert suggested not in applicant.text
 
 
 def test_an_explanation_that_is_not_ready(make_office: MakeOffice, make_package: Any) -> None:
