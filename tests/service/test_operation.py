@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from offices import NOON, MakeOffice, Office, demo_settings, open_office
+from servers import DATABASES
 from test_languages import check_one_language
 from trained import SmallModel, write_package
 from visiting import Answer, Element
@@ -36,6 +37,8 @@ from service.admission import Admission, Admitted
 from service.operation import LATE, MOST_TOLD, Point, Unread, look
 from service.reported import LONGEST, fit_for_a_page, said
 from service.witnesses import Standing, Witnesses
+
+on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)
 
 OPERATOR = Actor("demo-operator", Role.OPERATOR)
 PARTS = ("packages", "languages", "logs", "database", "retention", "examined", "versions")
@@ -366,8 +369,9 @@ def test_each_language_says_whether_it_is_on_and_why_not(
     answer = page(Office(replace(running.tools, offer=offer), running.cases))
     assert language_row(answer, "de").startswith("Deutsch de an auch für Beschäftigte vollständig")
     assert language_row(answer, "uk").startswith("українська uk an vollständig noch nicht geprüft")
-    off = "русский ru aus Niemand hat sie geprüft. Zum Einschalten dient: WARUM_LANGUAGES"
-    assert language_row(answer, "ru").startswith(off)
+    assert language_row(answer, "ru").startswith("русский ru aus nicht eingeschaltet vollständig")
+    assert "schaltet diese Einstellung ein: WARUM_LANGUAGES" in part(answer, "languages").text
+    assert "WARUM_LANGUAGES" not in part(page(running), "languages").text
     faulty = "Türkçe tr aus Die Texte haben Fehler. nicht vollständig"
     assert language_row(answer, "tr").startswith(faulty)
     in_work = "polski pl aus Die Übersetzung ist in Arbeit. nicht vollständig"
@@ -480,6 +484,19 @@ def test_no_address_of_a_database_and_no_password_is_shown(running: Office) -> N
     assert row(answer, "database", "Datenbank") == "PostgreSQL"
     for word in ("geheim", "db.example"):
         assert word not in answer.body
+
+
+@on_both
+def test_it_reads_either_database(make_office: MakeOffice, address: str) -> None:
+    office = make_office()
+    found = look(OPERATOR, office.tools)
+    assert not [name for name in PARTS if isinstance(getattr(found, name), Unread)]
+    answer = page(office)
+    kind = "PostgreSQL" if address else "SQLite, eine Datei im Datenordner"
+    assert row(answer, "database", "Datenbank") == kind
+    assert row(answer, "database", "Fassung der Tabellen").endswith("die neueste")
+    assert "Diese Prüfung hat keinen Befund." in part(answer, "examined").text
+    assert not address or address not in answer.body
 
 
 def test_tables_of_another_version_are_a_point(office: Office) -> None:
