@@ -113,8 +113,9 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     faults.extend(_scores(package, cases))
     faults.extend(_texts(package, cases, tell, progress))
     # one that is being translated stops nothing
-    said, unplain = _plain(folder, package.wordings)
-    faults.extend(unplain)
+    said, unplain = _plain(folder, (*package.wordings, *package.stopped))
+    known = {str(fault) for fault in faults}
+    faults.extend(fault for fault in unplain if str(fault) not in known)
     checked = Checked(package, plain=said)
     if cases:
         faults.extend(_witnesses(checked, cases, progress))

@@ -27,7 +27,6 @@ from explainer.plain.gate import (
     Finding,
     Message,
     Place,
-    banned_words,
     check_document,
     check_message,
     read_acceptances,
@@ -38,8 +37,6 @@ from explainer.plain.gate import (
 )
 from explainer.plain.lists import FAIL, TERM, lists_of
 from explainer.plain.product import findings
-from explainer.plain.rules import RULES
-from explainer.plain.words import sentences_in
 from explainer.text.catalogs import read_strictly
 from explainer.text.languages import all_languages
 from explainer.text.wording import source_wording
@@ -172,20 +169,13 @@ def banned(texts: Mapping[str, str], tag: str) -> Iterator[PackageError]:
     """Words that make a wrong explanation of a right one: a cause, a certainty, blame, a machine
     that decides. They are looked for wherever a package is opened, the service's start included.
     """
-    lists = lists_of(tag)
-    said = [(message, unstressed(message.text)) for message in package_messages(texts)]
+    messages = list(package_messages(texts))
     # all at once: where nothing is found, which is nearly always, that is ten times as fast
-    if not _any_banned(tag).search("\n".join(text for _, text in said)):
+    if not _any_banned(tag).search("\n".join(unstressed(each.text) for each in messages)):
         return
-    for message, text in said:
-        for sentence in sentences_in(text):
-            for severity, rule, words in banned_words(sentence, lists, message.place):
-                if severity == FAIL and rule != TERM:
-                    yield NotPlain(
-                        f"[{rule}] {words}. “{sentence}”",
-                        f"{message.key}, {tag}",
-                        RULES[rule].mend,
-                    )
+    kinds = {entry.kind for entry in lists_of(tag).banned if entry.kind != TERM}
+    for message in messages:
+        yield from plain_faults(f for f in check_message(message, tag) if f.rule in kinds)
 
 
 @lru_cache(maxsize=32)

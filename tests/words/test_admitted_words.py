@@ -12,7 +12,7 @@ import pytest
 from explainer.core.case import read_case
 from explainer.core.disclosure import Audience
 from explainer.errors import NotPlain, PackageFaulty
-from explainer.packages.admit import admit
+from explainer.packages.admit import admit, check
 from explainer.packages.bundled import find_package
 from explainer.packages.package import open_package
 from explainer.packages.plainly import banned
@@ -90,7 +90,7 @@ def test_german_words_that_turn_what_is_said_keep_a_sealed_package_out(folder, p
     assert all(fault.mend for fault in faults)
 
 
-def test_a_translation_with_such_words_is_left_out_and_says_why(folder):
+def test_a_translation_with_such_words_is_left_out_and_says_why(folder, monkeypatch):
     english = (folder / "locales/en/wording.po").read_text("utf-8")
     at = english.index('msgctxt "feature|tenure|supply"')
     was = english[english.index("msgstr", at) : english.index("\n\n", at)]
@@ -102,6 +102,16 @@ def test_a_translation_with_such_words_is_left_out_and_says_why(folder):
     assert package.stopped["en"].where == "feature|tenure|supply, en"
     assert "blame" in package.stopped["en"].what
     assert {"de", "uk"} <= set(package.wordings)
+    with_words(folder, "locales/en/wording.po", '"Married"', '"Suspected of fraud"')
+    for longer in ("_texts", "_witnesses", "_borders"):
+        monkeypatch.setattr(f"explainer.packages.admit.{longer}", lambda *_: [])
+    with pytest.raises(PackageFaulty) as refused:
+        check(folder, lambda *_: b"", lambda *_: None)
+    unplain = [fault for fault in refused.value.faults if isinstance(fault, NotPlain)]
+    # each of them, and none twice
+    assert len({str(fault) for fault in unplain}) == len(unplain)
+    said = {fault.where for fault in unplain}
+    assert {"feature|tenure|supply, en", "feature|married|choice|yes, en"} <= said
 
 
 @pytest.mark.parametrize("tag", sorted(all_languages()))
