@@ -3,28 +3,66 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, write_file
+from explainer.cli import DONE, progress_bar, write_file
 from explainer.cli.language import findings_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from explainer.core.disclosure import Audience, Told
     from explainer.text.languages import Language
-    from explainer.text.sheet import Page
+    from explainer.text.marked import Key
+    from explainer.text.pictures import Picture
+    from explainer.text.sheet import Row
+    from explainer.text.translation import Wanted
 
-SHOWN, CASES = "unemployment_benefit", 25
-"""The package and how many of its recorded cases show where the product's sentences stand."""
+SHOWN = ("unemployment_benefit", "mortgage_guarantee")
+"""The packages whose documents show where the product's sentences stand."""
 
 
 def review_sheet(options: argparse.Namespace) -> int:
     """Write the sheet."""
+    from explainer.errors import ExportFailed
     from explainer.packages.bundled import find_package
-    from explainer.packages.translations import digest_of_wording, package_catalog
+    from explainer.packages.translations import digest_of_wording
+    from explainer.text.languages import digest_of_words, translation
+    from explainer.text.sheet import sheet
+
+    language = translation(options.tag)
+    if options.output.exists():
+        # said before the pages are rendered, not after
+        raise ExportFailed("It is there already.", str(options.output), "Name another file.")
+    sign = f'warum language sign {language.tag} --name "…" --date …'
+    if options.package:
+        folder = find_package(options.package)
+        all_rows = rows_of_package(folder, language, options.package)
+        digest, about = digest_of_wording(folder, language), folder.name
+        sign = f"{sign} --package {options.package}"
+    else:
+        all_rows = rows_of_product(language)
+        digest, about = digest_of_words(language), "Warum"
+    sign = f"{sign} --digest {digest[:16]}"
+    write_file(options.output, sheet(language, about, digest, sign, all_rows))
+    shown = sum(row.picture is not None for row in all_rows)
+    print(f"{len(all_rows)} texts, {shown} of them where they stand on a page.")
+    return DONE
+
+
+def rows_of_package(folder: Path, language: Language, package: str) -> list[Row]:
+    """The rows of a package's words."""
+    from explainer.packages.translations import package_catalog
+    from explainer.text.sheet import rows
+
+    po, wanted = package_catalog(folder, language)
+    found = [finding for _, finding in findings_of(language, package)]
+    look = _looking([folder], language, [(one.key, "") for one in wanted])
+    return list(rows(po, wanted, found, lambda one: look((one.key, "")), lambda _: ""))
+
+
+def rows_of_product(language: Language) -> list[Row]:
+    """The rows of the product's words, those of staff as well where the language has them."""
+    from explainer.packages.bundled import find_package
     from explainer.text.catalogs import (
         PUBLIC,
         STAFF,
@@ -33,125 +71,55 @@ def review_sheet(options: argparse.Namespace) -> int:
         read_strictly,
         wanted_messages,
     )
-    from explainer.text.languages import digest_of_words, translation
-    from explainer.text.sheet import rows, sheet, with_siblings
+    from explainer.text.scenes import nowhere
+    from explainer.text.sheet import rows
 
-    language = translation(options.tag)
-    sign = f'warum language sign {language.tag} --name "…" --date …'
-    if options.package:
-        folder = find_package(options.package)
-        po, wanted = package_catalog(folder, language)
-        found = [finding for _, finding in findings_of(language, options.package)]
-        all_rows = list(rows(language, po, wanted, found, _documents(folder, language)))
-        digest = digest_of_wording(folder, language)
-        about, sign = folder.name, f"{sign} --package {options.package}"
-    else:
-        pages = [*_documents(find_package(SHOWN), language), *_pages(language)]
-        all_rows = []
-        for domain in (PUBLIC, STAFF) if language.staff else (PUBLIC,):
-            po = read_strictly(catalog_bytes(language, domain), domain)
-            found = check_product(language, domain)
-            all_rows += rows(language, po, wanted_messages(domain), found, pages)
-        digest, about = digest_of_words(language), "Warum"
-    sign = f"{sign} --digest {digest[:16]}"
-    all_rows = with_siblings(all_rows, language)
-    write_file(options.output, sheet(language, about, digest, sign, all_rows))
-    shown = sum(row.picture is not None for row in all_rows)
-    print(f"{len(all_rows)} texts, {shown} of them with a piece of a page.")
-    return DONE
+    domains = (PUBLIC, STAFF) if language.staff else (PUBLIC,)
+    said = {
+        (one.context or domain, one.sources[0]): nowhere(one.key, language)
+        for domain in domains
+        for one in wanted_messages(domain)
+    }
+    folders = [find_package(name) for name in SHOWN]
+    look = _looking(folders, language, [key for key, why in said.items() if not why])
+    all_rows: list[Row] = []
+    for domain in domains:
+
+        def key(one: Wanted, domain: str = domain) -> Key:
+            return one.context or domain, one.sources[0]
+
+        all_rows += rows(
+            read_strictly(catalog_bytes(language, domain), domain),
+            wanted_messages(domain),
+            check_product(language, domain),
+            lambda one: look(key(one)),
+            lambda one: said[key(one)],
+        )
+    return all_rows
 
 
-def _documents(folder: Path, language: Language) -> list[Page]:
-    """What applicants, and in a language of staff caseworkers, are told of recorded cases; and
-    what they are told where there is no explanation, or somebody decided otherwise."""
-    from explainer.core.case import read_case
-    from explainer.core.decision import Relation
-    from explainer.core.disclosure import Audience
-    from explainer.errors import DoesNotAddUp, NotExplainable, OutsideExperience, PackageReplaced
+def _looking(
+    folders: Sequence[Path], language: Language, keys: Sequence[Key]
+) -> Callable[[Key], Picture | None]:
+    """Where each text stands; where no page of the language has it, on a German one."""
+    from explainer.cli.shown import STEPS, pictured
     from explainer.packages.package import open_package
-    from explainer.pipeline import explain, tell, tell_withheld
-    from explainer.text.sentences import HumanDecision
-
-    package = open_package(folder)
-    found = []
-    one, other = package.manifest.outcomes[:2] if package.manifest.outcomes else ("", "")
-    relations = [None, *Relation] if one else [None]
-    for number, golden in enumerate(package.golden[:CASES]):
-        case = read_case(golden.case, package.catalogue)
-        try:
-            explanation = explain(case, package, package.manifest.created)
-        except NotExplainable:
-            continue
-        relation = relations[number % len(relations)]
-        decision = HumanDecision(other, relation, one) if relation else None
-        if relation in (Relation.AGREE, Relation.AGREE_OTHER_REASONS, Relation.PARTLY):
-            decision = HumanDecision(one, relation, one)
-        for audience in _audiences(language):
-            told = partial(
-                tell,
-                explanation,
-                audience,
-                package=package,
-                decision=decision if audience is Audience.APPLICANT else None,
-            )
-            found += _page(f"{case.ref}, {audience}", language, told)
-    for kind in (DoesNotAddUp, OutsideExperience, PackageReplaced):
-        for audience in _audiences(language):
-            told = partial(tell_withheld, kind("", "", ""), audience, package=package)
-            found += _page(f"{kind.code}, {audience}", language, told)
-    return found
-
-
-def _audiences(language: Language) -> list[Audience]:
-    from explainer.core.disclosure import Audience
-
-    return list(Audience) if language.staff else [Audience.APPLICANT]
-
-
-def _page(name: str, language: Language, told: Callable[[Language], Told]) -> list[Page]:
-    """A document in German and in the language; in German only where that is not whole yet."""
-    from explainer.errors import LanguageError, NotExplainable
     from explainer.text.languages import languages
-    from explainer.text.sheet import Page, texts_of
 
-    try:
-        german = texts_of(told(languages()["de"]).body.decode())
-    except NotExplainable:
-        return []
-    try:
-        said = texts_of(told(language).body.decode())
-    except (LanguageError, NotExplainable):
-        return [Page(name, german, None)]
-    # the translation says first who checked it
-    return [Page(name, german, said[len(said) - len(german) :])]
+    done = 0
+    with progress_bar("pages", 1 + 2 * STEPS * len(folders)) as bar:
 
+        def step() -> None:
+            nonlocal done
+            done += 1
+            bar(done)
 
-def _pages(language: Language) -> list[Page]:
-    from explainer.errors import LanguageError
-    from explainer.text.catalogs import catalog, source_sentences
-    from explainer.text.extract import ROOT
-    from explainer.text.sheet import Page, template_pages
-
-    source = source_sentences()
-
-    try:
-        words = catalog(language, staff=language.staff)
-    except LanguageError:
-        return template_pages(ROOT, None)
-
-    def say(text: str) -> str:
-        try:
-            return words.gettext(text)
-        except LanguageError:
-            return text  # a page of staff, in a language they do not have
-
-    said = words.sentence
-    faults = [
-        Page("public/error.html", (source["error.title"], text), (said("error.title"), said(key)))
-        for key, text in source.items()
-        if key.startswith("error.")
-    ]
-    return [*template_pages(ROOT, say), *faults]
+        packages = [open_package(folder) for folder in folders]
+        step()
+        album = pictured(packages, language, keys, step)
+        left = album.lacks(keys)
+        german = pictured(packages, languages()["de"], left, step) if left else album
+    return lambda key: album.picture(key) or german.picture(key)
 
 
 def sign_review(options: argparse.Namespace) -> int:

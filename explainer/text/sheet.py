@@ -1,4 +1,4 @@
-"""The sheet on which somebody reads a translation: German, the translation, and where it stands.
+"""The sheet on which somebody reads a translation: German, the translation, what and where it is.
 
 One file of HTML without anything from outside, to be read on screen or paper.
 """
@@ -7,257 +7,270 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from html import escape, unescape
-from pathlib import Path
+from dataclasses import dataclass
+from html import escape
 
 from babel.messages.catalog import Catalog as PoCatalog
 
-from explainer.text.extract import messages_of, template_files
 from explainer.text.languages import Language
+from explainer.text.pictures import Picture, PictureLine, Truth
 from explainer.text.translation import SLOT, Finding, Wanted, strings_of
 
-_BLOCK = re.compile(
-    r"<(p|h[1-4]|summary|caption|dt|dd|legend|label|button|li|td|th|span)\b[^>]*>"
-    r"((?:(?!<(?:p|h[1-4]|dd?|ul|li|table|div|section)\b).)*?)</\1>",
-    re.DOTALL,
-)
-_LINE = re.compile(r"{%\s*(?:end)?trans[^%]*%}")
-_JINJA = re.compile(r"{#.*?#}|{%.*?%}", re.DOTALL)
-
 STYLE = """
+:root { color-scheme: light; }
 body { font: 1rem/1.5 "Noto Sans", "Fira Sans", system-ui, sans-serif; margin: 2rem auto;
-       max-width: 84rem; padding: 0 1rem; }
+       max-width: 100rem; padding: 0 1rem; color: #111; background: #fff; }
+h1 { font-size: 1.6rem; }
+:focus-visible { outline: 3px solid #0b4f9e; outline-offset: 2px; }
+@media (max-width: 60rem) { .wide { overflow-x: auto; } table { min-width: 56rem; } }
 table { border-collapse: collapse; width: 100%; }
+caption { text-align: start; padding-block: .5rem; font-weight: 600; }
+thead th { position: sticky; top: 0; background: #e8ebf2; }
 th, td { border: 1px solid #777; padding: .5rem; text-align: start; vertical-align: top;
-         width: 28%; }
-th:first-child, td:first-child { width: 3rem; }
+         font-weight: 400; overflow-wrap: anywhere; }
+thead th { font-weight: 600; }
+tbody tr:target { background: #fff6d6; }
+.number { width: 3rem; } .german, .said { width: 24%; } .what { width: 15%; }
 tr { break-inside: avoid; }
-.text { display: block; white-space: pre-line; }
-.key { font: .75rem monospace; color: #555; overflow-wrap: anywhere; }
-.page { border: 1px solid #bbc; border-radius: .4rem; padding: .4rem .7rem;
-        background: #f6f7fb; font-size: .875rem; }
-.page p { margin: .3rem 0; }
-mark { background: #ffe58a; }
+.text { display: block; white-space: pre-line; overflow-wrap: break-word; }
+.text + .text { margin-block-start: .5rem; }
+.key { font: .75rem/1.4 monospace; color: #555; }
+.what p { margin: 0 0 .4rem; font-size: .875rem; }
+.from { font-size: .8125rem; color: #444; margin: 0 0 .3rem; }
+.page { border: 1px solid #99a; border-radius: .4rem; padding: .4rem .7rem;
+        background: #f6f7fb; font-size: .875rem; overflow-wrap: break-word; }
+.page p { margin: .25rem 0; text-align: start; }
+.lines p { white-space: pre-line; }
+.page :is(.h1, .h2, .h3, .h4, .dt) { font-weight: 700; }
+.page .h1 { font-size: 1.25rem; } .page .h2 { font-size: 1.1rem; }
+.page .button { border: 2px solid #335; border-radius: .3rem; padding: .15rem .6rem;
+                width: fit-content; font-weight: 600; }
+.page .checkbox::before { content: "☐ "; } .page .radio::before { content: "○ "; }
+.page .option::before { content: "▾ "; }
+.page .summary::before { content: "▸ "; } .page .label { font-weight: 600; }
+.page .notice { border: 1px solid #558; border-radius: .3rem; padding: .3rem .6rem; }
+.page .cell { display: inline-block; border: 1px solid #aab; padding: .1rem .4rem; margin: .1rem; }
+.page .title { border: 1px solid #889; border-radius: .4rem .4rem 0 0; background: #fff;
+               padding: .2rem .6rem; width: fit-content; }
+mark { background: #ffe58a; color: inherit; padding-block: .1em; }
 .found { color: #8a1c00; }
-.sign { margin-block: 2rem; }
+.sign { margin-block: 2rem; border: 2px solid #111; padding: 1rem; break-inside: avoid; }
 .sign span { display: inline-block; border-bottom: 1px solid #000; min-width: 16rem; }
-@media print { .page { background: none; } }
+code { overflow-wrap: anywhere; }
+@media print { body { margin: 0; max-width: none; font-size: .75rem; } .page { background: none; }
+               thead th { position: static; } .wide { overflow: visible; } }
+@page { size: A4 landscape; margin: 1cm; }
 """
 ASKED = (
     "Bitte lesen Sie jede Zeile.",
     "Sagt die Übersetzung genau das, was der deutsche Satz sagt, nicht mehr und nicht weniger?",
     "Ist „dafür“ wirklich dafür und „dagegen“ dagegen?",
     "Sind Anrede und Wörter so, wie ein Amt in dieser Sprache schreibt, und leicht zu verstehen?",
-    "Rechts steht ein Stück einer Seite, auf der der Satz vorkommt.",
+    "Rechts steht ein Stück einer Seite, auf der der Text vorkommt; er selbst ist gelb. "
+    "Drei Punkte stehen dort für Angaben zum Fall.",
 )
 """In German: whoever compares with German reads it."""
 
+NOTES = {
+    Truth.MADE: "Ein Fall wie die aufgezeichneten, mit anderen Angaben gerechnet.",
+    Truth.EVERY_REASON: "Ein gerechneter Fall, in dem ausnahmsweise jeder Grund steht, "
+    "auch einer mit wenig Einfluss.",
+    Truth.INVENTED: "Ein ausgedachtes Beispiel: "
+    "In keinem der Fälle, die gerechnet wurden, steht dieser Text.",
+    Truth.FORESEEN: "Die Seite kann diesen Text zeigen; "
+    "zurzeit gibt es keinen Fall, in dem sie es tut.",
+}
+"""What is said of a picture that is not of a recorded case."""
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A piece of a page: texts in their order, and which of them is meant."""
+_ATTRIBUTE = {"spoken": "Wird nur vorgelesen:", "narrow": "Nur auf schmalen Bildschirmen:"}
+_TITLE = "Titel des Fensters:"
 
-    page: str
-    texts: tuple[str, ...]
-    at: int
-    lang: str
-    dir: str
+_ABOUT = (
+    ("told.role", "Was das Programm bei dem Antrag getan hat"),
+    ("told.heading.", "Überschrift in der Erklärung"),
+    ("told.missing.", "Hinweis bei einer Angabe, die fehlt"),
+    ("told.strength.", "Wie groß der Einfluss einer Angabe war"),
+    ("told.opening.", "Erster Satz über die Gründe"),
+    ("told.rest.", "Satz über alle übrigen Angaben"),
+    ("told.limit.", "Was den Vorschlag unsicher macht"),
+    ("told.unit.", "Eine Zahl mit ihrer Einheit"),
+    ("told.one.", "Eine Dauer, wo die Sprache ohne Zahl auskäme"),
+    ("told.", "Satz in der Erklärung für die antragstellende Person"),
+    ("staff.error.", "Hinweis an einem Feld, das falsch ausgefüllt ist"),
+    ("staff.frame.", "Wörter um die Erklärung für die Sachbearbeitung"),
+    ("staff.effect.", "Wirkung einer Angabe, in der Tabelle"),
+    ("staff.missing.", "In der Tabelle: warum eine Angabe fehlt"),
+    ("staff.personal.", "Was in einer Notiz nicht stehen soll"),
+    ("staff.witness.", "Nachricht an die Fachaufsicht"),
+    ("staff.", "Satz für die Sachbearbeitung"),
+    ("error.", "Seite über einen Fehler"),
+    ("package|", "Name des Programms oder der Leistung"),
+    ("comparison|", "Womit das Programm vergleicht"),
+    ("source|", "Woher eine Angabe stammt"),
+    ("proxy|", "Geschütztes Merkmal, im Hinweis an die Sachbearbeitung"),
+    ("contact|", "Anschrift und Erreichbarkeit"),
+    ("checklist|", "Liste zum Ankreuzen: was das Programm nicht weiß"),
+    ("demo|", "Hinweis der Vorführung"),
+    ("amount|", "Der vorgeschlagene Betrag"),
+)
+_FORMS = {
+    "label": "Name einer Angabe: Überschrift oder Zelle einer Tabelle",
+    "help": "Erläuterung zu einer Angabe",
+    "supply": "Was man nachreichen kann",
+    "choice": "Antwort zur Auswahl",
+    "reason": "Grund, ein ganzer Satz",
+    "suggested": "Was das Programm vorgeschlagen hat, an die antragstellende Person",
+    "suggested_staff": "Was das Programm vorgeschlagen hat, an die Sachbearbeitung",
+    "decided": "Was das Amt entschieden hat",
+    "decide": "Entscheidung zur Auswahl",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A message on the sheet."""
+    """A message on the sheet. `nowhere` says why no page contains it, where there is no picture."""
 
     key: str
+    about: tuple[str, ...]
     german: tuple[str, ...]
     said: tuple[str, ...]
     picture: Picture | None
+    nowhere: str
     findings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A rendered page or document: its texts in German and, where it is whole, in the language."""
-
-    name: str
-    german: tuple[str, ...]
-    translated: tuple[str, ...] | None
-
-
-def texts_of(html: str) -> tuple[str, ...]:
-    """What stands in the innermost blocks of a page, in order."""
-    found = (unescape(re.sub(r"<[^>]*>", "", inner)) for _, inner in _BLOCK.findall(html))
-    return tuple(text for text in (" ".join(one.split()) for one in found) if text)
-
-
 def rows(
-    language: Language,
     po: PoCatalog,
     wanted: Iterable[Wanted],
     findings: Sequence[Finding],
-    pages: Sequence[Page],
+    picture: Callable[[Wanted], Picture | None],
+    nowhere: Callable[[Wanted], str],
 ) -> Iterator[Row]:
-    """Every message with what a program found, and a piece of a page where it stands."""
-    look = _places(pages)
+    """Every message with what a program found, and where it stands."""
     for one in wanted:
         id_ = one.sources if len(one.sources) > 1 else one.sources[0]
         message = po.get(id_, context=one.context)
         yield Row(
             one.key,
+            tuple(_about(one)),
             one.sources,
             strings_of(message) if message is not None else ("",),
-            look(one.sources[0], language),
+            picture(one),
+            nowhere(one),
             tuple(f"{f.says} [{f.rule}]" for f in findings if f.key == one.key),
         )
 
 
-def with_siblings(all_rows: Sequence[Row], language: Language) -> list[Row]:
-    """Rows whose sentence stands on no page here get the place where another of its kind stands.
-
-    Of a kind are keys that differ only in their last part: all stand in the same place.
-    """
-    known: dict[str, Picture] = {}
-    for row in all_rows:
-        if row.picture is not None:
-            for kind in _kinds(row.key):
-                known.setdefault(kind, row.picture)
-    found = []
-    for row in all_rows:
-        place = next((known[kind] for kind in _kinds(row.key) if kind in known), None)
-        if row.picture is None and place is not None:
-            own = row.german[0] if place.lang == "de" else row.said[0]
-            texts = (*place.texts[: place.at], own, *place.texts[place.at + 1 :])
-            row = replace(row, picture=replace(place, texts=texts))
-        found.append(row)
-    return found
-
-
-def _kinds(key: str) -> Iterator[str]:
-    """What a key begins with, the longest first: `told.role_`, `told.role` for `told.role_ai`."""
-    if re.fullmatch(r"[a-z_.|0-9]+", key):
-        parts = re.split(r"([.|_])", key)
-        # not so far that it is only the name of a document
-        yield from ("".join(parts[:at]) for at in range(len(parts), 2, -1))
-
-
-def _places(pages: Sequence[Page]) -> Callable[[str, Language], Picture | None]:
-    """Where a German text stands, slots filled in, as a function of it."""
-
-    def look(german: str, language: Language) -> Picture | None:
-        plain = unescape(re.sub(r"<[^>]*>", "", german))
-        if len(re.findall(r"[^\W\d_]", plain)) < 2:
-            return None  # a comma stands everywhere
-        parts = (re.escape(" ".join(part.split())) for part in SLOT.split(f" {plain} "))
-        slots = r"\s*.{0,80}?\s*".join(parts).strip()
-        pattern = re.compile(rf"(?<!\w){slots}(?!\w)")
-        best: Picture | None = None
-        for page in pages:
-            for at, text in enumerate(page.german):
-                found = pattern.search(text)
-                if found is None:
-                    continue
-                piece = _piece(page, at, language)
-                if found.span() == (0, len(text)):
-                    return piece
-                best = best or piece
-        return best
-
-    return look
-
-
-def _piece(page: Page, at: int, language: Language) -> Picture:
-    """The text, the one before and the one after; translated where that page is."""
-    whole = page.translated is not None and len(page.translated) == len(page.german)
-    texts = page.translated if whole and page.translated is not None else page.german
-    first = max(0, at - 1)
-    lang, dir_ = (language.tag, language.dir) if whole else ("de", "ltr")
-    return Picture(page.name, texts[first : at + 2], at - first, lang, dir_)
-
-
-def template_pages(root: Path, say: Callable[[str], str] | None) -> list[Page]:
-    """The pages of the site as their templates have them, slots as an ellipsis.
-
-    `say` gives the translation of a German text; without it the pages are German only.
-    """
-    found = []
-    for path in template_files(root):
-        name = path.relative_to(root).as_posix()
-        german = path.read_text("utf-8")
-        html = [_bare(german)]
-        if say is not None:
-            translated = german
-            # the longest first: one text may be the beginning of another
-            texts = {str(m) for m, _ in messages_of(path) if isinstance(m, str)}
-            for text in sorted(texts, key=len, reverse=True):
-                translated = _exchanged(translated, text, say(text))
-            html.append(_bare(translated))
-        texts_by_language = [texts_of(one) for one in html]
-        found.append(Page(name, texts_by_language[0], texts_by_language[1] if say else None))
-    return found
-
-
-def _exchanged(template: str, german: str, said: str) -> str:
-    slots = re.sub(r"%\(([a-z_]+)\)s", r"{{ \1 }}", german)
-    pattern = (
-        r"\s+".join(map(re.escape, slots.split())).replace(r"\{\{", r"{{").replace(r"\}\}", "}}")
-    )
-    safe = re.sub(r"%\(([a-z_]+)\)s", r"{{ \1 }}", said)
-    return re.sub(rf"(%}}\s*|_\(\"){pattern}(?=\s*{{%|\"\))", lambda m: m[1] + safe, template)
-
-
-def _bare(template: str) -> str:
-    calls = re.sub(r"{{[^{}]*?_\(\"([^\"]*)\"\)[^{}]*}}", r"<p>\1</p>", template)
-    return re.sub(r"{{.*?}}", "…", _JINJA.sub("", _LINE.sub("", calls)))
+def _about(one: Wanted) -> Iterator[str]:
+    """What kind of text it is, and what its slots are for."""
+    key = one.context or ""
+    first, *parts = key.split("|")
+    if first == "feature":
+        yield f"Angabe „{parts[0]}“"
+        yield _FORMS.get(parts[1], "")
+        if parts[1] == "reason":
+            yield f"Spricht für: {parts[2]}"
+        if parts[-1] == "missing":
+            yield "Die Angabe fehlt"
+    elif first == "outcome":
+        yield f"Ergebnis „{parts[0]}“"
+        yield _FORMS.get(parts[-1], "")
+    elif one.context is None:
+        yield "Text auf einer Seite"
+    else:
+        yield next((says for begins, says in _ABOUT if key.startswith(begins)), "")
+    if len(one.sources) > 1:
+        yield "Mehrere Formen: Einzahl und Mehrzahl"
+    slots = dict.fromkeys(SLOT.findall(" ".join(one.sources)))
+    if slots:
+        yield f"Hier kommt etwas hinein: {', '.join(slots)}"
 
 
 def sheet(language: Language, about: str, digest: str, sign: str, all_rows: Sequence[Row]) -> bytes:
     """The whole file. `digest` is that of what is read, `sign` the command that records it."""
     done = sum(all(text.strip() for text in row.said) for row in all_rows)
+    shown = sum(row.picture is not None for row in all_rows)
     body = "\n".join(_row(number, row, language) for number, row in enumerate(all_rows, start=1))
-    name = f'<span lang="{language.tag}" dir="{language.dir}">{escape(language.autonym)}</span>'
+    name = f'<bdi lang="{language.tag}" dir="{language.dir}">{escape(language.autonym)}</bdi>'
     blank = "<span>&nbsp;</span>"
+    faulty = [number for number, row in enumerate(all_rows, start=1) if row.findings]
+    links = ", ".join(f'<a href="#t{number}">{number}</a>' for number in faulty)
+    found = f"<p>Ein Programm hat etwas gefunden in: {links}</p>" if faulty else ""
     return "\n".join(
         (
             "<!doctype html>",
             '<html lang="de"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(language.tag)}: {escape(about)}</title>",
-            f"<style>{STYLE}</style></head><body>",
+            f"<style>{STYLE}</style></head><body><main>",
             f"<h1>{escape(about)}: Deutsch – {name}</h1>",
             f"<p>{done} von {len(all_rows)} Texten sind übersetzt.",
+            f"Von {shown} ist zu sehen, wo sie stehen.",
             f"Prüfsumme: <code>{digest[:16]}</code></p>",
-            f"<p>{' '.join(map(escape, ASKED))}</p>",
-            "<table><thead><tr><th>Nr.</th><th>Deutsch</th><th>Übersetzung</th>",
-            f"<th>Wo es steht</th></tr></thead><tbody>{body}</tbody></table>",
-            f'<div class="sign"><p>Gelesen und für richtig befunden: {blank} am {blank}</p>',
-            f"<p>Festgehalten wird das mit: <code>{escape(sign)}</code></p></div>",
-            "</body></html>\n",
+            f"<p>{' '.join(map(escape, ASKED))}</p>{found}",
+            '<p><a href="#sign">Zur Unterschrift</a></p>',
+            '<div class="wide" role="region" aria-labelledby="texts" tabindex="0">',
+            f'<table><caption id="texts">{len(all_rows)} Texte</caption>',
+            '<thead><tr><th scope="col" class="number">Nr.</th>',
+            '<th scope="col" class="german">Deutsch</th>',
+            f'<th scope="col" class="said">{name}</th>',
+            '<th scope="col" class="what">Was es ist</th>',
+            f'<th scope="col">Wo es steht</th></tr></thead><tbody>{body}</tbody></table></div>',
+            '<section class="sign" id="sign" aria-label="Unterschrift">',
+            f"<p>Ich habe alle {len(all_rows)} Texte gelesen und finde sie richtig.</p>",
+            f"<p>Name: {blank} Datum: {blank} Unterschrift: {blank}</p>",
+            f"<p>Festgehalten wird das mit: <code>{escape(sign)}</code></p></section>",
+            "</main></body></html>\n",
         )
     ).encode()
 
 
 def _row(number: int, row: Row, language: Language) -> str:
-    german = "<br>".join(f'<span class="text">{escape(text)}</span>' for text in row.german)
-    said = "<br>".join(
+    german = "".join(f'<span class="text">{escape(text)}</span>' for text in row.german)
+    said = "".join(
         f'<span class="text" lang="{language.tag}" dir="{language.dir}">{escape(text)}</span>'
         for text in row.said
     )
     found = "".join(f'<p class="found">{escape(text)}</p>' for text in row.findings)
+    about = "".join(f"<p>{escape(text)}</p>" for text in row.about if text)
+    # a text without a name of its own goes by its German words
+    named = not row.german[0].startswith(row.key)
+    key = f'<div class="key">{escape(row.key)}</div>' if named else ""
     return (
-        f'<tr><td>{number}</td><td>{german}<div class="key">{escape(row.key)}</div></td>'
-        f"<td>{said}{found}</td><td>{_picture(row.picture)}</td></tr>"
+        f'<tr id="t{number}"><th scope="row" class="number">{number}</th><td>{german}</td>'
+        f"<td>{said}{found}</td>"
+        f'<td class="what">{about}{key}</td>'
+        f"<td>{_picture(row, language)}</td></tr>"
     )
 
 
-def _picture(picture: Picture | None) -> str:
+def _picture(row: Row, language: Language) -> str:
+    picture = row.picture
     if picture is None:
-        return ""
-    lines = (
-        f"<p>{f'<mark>{escape(text)}</mark>' if at == picture.at else escape(text)}</p>"
-        for at, text in enumerate(picture.texts)
-    )
+        return f'<p class="from">{escape(row.nowhere or _NO_PICTURE)}</p>'
+    note = NOTES.get(picture.truth, "")
+    if picture.lang != language.tag:
+        note = f"{_IN_GERMAN} {note}".strip()
+    lines = "".join(_line(line, picture) for line in picture.lines)
+    level = " lines" if "simple" in picture.lang else ""
     return (
-        f'<div class="key">{escape(picture.page)}</div>'
-        f'<div class="page" lang="{picture.lang}" dir="{picture.dir}">{"".join(lines)}</div>'
+        f'<p class="from"><strong>{escape(picture.page)}</strong> {escape(note)}</p>'
+        f'<div class="page{level}" lang="{picture.lang}" dir="{picture.dir}">{lines}</div>'
     )
+
+
+_NO_PICTURE = "Davon gibt es kein Bild."
+_IN_GERMAN = "Diese Seite gibt es in der Sprache nicht; hier ist die deutsche."
+
+
+def _line(line: PictureLine, picture: Picture) -> str:
+    # the pieces were escaped where the page was rendered
+    text = re.sub(r"[ \t]*\n\s+", " ", "".join(_marked(*piece) for piece in line.pieces)).strip()
+    other = f' lang="{line.lang}" dir="{line.dir}"' if line.lang != picture.lang else ""
+    before = {**_ATTRIBUTE, "title": _TITLE}.get(line.kind)
+    said = f'<span class="from" lang="de" dir="ltr">{before}</span> ' if before else ""
+    return f'<p class="{line.kind}"{other}>{said}{text}</p>'
+
+
+def _marked(text: str, meant: bool) -> str:
+    return f"<mark>{text}</mark>" if meant and text.strip() else text

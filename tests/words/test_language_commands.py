@@ -225,19 +225,12 @@ def test_the_sheet_shows_german_the_translation_and_where_it_stands(tmp_path, ca
     code, lines = said_of(capsys, "review", "ar", "-o", file)
     assert code == 0, lines
     text = file.read_text("utf-8")
-    digest = languages.digest_of_words(language("ar"))[:16]
-    assert text.count(digest) == 2
-    rows = re.findall(r"<tr><td>.*?</tr>", text, re.DOTALL)
-    assert len(rows) == 1 + max(int(n) for n in re.findall(r"<tr><td>(\d+)</td>", text)) - 1
-    with_picture = [one for one in rows if '<div class="page"' in one]
-    assert len(with_picture) > 0.8 * len(rows)
+    assert text.count(languages.digest_of_words(language("ar"))[:16]) == 2
+    rows = re.findall(r"<tr id=.*?</tr>", text, re.DOTALL)
     rest = catalog(language("ar")).sentence("told.rest.much")
     shown = next(one for one in rows if ">told.rest.much<" in one)
+    assert catalog(language("de")).sentence("told.rest.much") in shown
     assert f"<mark>{rest}</mark>" in shown
-    assert "<script" not in text
-    # it is whole by itself
-    assert not re.search(r"(?:src|href)=", text)
-    assert said_of(capsys, "review", "ar", "-o", file)[0] == 1
 
 
 def test_what_stands_in_a_catalog_is_no_markup_on_the_sheet(package, tmp_path, capsys) -> None:

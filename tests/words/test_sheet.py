@@ -1,0 +1,236 @@
+"""The sheet for reviewers: every text where it stands on a page, or why no page contains it."""
+
+from __future__ import annotations
+
+import html
+import re
+import shlex
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from kinds import AMOUNT, THREE, write_kind
+from pseudo import forget, other_locales
+from test_cli import warum
+
+from explainer.cli import reviewing, shown
+from explainer.packages import package as packages
+from explainer.packages.bundled import find_package
+from explainer.text.catalogs import catalog
+from explainer.text.languages import Language, all_languages, language, translations
+from explainer.text.marked import Marks, leveled_with_marks, without_marks
+from explainer.text.pictures import Picture, Truth
+from explainer.text.render import leveled
+from explainer.text.sheet import NOTES, Row
+from explainer.text.translation import SLOT
+
+TAGS = [one.tag for one in translations()]
+ABOUT = ("", "unemployment_benefit", "mortgage_guarantee")
+
+ON_NO_PAGE = {"told.headed", "told.heading.limits"}
+ONE = {"told.one.years", "told.one.months", "told.one.days"}
+"""For languages whose words for one year have no number in them."""
+
+NO_CASE_YET = {
+    "Deutscher Text",
+    "Diesen Teil zeigen wir nur auf Deutsch.",
+    "Gründe der Entscheidung",
+    "Rechtsbehelfsbelehrung aus Ihrem Bescheid",
+}
+"""What templates hold for cases the service never makes so far."""
+NO_CASE_YET_FOR_STAFF = {
+    "Bestritten, noch in Prüfung",
+    "Das Programm ist angehalten. Es gibt keinen Vorschlag. Bitte",
+    "Die Erklärung ist noch nicht fertig. Sie können ohne sie ent",
+    "Was das Programm beigetragen hat",
+    "Wir können den Vorschlag des Programms gerade nicht erklären",
+    "wartet auf Unterlagen",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _opened_once() -> Iterator[None]:
+    """Packages are opened once, few of their cases told, and the same German pages seen once: which
+    picture there is may differ, not whether there is one."""
+    before = packages.open_package, shown.pictured, shown.CASES, shown.TRIED
+    look, seen = shown.pictured, {}
+
+    def pictured(given, spoken, wanted, step):  # type: ignore[no-untyped-def]
+        key = tuple(one.identity for one in given), spoken.tag, tuple(wanted)
+        if key not in seen:
+            seen[key] = look(given, spoken, wanted, step)
+        return seen[key]
+
+    packages.open_package, shown.pictured = lru_cache(packages.open_package), pictured
+    shown.CASES, shown.TRIED = 4, 4
+    yield
+    packages.open_package, shown.pictured, shown.CASES, shown.TRIED = before
+
+
+@lru_cache
+def rows_of(tag: str, about: str) -> list[Row]:
+    spoken = all_languages()[tag]
+    if about:
+        return reviewing.rows_of_package(find_package(about), spoken, about)
+    return reviewing.rows_of_product(spoken)
+
+
+def meant(picture: Picture) -> str:
+    """What is yellow on a picture."""
+    text = " ".join(
+        "".join(text for text, is_meant in line.pieces if is_meant) for line in picture.lines
+    )
+    return " ".join(html.unescape(re.sub("[\u2066-\u2069]", "", text)).split())
+
+
+@pytest.mark.parametrize("about", ABOUT)
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_text_has_a_picture_or_is_one_no_page_contains(tag: str, about: str) -> None:
+    without = {row.key for row in rows_of(tag, about) if row.picture is None}
+    expected = set() if about else ON_NO_PAGE | (set() if tag == "ar" else ONE)
+    assert without == expected
+    assert all(row.nowhere for row in rows_of(tag, about) if row.picture is None)
+
+
+@pytest.mark.parametrize("about", ABOUT)
+@pytest.mark.parametrize("tag", TAGS)
+def test_what_is_yellow_on_a_picture_is_the_text_of_its_row(tag: str, about: str) -> None:
+    for row in rows_of(tag, about):
+        if row.picture is None:
+            continue
+        forms = row.said if row.picture.lang == tag else row.german
+        patterns = [
+            r"\s*.*?\s*".join(
+                re.escape(" ".join(part.split()))
+                for part in SLOT.split(html.unescape(re.sub(r"<[^>]*>", "", text)))
+            )
+            for text in forms
+        ]
+        shown_text = meant(row.picture)
+        assert any(re.fullmatch(one, shown_text) for one in patterns), (row.key, shown_text)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_texts_that_wait_for_a_case_are_those_that_are_known(tag: str) -> None:
+    waiting = {
+        row.key
+        for row in rows_of(tag, "")
+        if row.picture is not None and row.picture.truth is Truth.FORESEEN
+    }
+    staff = NO_CASE_YET_FOR_STAFF if all_languages()[tag].staff else set()
+    assert waiting == NO_CASE_YET | staff
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_documents_of_recorded_cases_are_shown_as_they_are_told(tag: str) -> None:
+    by_key = {row.key: row.picture for row in rows_of(tag, "")}
+    for key in ("told.role_ai", "told.heading.towards", "told.strength.large", "told.decided_by"):
+        picture = by_key[key]
+        assert picture is not None
+        assert (picture.truth, picture.lang) == (Truth.RECORDED, tag)
+
+
+def test_a_document_that_is_not_what_was_told_makes_no_picture(monkeypatch) -> None:
+    told = shown.tell
+
+    def other(*given, **named):  # type: ignore[no-untyped-def]
+        said = told(*given, **named)
+        return shown.Told(said.body + b" ", said.media_type, said.language, said.audience)
+
+    monkeypatch.setattr(shown, "tell", other)
+    opened = packages.open_package(find_package("unemployment_benefit"))
+    album = shown.Album(Marks(), language("en"))
+    shown.Stage(opened, language("en"), album).recorded()
+    strength = ("told.strength.large", catalog(language("de")).sentence("told.strength.large"))
+    assert not album.shows(strength, Truth.EVERY_REASON)
+
+
+def test_a_page_without_its_marks_is_the_page_in_every_level() -> None:
+    marks = Marks()
+    one = marks.around(("a", ""), "Das ist nicht gut. Und <b>sehr</b> neu.")
+    other = marks.around(("b", ""), "Kein Ding am 1. März 2026. Wie?")
+    page = f"<p>{one}  {other} Nein. <bdi>Nicht. Das</bdi></p>"
+    for spoken in (language("de-simple"), language("en")):
+        marked = leveled_with_marks(page, spoken)
+        assert without_marks(marked) == leveled(without_marks(page), spoken)
+        assert [key for _, key, begins in marks.parts(marked) if begins] == [("a", ""), ("b", "")]
+
+
+def test_a_picture_that_is_of_no_recorded_case_says_so() -> None:
+    assert set(NOTES) == set(Truth) - {Truth.RECORDED}
+
+
+def sheet_of(folder: Path, tag: str, *more: str) -> str:
+    file = folder / "sheet.html"
+    assert warum("language", "review", tag, *more, "-o", file) == 0
+    return file.read_text("utf-8")
+
+
+def test_the_sheet_can_be_read_by_everybody(tmp_path) -> None:
+    text = sheet_of(tmp_path, "ar")
+    assert text.startswith('<!doctype html>\n<html lang="de">')
+    assert len(re.findall(r'<th scope="col"', text)) == 5
+    rows = re.findall(r"<tr id=.*?</tr>", text, re.DOTALL)
+    assert len(rows) == len(rows_of("ar", ""))
+    for number, row in enumerate(rows, start=1):
+        assert f'<th scope="row" class="number">{number}</th>' in row
+        # each language is said of what is in it
+        assert row.count('class="text" lang="ar" dir="rtl"') >= 1
+        assert 'class="page' not in row or re.search(r'class="page[^>]*lang="(ar|de)"', row)
+    assert "<script" not in text
+    # it is whole by itself: every address is on it
+    assert not re.search(r"src=|href=\"(?!#)", text)
+    for target in re.findall(r'href="#([^"]*)"', text):
+        assert f'id="{target}"' in text
+
+
+def test_what_the_sheet_says_to_do_records_who_read_it(tmp_path) -> None:
+    with other_locales(tmp_path / "locales"):
+        text = sheet_of(tmp_path, "en")
+        command = html.unescape(re.search(r"mit: <code>(warum .*?)</code>", text)[1])
+        filled = command.replace('"…"', '"A. Reader"').replace("…", "2026-03-01")
+        assert warum(*shlex.split(filled)[1:]) == 0
+        forget()
+        signed: Language = all_languages()["en"]
+        assert (signed.reviewer, signed.reviewed_on) == ("A. Reader", "2026-03-01")
+
+
+def test_a_sheet_that_is_there_is_named_before_anything_is_rendered(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    file = tmp_path / "sheet.html"
+    file.write_text("read and signed")
+    monkeypatch.setattr(reviewing, "rows_of_product", lambda _: pytest.fail("rendered"))
+    assert warum("language", "review", "uk", "-o", file) == 1
+    assert "there already" in capsys.readouterr().err
+    assert file.read_text() == "read and signed"
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A package of three outcomes, and one of amounts."""
+    folder = tmp_path_factory.mktemp("kinds")
+    return {kind.name: write_kind(folder / kind.name, kind) for kind in (THREE, AMOUNT)}
+
+
+@pytest.mark.parametrize("tag", ["en", "ar"])
+@pytest.mark.parametrize("kind", [THREE.name, AMOUNT.name])
+def test_packages_of_every_kind_have_their_texts_on_the_sheet(kinds, kind: str, tag: str) -> None:
+    rows = reviewing.rows_of_package(kinds[kind], all_languages()[tag], str(kinds[kind]))
+    assert {row.key for row in rows if row.picture is None} == set()
+
+
+def test_a_language_no_package_has_yet_is_shown_on_the_pages_of_the_site(kinds) -> None:
+    french = all_languages()["fr"]
+    opened = packages.open_package(kinds[THREE.name])
+    assert french.tag not in opened.wordings
+    keys = {
+        "page": ("warum", "Das Programm entscheidet nicht."),
+        "document": ("told.rest.much", catalog(language("de")).sentence("told.rest.much")),
+    }
+    album = shown.pictured([opened], french, list(keys.values()), lambda: None)
+    for key in keys.values():
+        picture = album.picture(key)
+        assert picture is not None
+        assert picture.lang == "fr"
