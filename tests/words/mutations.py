@@ -535,6 +535,9 @@ def other_limits(right: Right) -> Iterator[Told]:
         view = replace(right.view, limits=tuple(at for at in Limit if at in limits))
         yield right.of_view(view)
     yield right.of_view(replace(right.view, as_of=(right.view.as_of or 2000) + 1))
+    if Limit.MANY_MISSING in right.view.limits:
+        # one missing for several, several for one
+        yield right.of_view(replace(right.view, gaps=2 if right.view.gaps == 1 else 1))
 
 
 def other_decision(right: Right) -> Iterator[Told]:
