@@ -47,7 +47,7 @@ SHORTEST = 13
 and for 3 after it became final, whichever ends later: this is never less."""
 
 ACCESS_LOG = "access_log"
-PART = 20
+PART = 50
 """Cases that are read in one moment. On SQLite whoever wants to commit waits that long."""
 
 

@@ -198,22 +198,31 @@ EXCHANGED = (
 )
 
 
-@pytest.mark.parametrize("other", ["BG-2", "BG-3"])
-@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other", "damaged"),
+    [
+        ("BG-1", "BG-2", False),
+        ("BG-1", "BG-2", True),
+        ("BG-1", "BG-3", False),
+        ("BG-1", "BG-3", True),
+        ("BG-3", "BG-4", False),  # nobody saw either of them
+    ],
+)
 def test_the_key_of_another_case_is_never_destroyed_for_a_damaged_one(
-    damaged: bool, other: str, made: Records
+    one: str, other: str, damaged: bool, made: Records
 ) -> None:
     """Somebody exchanged what two rows say of their keys, or put another's into a damaged one."""
-    ids = (made.ids["BG-1"], made.ids[other])
-    keys = (made.key("BG-1"), made.key(other))
-    made.installation.attacker.run(*(one.format(*ids, *keys) for one in EXCHANGED))
+    made.ids["BG-4"] = case(made.ledger.store, "BG-4")
+    ids = (made.ids[one], made.ids[other])
+    keys = (made.key(one), made.key(other))
+    made.installation.attacker.run(*(each.format(*ids, *keys) for each in EXCHANGED))
     if damaged:
-        made.tamper(GARBAGE, "BG-1")
+        made.tamper(GARBAGE, one)
         made.tamper(GARBAGE, other)
-    for name in ("BG-1", other, *ids):
+    for name in (one, other, *ids):
         with pytest.raises(RecordsDisagree):
             erase_case(made.ledger, name, "Art. 17 DSGVO", APPROVERS, NOON)
-    assert (made.key("BG-1"), made.key(other)) == keys
+    assert (made.key(one), made.key(other)) == keys
     assert not made.erased()
 
 
@@ -227,6 +236,8 @@ def test_a_case_is_not_erased_twice_while_its_erasure_is_carried_out(
     with pytest.raises(CaseNotFound, match="being erased"):
         erase_case(made.ledger, "BG-1", "Art. 17 DSGVO", APPROVERS, NOON)
     assert [one.name for one in made.plan().due] == ["BG-2"]
+    others = {"other": SHORT["case_file"], "access_log": SHORT["access_log"]}
+    assert plan(made.ledger, others, LATER.date()).without_rule == {"case_file": 2}
     assert cases_at_fault(made.ledger.store) == []
     # its key goes first: until its rows went as well, nothing is taken for a loss
     made.ledger.store.keys.destroy(str(made.key("BG-1")))
@@ -326,6 +337,22 @@ def test_a_key_that_is_of_no_case_is_counted(made: Records) -> None:
     # of those that were seen the records are there still, and say so themselves
     assert keys_of_no_case(store) == {made.key("BG-3"), made.key("BG-4")}
     assert rows_that_disagree(store) == [0, 1, 2, 3]
+
+
+@on_both
+def test_a_decided_case_that_is_being_erased_is_no_fault(
+    make_office: MakeOffice, make_package: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make_office(make_package(), cases=1)
+    number = office.decided(0).case_ref
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(erasing, "finish_erasures", lambda *_: 0)
+        assert run("erase", number, *BASIS, *BOTH, data=office.tools) == 0
+    for key_goes in (False, True):
+        if key_goes:
+            office.tools.store.keys.destroy(str(office.tools.store.keys.find(f"case:{number}")))
+        assert rows_that_disagree(office.tools.store) == []
+        assert cases_at_fault(office.tools.store) == []
 
 
 # -- parts ---------------------------------------------------------------------------------------

@@ -150,20 +150,23 @@ def test_what_somebody_else_erases_meanwhile_is_not_erased_again(
 def test_a_start_reads_the_log_part_by_part_and_finds_what_was_changed(
     made: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seals, "PART", 2)
+    monkeypatch.setattr(seals, "PART", 1)
     known = [(name, made.ledger.sealers[name], made.ledger.witnesses[name]) for name in LogName]
     made.ledger.seal()
     wrote: list[str] = []
+    turns: list[int] = []
+    size = made.installation.attacker.find("SELECT size FROM head WHERE log = 'ledger'")[0][0]
     with closing(made.installation.open(busy_seconds=BUSY_SECONDS)) as other:
 
         def write() -> None:
+            turns.append(1)
             if len(wrote) < 3:
                 wrote.append(f"BG-1{len(wrote)}")
                 closed(made, other, wrote[-1])
 
         with after_each_reading(monkeypatch, made.ledger.store, write):
             seals.guard(made.ledger.store, *known[0])
-    assert len(wrote) == 3
+    assert len(turns) == size + 2 * len(wrote) + 1  # one for each entry, and one for the end
     made.ledger.seal()
     for one in known:
         seals.guard(made.ledger.store, *one)
