@@ -29,7 +29,7 @@ from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
 from service.store.cases import CaseFile, case_with_id, find_case_by_ref, part_of_cases
 from service.store.database import Reading, Store
-from service.store.erasure import months_of_access
+from service.store.erasure import finish_erasures, months_of_access
 from service.store.of_case import of_case
 from service.store.records import (
     OpenedEntry,
@@ -237,6 +237,7 @@ def retain(
     The rules are recorded when they are others than last time. A case put on hold meanwhile stays;
     so do those that are damaged, which `left` is told: whether they are due cannot be known.
     """
+    finish_erasures(ledger.store)  # what an interruption left since the start
     planned = plan(ledger, classes, local_day(now))
     if planned.due:
         _record_rules(ledger, classes, now)

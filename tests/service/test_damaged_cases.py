@@ -254,6 +254,19 @@ def test_a_case_is_not_erased_twice_while_its_erasure_is_carried_out(
     assert found.id == again
 
 
+def test_what_an_interruption_left_of_an_erasure_is_done_with_the_next_retention(
+    made: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(erasing, "finish_erasures", lambda *_: 0)
+        erase_case(made.ledger, "BG-3", "Art. 17 DSGVO", APPROVERS, NOON)
+    erase_case(made.ledger, "BG-2", "Art. 17 DSGVO", APPROVERS, NOON)
+    assert made.key("BG-3") is not None
+    assert retain(made.ledger, SHORT, APPROVERS, LATER) == 1
+    assert [made.key(number) for number in made.ids] == [None, None, None]
+    assert made.installation.attacker.find("SELECT 1 FROM case_file") == []
+
+
 # -- verifying -----------------------------------------------------------------------------------
 
 
