@@ -139,6 +139,24 @@ def test_each_new_head_is_cosigned_and_kept_with_its_checkpoint(
     assert verify.read_note(kept, key, outside=False, witnesses=known).outside
 
 
+def test_when_each_witness_was_asked_last_is_known(place: Place, witness: Witness) -> None:
+    assert standing(place.outside).asked_at is None
+    place.write(1)
+    place.seal()
+    place.outside.ask_due()
+    assert standing(place.outside).asked_at == NOW
+    assert standing(place.outside, log=LogName.ACCESS).asked_at is None
+    assert standing(place.outside, "directory").asked_at is None
+    # whoever does not answer was asked all the same
+    again = place.again(*place.outside.outside)
+    witness.instead = (503, b"")
+    place.write(1)
+    again.sealed(LEDGER, place.seal())
+    again.ask_due()
+    told = standing(again)
+    assert (told.asked_at, told.fault is None) == (NOW, False)
+
+
 def test_a_service_started_again_goes_on_where_it_was(place: Place, witness: Witness) -> None:
     place.write(3)
     place.seal()
