@@ -43,7 +43,8 @@ def fit_for_a_page(text: str, settings: Settings) -> str:
     """`text` without places of this machine, passwords and recorded cases, and not too long."""
     for place, name in _places(settings):
         text = text.replace(place, name)
-    text = re.sub(r"(?<=://)[^\s/@]*@", "", text)
+    text = re.sub(r"(?<=://)\S*@", "", text)
+    text = re.sub(r"(?i)\b(password|passfile|sslkey|token|secret)=\S+", r"\1=…", text)
     text = re.sub(r"(?<![\w:/.])(?:/[^\s/,:;'\"]+)+/(?=[^\s/])", "…/", text)
     # whatever follows in this sentence: such a name may hold spaces
     text = re.sub(r"\bgolden/(?!cases\.jsonl\b).*", "golden/…", text, flags=re.DOTALL)

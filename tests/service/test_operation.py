@@ -236,6 +236,8 @@ def test_whoever_runs_the_service_opens_no_case_by_any_door(running: Office) -> 
         ("WARUM_RETENTION: /people/erika/table.toml, [x]", "WARUM_RETENTION: WARUM_RETENTION, [x]"),
         ("cannot read /people/erika.muster/file.pem.", "cannot read …/file.pem."),
         ("postgresql://warum:secret@db/warum", "postgresql://db/warum"),
+        ("postgresql://warum:se/cr@et@db/warum is wrong", "postgresql://db/warum is wrong"),
+        ("host=db password=secret user=warum", "host=db password=… user=warum"),
         ("https://witness.example/log", "https://witness.example/log"),
         ("locales/en/wording.po", "locales/en/wording.po"),
         ("one\u202etwo\u0007three\nfour", "one two three four"),
