@@ -28,7 +28,7 @@ from explainer.ledger.log import LogName
 from explainer.packages.bundled import bundled_packages
 from service import cli
 from service.settings import Settings, read_settings
-from service.store import cases, erasure, key_check, migrations, records, seals, tables
+from service.store import cases, erasure, key_check, migrations, records, sealed, seals, tables
 from service.store.database import Store
 from service.store.engine import open_engine
 from service.wiring import open_ledger
@@ -226,7 +226,7 @@ class Erase(Operation):
     def act(self, folder: Path, store: Store | None, say: Say) -> None:
         with store.reading() as tx:
             found = cases.find_case_by_ref(tx, "BG-0")
-        if found is not None and found.state != cases.ERASED:
+        if found is not None and found.state != sealed.ERASED:
             with store.transaction(LATER) as tx:
                 ours = erasure.covered_by_case(tx, found.id)
                 named = {"seqs": sorted(ours.seqs), "key_ids": sorted(ours.key_ids)}
