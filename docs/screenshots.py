@@ -103,6 +103,8 @@ def walk(page: Page, address: str) -> Iterator[str]:
     page.goto(f"{address}/verify")
     page.locator("main form button[type=submit]").click()
     yield "verify"
+    be(page, address, "operator")
+    yield "operation"
     page.goto(f"{address}/nowhere")
     yield "error"
     page.goto(f"{address}/accessibility")
