@@ -41,9 +41,10 @@ offered, and nothing of it is loaded. What is not given is looked up in CLDR."""
 
 SHEET = """
 
-One file of HTML: German, the translation, what a program found, and a piece of a page where the
-sentence stands. Documents are those of the package's recorded cases, pages those of the site.
-For somebody who reads the language as their own."""
+One file of HTML: German, the translation, what a program found, what kind of text it is, and a
+piece of a page where it stands; of the few that stand on no page, why. Documents are those of the
+package's recorded cases, and where none of them has a text of cases made of them; pages are those
+of the site. At the end somebody who reads the language as their own signs with name and date."""
 
 SIGN = """
 

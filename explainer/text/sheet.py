@@ -52,13 +52,16 @@ tr { break-inside: avoid; }
 .page .cell { display: inline-block; border: 1px solid #aab; padding: .1rem .4rem; margin: .1rem; }
 .page .title { border: 1px solid #889; border-radius: .4rem .4rem 0 0; background: #fff;
                padding: .2rem .6rem; width: fit-content; }
-mark { background: #ffe58a; color: inherit; padding-block: .1em; }
+mark { background: #ffe58a; color: inherit; padding-block: .1em;
+       text-decoration: underline 2px #7a5c00; text-underline-offset: .2em;
+       print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .found { color: #8a1c00; }
 .sign { margin-block: 2rem; border: 2px solid #111; padding: 1rem; break-inside: avoid; }
 .sign span { display: inline-block; border-bottom: 1px solid #000; min-width: 16rem; }
 code { overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: .75rem; } .page { background: none; }
-               thead th { position: static; } .wide { overflow: visible; } }
+@media print { html { font-size: 62%; } body { margin: 0; max-width: none; padding: 0; }
+               .page { background: none; } thead th { position: static; }
+               .wide { overflow: visible; } table { min-width: 0; } }
 @page { size: A4 landscape; margin: 1cm; }
 """
 ASKED = (
@@ -66,8 +69,8 @@ ASKED = (
     "Sagt die Übersetzung genau das, was der deutsche Satz sagt, nicht mehr und nicht weniger?",
     "Ist „dafür“ wirklich dafür und „dagegen“ dagegen?",
     "Sind Anrede und Wörter so, wie ein Amt in dieser Sprache schreibt, und leicht zu verstehen?",
-    "Rechts steht ein Stück einer Seite, auf der der Text vorkommt; er selbst ist gelb. "
-    "Drei Punkte stehen dort für Angaben zum Fall.",
+    "Rechts steht ein Stück einer Seite, auf der der Text vorkommt; "
+    "er selbst ist gelb und unterstrichen. Drei Punkte stehen dort für Angaben zum Fall.",
 )
 """In German: whoever compares with German reads it."""
 
