@@ -150,7 +150,6 @@ def nowhere(key: str, language: Language) -> str:
 
 
 _NOWHERE = {
-    "told.heading.limits": "Steht zurzeit auf keiner Seite.",
     "told.headed": "Steht auf keiner Seite: nur nach den Überschriften einer Erklärung, "
     "die als reiner Text ausgegeben wird.",
 }

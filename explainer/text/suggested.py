@@ -23,7 +23,7 @@ FRAME = (
 )
 """Words around the sentences a caseworker reads; an applicant's document needs headings only."""
 
-HEADINGS = ("contributed", "towards", "away", "unclear", "correct", "limits")
+HEADINGS = ("contributed", "towards", "away", "unclear", "correct")
 
 _OTHER_WORDS = {
     (Task.MULTICLASS, Opening.CLOSE): "close_multiclass",
