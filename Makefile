@@ -158,12 +158,24 @@ fix: setup ## mend style as far as that goes by itself
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# One process a core; tests of a file stay together, because they share what took long to make.
-SHARED_OUT := -n auto --dist loadfile
+# One process a core; tests of a file stay together, because they share what took long to make. Files
+# begin in the order of tests/conftest.py.
+SHARED_OUT := -n auto --dist loadfile --no-loadscope-reorder
+
+# Where tests write: in memory where there is room for 4 GB and programs may lie there, so that
+# nothing waits for a disk; else where other programs do. The long tests write to the disk.
+define SCRATCH
+scratch=$$(mktemp -d /dev/shm/warum-XXXXXX 2>/dev/null) || scratch=; \
+room=$$(df --output=avail --block-size=1G "$$scratch" 2>/dev/null | tail -n 1) || room=0; \
+if [ -n "$$scratch" ] && ! { [ "$$room" -ge 4 ] && cp "$$(type -P true)" "$$scratch/runs" \
+    && "$$scratch/runs"; } 2>/dev/null; then rm -rf "$$scratch"; scratch=; fi; \
+scratch=$${scratch:-$$(mktemp -d)}; trap 'rm -rf "$$scratch"' EXIT; chmod 711 "$$scratch"
+endef
 
 .PHONY: test
 test: compiler strace setup browser check ## everything that must hold before a change is taken
-	$(BIN)/pytest $(SHARED_OUT) -m "not long" $(ARGS)
+	@$(SCRATCH); echo "Testing, in $$scratch …"; \
+	  TMPDIR=$$scratch $(BIN)/pytest $(SHARED_OUT) -m "not long" $(ARGS)
 
 .PHONY: test-all
 test-all: compiler strace setup browser check ## the same with the long tests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,31 @@ sys.path.insert(0, str(HERE / "unit"))
 settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("many", database=None, deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+LONGEST_FIRST = (
+    *("browser/test_pages.py", "families/test_converter.py", "service/test_faults.py"),
+    *("browser/test_verify_page.py", "browser/test_stories.py", "words/test_checker.py"),
+    *("families/test_outcomes_sklearn.py", "service/test_writers.py", "unit/test_cli.py"),
+    *("unit/test_packages.py", "service/test_kill.py", "service/test_starting_process.py"),
+    *("families/test_kernel.py", "service/test_named_faults.py", "service/test_backup.py"),
+    *("service/test_restore_kills.py", "service/test_corrections.py", "service/test_erasing.py"),
+    *("install/test_wheel.py", "words/test_language_commands.py", "families/test_apart.py"),
+    *("families/test_hostile_skops.py", "words/test_bad_input.py", "service/test_replay.py"),
+)
+"""Files that take long, the longest first: a process that gets one of them as the last would work
+on while the others wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order in which they are given out to several processes; what is not named above
+    follows by its number of tests."""
+    gone = [name for name in LONGEST_FIRST if not (HERE / name).is_file()]
+    if gone:
+        raise pytest.UsageError(f"tests/conftest.py names files that are not there: {gone}")
+    many = Counter(item.path for item in items)
+    turn = {HERE / name: at for at, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: (turn.get(item.path, len(turn)), -many[item.path]))
+
 
 LOOPBACK = ("localhost", "::1", "", None)
 
