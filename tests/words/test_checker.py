@@ -3,6 +3,7 @@ language, for both audiences and in both media. What is tried stands in mutation
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
 
@@ -143,28 +144,32 @@ MOST_SAME = 0.5
 reason, and what only caseworkers read."""
 
 
-@pytest.mark.parametrize(("name", "tag", "audience", "form"), TOLD_TO)
-def test_every_wrong_text_is_caught(packages, name, tag, audience, form):
+def all_caught(
+    right: Right, slips: Iterable[str], try_each: Callable[..., None]
+) -> mutations.Tried:
+    """What came of these slips, none of which passed."""
     into = mutations.tried()
-    at = TOLD_TO.index((name, tag, audience, form))
-    right = a_right_text(packages[name], tag, audience, form, 5 * at + 1)
-    for mutation in TEXTS:
-        try_texts(mutation, right, into)
+    for slip in slips:
+        try_each(slip, right, into)
     assert into.passed == []
     assert into.caught == into.made
+    return into
+
+
+@pytest.mark.parametrize("told_to", TOLD_TO, ids="-".join)
+def test_every_wrong_text_is_caught(packages, told_to):
+    name, *to = told_to
+    right = a_right_text(packages[name], *to, 5 * TOLD_TO.index(told_to) + 1)
+    into = all_caught(right, TEXTS, try_texts)
     assert sum(into.made.values()) > 700
     assert sum(into.same.values()) < 0.1 * sum(into.made.values())
 
 
-@pytest.mark.parametrize(("name", "tag", "audience", "form"), TOLD_TO)
-def test_a_text_beside_other_numbers_is_caught(packages, name, tag, audience, form):
-    into = mutations.tried()
-    at = TOLD_TO.index((name, tag, audience, form))
-    right = a_right_text(packages[name], tag, audience, form, 3 * at + 2)
-    for mutation in NUMBERS:
-        try_numbers(mutation, right, into)
-    assert into.passed == []
-    assert into.caught == into.made
+@pytest.mark.parametrize("told_to", TOLD_TO, ids="-".join)
+def test_a_text_beside_other_numbers_is_caught(packages, told_to):
+    name, *to = told_to
+    right = a_right_text(packages[name], *to, 3 * TOLD_TO.index(told_to) + 2)
+    into = all_caught(right, NUMBERS, try_numbers)
     assert sum(into.made.values()) > 200
     # what contradicts itself is caught even where no word of the text would change
     assert set(+into.same) <= UNTOLD
