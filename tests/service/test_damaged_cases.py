@@ -161,6 +161,26 @@ def test_a_damaged_case_can_be_erased_by_its_number_or_its_id(
         erase_case(made.ledger, named, "Art. 17 DSGVO", APPROVERS, NOON)
 
 
+@pytest.mark.parametrize("number", ["BG-1", "BG-3"])
+def test_a_key_store_from_before_the_erasure_of_a_damaged_case_brings_nothing_back(
+    number: str, made: Records
+) -> None:
+    made.tamper(GARBAGE, number)
+    erase_case(made.ledger, "BG-2", "Art. 17 DSGVO", APPROVERS, NOON)  # the system has its key now
+    old = (made.installation.folder / "keys.sqlite").read_bytes()
+    key_id = str(made.key(number))
+    erase_case(made.ledger, made.ids[number], "Art. 17 DSGVO", APPROVERS, NOON)
+    made.ledger.store.close()
+    (made.installation.folder / "keys.sqlite").write_bytes(old)
+    with closing(made.installation.open()) as store:
+        assert store.keys.get(key_id) is not None
+        assert finish_erasures(store) == 1
+        assert store.keys.get(key_id) is None
+        assert finish_erasures(store) == 0
+        check_keys(store)
+        assert keys_of_no_case(store) == frozenset()
+
+
 def test_a_case_of_which_a_record_is_damaged_can_be_erased(made: Records) -> None:
     first = made.entries("BG-1")[0]
     made.installation.attacker.run(f"UPDATE payload SET ciphertext = nonce WHERE seq = {first}")
