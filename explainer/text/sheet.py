@@ -262,7 +262,7 @@ def _picture(row: Row, language: Language) -> str:
     )
 
 
-_NO_PICTURE = "Davon gibt es kein Bild."
+_NO_PICTURE = "Ein Bild davon gibt es, sobald die Übersetzung keine Fehler mehr hat."
 _IN_GERMAN = "Diese Seite gibt es in der Sprache nicht; hier ist die deutsche."
 
 

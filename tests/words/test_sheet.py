@@ -37,6 +37,12 @@ ON_NO_PAGE = {"told.headed"}
 ONE = {"told.one.years", "told.one.months", "told.one.days"}
 """For languages whose words for one year have no number in them."""
 
+ONLY_TRANSLATED = {
+    "told.reviewed",
+    "told.unreviewed",
+    "Diese Seite auf Deutsch",
+    "Diesen Teil zeigen wir nur auf Deutsch.",
+}
 NO_CASE_YET = {
     "Deutscher Text",
     "Diesen Teil zeigen wir nur auf Deutsch.",
@@ -208,6 +214,19 @@ def test_what_the_sheet_says_to_do_records_who_read_it(tmp_path) -> None:
         forget()
         signed: Language = all_languages()["en"]
         assert (signed.reviewer, signed.reviewed_on) == ("A. Reader", "2026-03-01")
+
+
+def test_a_translation_that_is_not_whole_is_read_beside_german_pages(tmp_path) -> None:
+    with other_locales(tmp_path / "locales"):
+        assert warum("language", "new", "sq") == 0
+        forget()
+        text = sheet_of(tmp_path, "sq")
+        rows = reviewing.rows_of_product(all_languages()["sq"])
+    assert {row.picture.lang for row in rows if row.picture is not None} == {"de"}
+    # what only translations say is on no German page
+    without = {row.key for row in rows if row.picture is None and not row.nowhere}
+    assert without == ONE | ONLY_TRANSLATED
+    assert text.count("sobald die Übersetzung keine Fehler mehr hat") == len(without)
 
 
 def test_a_sheet_that_is_there_is_named_before_anything_is_rendered(
