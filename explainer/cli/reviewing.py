@@ -11,10 +11,10 @@ from explainer.cli import DONE, progress_bar, write_file
 from explainer.cli.language import findings_of, write
 
 if TYPE_CHECKING:
+    from explainer.review.marked import Key
+    from explainer.review.pictures import Picture
+    from explainer.review.sheet import Row
     from explainer.text.languages import Language
-    from explainer.text.marked import Key
-    from explainer.text.pictures import Picture
-    from explainer.text.sheet import Row
     from explainer.text.translation import Wanted
 
 SHOWN = ("unemployment_benefit", "mortgage_guarantee")
@@ -26,8 +26,8 @@ def review_sheet(options: argparse.Namespace) -> int:
     from explainer.errors import ExportFailed
     from explainer.packages.bundled import find_package
     from explainer.packages.translations import digest_of_wording
+    from explainer.review.sheet import sheet
     from explainer.text.languages import digest_of_words, translation
-    from explainer.text.sheet import sheet
 
     language = translation(options.tag)
     if options.output.exists():
@@ -52,7 +52,7 @@ def review_sheet(options: argparse.Namespace) -> int:
 def rows_of_package(folder: Path, language: Language, package: str) -> list[Row]:
     """The rows of a package's words."""
     from explainer.packages.translations import package_catalog
-    from explainer.text.sheet import rows
+    from explainer.review.sheet import rows
 
     po, wanted = package_catalog(folder, language)
     found = [finding for _, finding in findings_of(language, package)]
@@ -63,6 +63,8 @@ def rows_of_package(folder: Path, language: Language, package: str) -> list[Row]
 def rows_of_product(language: Language) -> list[Row]:
     """The rows of the product's words, those of staff as well where the language has them."""
     from explainer.packages.bundled import find_package
+    from explainer.review.scenes import nowhere
+    from explainer.review.sheet import rows
     from explainer.text.catalogs import (
         PUBLIC,
         STAFF,
@@ -71,8 +73,6 @@ def rows_of_product(language: Language) -> list[Row]:
         read_strictly,
         wanted_messages,
     )
-    from explainer.text.scenes import nowhere
-    from explainer.text.sheet import rows
 
     domains = (PUBLIC, STAFF) if language.staff else (PUBLIC,)
     said = {
@@ -102,8 +102,8 @@ def _looking(
     folders: Sequence[Path], language: Language, keys: Sequence[Key]
 ) -> Callable[[Key], Picture | None]:
     """Where each text stands; where no page of the language has it, on a German one."""
-    from explainer.cli.shown import STEPS, pictured
     from explainer.packages.package import open_package
+    from explainer.review.shown import STEPS, pictured
     from explainer.text.languages import languages
 
     done = 0

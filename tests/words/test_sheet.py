@@ -14,15 +14,16 @@ from kinds import AMOUNT, THREE, write_kind
 from pseudo import forget, other_locales
 from test_cli import warum
 
-from explainer.cli import reviewing, shown
+from explainer.cli import reviewing
 from explainer.packages import package as packages
 from explainer.packages.bundled import find_package
+from explainer.review import shown
+from explainer.review.marked import Marks, leveled_with_marks, without_marks
+from explainer.review.pictures import Picture, Truth
+from explainer.review.sheet import NOTES, Row
 from explainer.text.catalogs import catalog
 from explainer.text.languages import Language, all_languages, language, translations
-from explainer.text.marked import Marks, leveled_with_marks, without_marks
-from explainer.text.pictures import Picture, Truth
 from explainer.text.render import leveled
-from explainer.text.sheet import NOTES, Row
 from explainer.text.translation import SLOT
 
 OFTEN = ("de-simple", "en", "uk", "ar")

@@ -12,8 +12,8 @@ from html import escape
 
 from babel.messages.catalog import Catalog as PoCatalog
 
+from explainer.review.pictures import Picture, PictureLine, Truth
 from explainer.text.languages import Language
-from explainer.text.pictures import Picture, PictureLine, Truth
 from explainer.text.translation import SLOT, Finding, Wanted, strings_of
 
 STYLE = """

@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from explainer.core.decision import ReasonCode, Relation
+from explainer.review.operation_scenes import operation_scenes
+from explainer.review.scenes import SOMETHING, Filled, Scene
 from explainer.text.catalogs import source_sentences
-from explainer.text.operation_scenes import operation_scenes
-from explainer.text.scenes import SOMETHING, Filled, Scene
 from explainer.text.values import decimal
 from explainer.text.voice import Voice
 from explainer.text.wording import VALUE, named_outcomes

@@ -12,14 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from explainer.cli.made_cases import (
-    Ellipses,
-    Recorded,
-    about_feature,
-    cases_for,
-    decisions,
-    variants,
-)
 from explainer.core.case import read_case
 from explainer.core.decision import Relation
 from explainer.core.disclosure import Audience, Told, disclose
@@ -33,19 +25,28 @@ from explainer.errors import (
 )
 from explainer.packages.package import ModelPackage
 from explainer.pipeline import explain, tell, tell_withheld
-from explainer.text.catalogs import catalog
-from explainer.text.extract import ROOT
-from explainer.text.languages import Language, languages
-from explainer.text.marked import Key, Marks, leveled_with_marks, without_marks
-from explainer.text.pictures import Album, Truth
-from explainer.text.render import as_markup, environment, leveled
-from explainer.text.scenes import (
+from explainer.review.made_cases import (
+    Ellipses,
+    Recorded,
+    about_feature,
+    cases_for,
+    decisions,
+    variants,
+)
+from explainer.review.marked import Key, Marks, leveled_with_marks, without_marks
+from explainer.review.pictures import Album, Truth
+from explainer.review.scenes import (
     SOMETHING,
     Scene,
     not_in,
     public_scenes,
     rendered,
 )
+from explainer.review.staff_scenes import staff_scenes
+from explainer.text.catalogs import catalog
+from explainer.text.extract import ROOT
+from explainer.text.languages import Language, languages
+from explainer.text.render import as_markup, environment, leveled
 from explainer.text.sentences import (
     HumanDecision,
     Sentences,
@@ -53,7 +54,6 @@ from explainer.text.sentences import (
     translation_banner,
     withheld_sentences,
 )
-from explainer.text.staff_scenes import staff_scenes
 from explainer.text.voice import Voice
 from explainer.text.wording import Wording, named_outcomes
 

@@ -13,9 +13,9 @@ from typing import Any
 from jinja2 import Environment
 
 from explainer.errors import LanguageError
+from explainer.review.marked import MARK, Marks, leveled_with_marks
 from explainer.text.catalogs import Catalog, catalog, source_sentences
 from explainer.text.languages import Language
-from explainer.text.marked import MARK, Marks, leveled_with_marks
 from explainer.text.values import DURATIONS, amount_in_words
 from explainer.text.voice import Voice
 from explainer.text.wording import named_outcomes

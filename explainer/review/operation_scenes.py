@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from explainer.text.scenes import SOMETHING, Filled, Scene
+from explainer.review.scenes import SOMETHING, Filled, Scene
 
 Number = tuple[int, str]
 """A number for the plural, and as it is written."""

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from explainer.review.marked import MARK, Key, Marks
 from explainer.text.languages import Language
-from explainer.text.marked import MARK, Key, Marks
 
 AROUND = 2
 """Lines shown before and after, and more of the same row, choice or reason."""

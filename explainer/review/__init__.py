@@ -1,0 +1,1 @@
+"""The sheet on which a translation is reviewed and signed: every text, and where it stands."""
