@@ -31,18 +31,20 @@ from explainer.ledger.verify import (
     verify_database,
 )
 from service.settings import Settings
+from service.store.cases import unopened
 from service.store.copies import copy_keys
 from service.store.database import Store
-from service.store.snapshot import Told, copy_records
+from service.store.snapshot import Told, copy_records, open_copy
 
 DATABASE, CONTENTS = "warum.sqlite", "backup.json"
 
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """How many entries each log has in a backup."""
+    """How many entries each log has in a backup, and the ids of cases that are damaged in it."""
 
     sizes: dict[str, int]
+    damaged: tuple[str, ...] = ()
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -51,6 +53,9 @@ def quiet(what: str, done: int, total: int) -> None:
 
 def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> BackedUp:
     """Write the folder `out`, while the service runs or not; whole and verified, or not at all.
+
+    A case that does not open keeps nobody from a backup of the others. It is noted: a restore takes
+    no other damaged case for one that was damaged before.
 
     Raises BackupRefused where the records do not verify: such a backup would help nobody.
     """
@@ -69,18 +74,29 @@ def back_up(where: Settings, out: Path, now: datetime, told: Told = quiet) -> Ba
             told("verifying", 0, 1)
             results = verify_database(draft / DATABASE, keys, known)
             check_clean(results, where.data)
+            damaged = _damaged(where, draft / DATABASE)
             sizes = {result.log: result.size for result in results}
             contents = {
                 "v": 1,
                 "tenant": where.tenant,
                 "made_on": local_day(now).isoformat(),
                 "sizes": sizes,
+                "damaged": damaged,
                 "files": digests_in(draft),
             }
             write_new(draft / CONTENTS, json.dumps(contents, indent=1, sort_keys=True).encode())
     except Unusable as fault:
         raise BackupRefused(str(fault), str(where.data), "Verify: `warum ledger verify`.") from None
-    return BackedUp(sizes)
+    return BackedUp(sizes, damaged)
+
+
+def _damaged(where: Settings, copied: Path) -> tuple[str, ...]:
+    wrapping = where.data / "wrap.key"
+    with (
+        closing(open_copy(copied, where.data / "keys.sqlite", wrapping, where.tenant)) as store,
+        store.reading() as tx,
+    ):
+        return unopened(tx)
 
 
 def back_up_keys(where: Settings, out: Path, now: datetime) -> date:

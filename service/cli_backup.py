@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from explainer.cli import DONE, EXIT_CODES, progress_steps
+from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_steps
 from explainer.errors import BackupRefused
 from explainer.packages.bundled import bundled_packages
 from service.settings import installation, read_settings
@@ -73,6 +73,7 @@ def _backup(options: argparse.Namespace) -> int:
     from service.wiring import the_clock
 
     out, keys = options.out, options.keys
+    damaged: tuple[str, ...] = ()
     if out is None and keys is None:
         raise BackupRefused(
             "Nothing is named to write to.", "OUT", "Name OUT, --keys FILE or both."
@@ -87,10 +88,11 @@ def _backup(options: argparse.Namespace) -> int:
             done = back_up(where, out, the_clock(), told)
         _print(done.sizes)
         print(f"Written: {out}")
+        damaged = done.damaged
     if keys is not None:
         expires = back_up_keys(where, keys, the_clock())
         print(f"Written: {keys}. Destroy it on {expires}, and keep it apart from the database.")
-    return DONE
+    return _tell_damaged(damaged)
 
 
 def _restore(options: argparse.Namespace) -> int:
@@ -113,7 +115,17 @@ def _restore(options: argparse.Namespace) -> int:
         )
     _print(done.sizes)
     print(f"Put back as of {done.made_on}, recorded as entry {done.entry} of the ledger.")
-    return DONE
+    return _tell_damaged(done.damaged)
+
+
+def _tell_damaged(damaged: tuple[str, ...]) -> int:
+    for case_id in damaged:
+        print(
+            f"{case_id}: DAMAGED, in the database and in this backup: nobody can read this case.\n"
+            "  Put the database back from an older backup, or erase the case on purpose: "
+            "`warum ledger erase`."
+        )
+    return REFUSED if damaged else DONE
 
 
 def _print(sizes: dict[str, int]) -> None:

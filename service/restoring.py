@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from explainer.core.days import local_day
-from explainer.errors import BackupRefused, LogBehindWitness, RecordsDisagree, StorageFailed
+from explainer.errors import BackupRefused, LogBehindWitness, StorageFailed
 from explainer.ledger.durable import sync
 from explainer.ledger.entries import Entry, EntryKind, Json
 from explainer.ledger.log import LogName
@@ -43,7 +43,7 @@ from service.backup import (
 from service.erasing import check_two
 from service.settings import Settings
 from service.store import snapshot
-from service.store.cases import every_case
+from service.store.cases import unopened
 from service.store.copies import copy_database, put_in_place, put_keys_back
 from service.store.database import Reading, Store
 from service.store.erasure import finish_erasures
@@ -59,11 +59,12 @@ KEPT_ELSEWHERE = ("wrap.key", *(f"seals/{name.value}/signing.key" for name in Lo
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back, and the entry that says so."""
+    """What was put back, the entry that says so, and the ids of cases that came back damaged."""
 
     sizes: dict[str, int]
     made_on: str
     entry: int
+    damaged: tuple[str, ...] = ()
 
 
 def restore(
@@ -89,7 +90,7 @@ def restore(
     draft = where.data / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of an attempt that was killed, even if it was done
     _check_place(where, owner, key_copy)
-    made_on = _check_contents(source, where.tenant)
+    made_on, damaged = _check_contents(source, where.tenant)
     told("verifying", 0, 1)
     results = _verified(where, source, checkpoints)
     sizes = {result.log: result.size for result in results}
@@ -99,7 +100,7 @@ def restore(
         if key_copy is not None:
             put_keys_back(key_copy, draft / KEYS, local_day(now))
         said: dict[str, Json] = {"made_on": made_on, "sizes": dict(sizes)}
-        entry = _made_ready(where, source, draft, said, approvers, now)
+        entry, damaged = _made_ready(where, source, draft, said, damaged, approvers, now)
         _place(where, owner, source, draft, told)
     except OSError as fault:
         raise BackupRefused(
@@ -109,7 +110,7 @@ def restore(
         shutil.rmtree(draft, ignore_errors=True)
     with closing(open_ledger(where)) as ledger:
         ledger.seal()
-    return Restored(sizes, made_on, entry)
+    return Restored(sizes, made_on, entry, damaged)
 
 
 def _check_place(where: Settings, owner: str, key_copy: Path | None) -> None:
@@ -145,12 +146,13 @@ def _check_place(where: Settings, owner: str, key_copy: Path | None) -> None:
         snapshot.check_empty(where.database)
 
 
-def _check_contents(source: Path, tenant: str) -> str:
-    """Compare every file with its digest; returns the day the backup was made."""
+def _check_contents(source: Path, tenant: str) -> tuple[str, tuple[str, ...]]:
+    """Compare every file with its digest; returns the day the backup was made, and the cases that
+    were damaged then."""
     try:
         contents = json.loads((source / CONTENTS).read_text("utf-8"))
         files, made_on = dict(contents["files"]), date.fromisoformat(contents["made_on"])
-        of = str(contents["tenant"])
+        of, damaged = str(contents["tenant"]), tuple(map(str, contents.get("damaged", ())))
     except (OSError, ValueError, KeyError, TypeError):
         raise BackupRefused(
             "This is no whole backup.", str(source), "`warum ledger backup` makes one."
@@ -165,7 +167,7 @@ def _check_contents(source: Path, tenant: str) -> str:
             raise BackupRefused(
                 f"A file of the backup {what}.", str(source / name), "Use another copy of it."
             )
-    return made_on.isoformat()
+    return made_on.isoformat(), damaged
 
 
 def _verified(where: Settings, source: Path, checkpoints: Sequence[Path]) -> list[Result]:
@@ -211,43 +213,46 @@ def _made_ready(
     source: Path,
     draft: Path,
     said: Mapping[str, Json],
+    damaged: Collection[str],
     approvers: Sequence[str],
     now: datetime,
-) -> int:
-    """Bring the copy up to what may be used; returns the position of the entry about it."""
+) -> tuple[int, tuple[str, ...]]:
+    """Bring the copy up to what may be used; returns the position of the entry about it, and those
+    of the `damaged` cases that are there."""
     keys = draft / KEYS if (draft / KEYS).is_file() else where.data / KEYS
     with closing(_copy_in(where, draft, keys)) as store:
         for name in LogName:
             guard(store, name, *sealer_of(where.data, where.tenant, name))
         finish_erasures(store)
         with store.reading() as tx:
-            _check_cases(tx, source)
+            left = _check_cases(tx, source, damaged)
         check_keys(store)
         resolver = _resolver(where.data, source).read_bytes()
         approved = [seal_actor(resolver, one) for one in approvers]
         entry = Entry(EntryKind.RESTORE, {**said, "approvers": approved})
         with store.transaction(now) as tx:
             receipt = record_system(tx, entry)
-    return receipt.seq
+    return receipt.seq, left
 
 
-def _check_cases(tx: Reading, source: Path) -> None:
-    """Raise BackupRefused unless every case of the backup opens."""
+def _check_cases(tx: Reading, source: Path, damaged: Collection[str]) -> tuple[str, ...]:
+    """Raise BackupRefused unless every case of the backup opens that did when it was made; returns
+    those that do not."""
     if left := cases_without_key(tx):
         raise BackupRefused(
             f"The key store has no key for {len(left)} cases of the backup.",
             str(source),
             "Use a copy of the keys that was made together with the backup, or after it.",
         )
-    try:
-        for _ in every_case(tx):
-            pass
-    except RecordsDisagree as fault:
-        raise BackupRefused(
-            "A case in the backup does not open with its key.",
-            fault.where,
-            "Use another copy of the backup.",
-        ) from None
+    found = unopened(tx)
+    for case_id in found:
+        if case_id not in damaged:
+            raise BackupRefused(
+                "A case in the backup does not open with its key.",
+                f"the case {case_id}",
+                "Use another copy of the backup.",
+            )
+    return found
 
 
 def _place(where: Settings, owner: str, source: Path, draft: Path, told: snapshot.Told) -> None:

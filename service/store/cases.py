@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from explainer.errors import CaseExists
+from explainer.errors import CaseExists, RecordsDisagree
 from explainer.ledger.entries import Json
 from explainer.ledger.log import case_key_name
 from service.store import tables
@@ -239,13 +239,24 @@ def part_of_cases(tx: Reading, after: int | None, at_most: int, before: str | No
     return Part(tuple(_each(tx, rows)), rows[-1].arrival if len(rows) == at_most else None)
 
 
-def every_case(tx: Reading) -> Iterator[CaseFile]:
-    """Yield the cases, as they came. Raises as `get_case` does."""
+def every_case(tx: Reading) -> Iterator[CaseFile | Damaged]:
+    """Yield the cases, as they came, damaged ones too."""
     part = part_of_cases(tx, None, PART)
-    yield from _sound(part.cases)
+    yield from part.cases
     while part.last is not None:
         part = part_of_cases(tx, part.last, PART)
-        yield from _sound(part.cases)
+        yield from part.cases
+
+
+def unopened(tx: Reading) -> tuple[str, ...]:
+    """The ids of the cases that do not open although there is a key, sorted."""
+    return tuple(
+        sorted(
+            one.id
+            for one in every_case(tx)
+            if isinstance(one, Damaged) and isinstance(one.fault, RecordsDisagree)
+        )
+    )
 
 
 def _sound(cases: Iterable[CaseFile | Damaged]) -> Iterator[CaseFile]:

@@ -34,7 +34,7 @@ from service import erasing
 from service.actions import submit
 from service.backup import back_up, back_up_keys
 from service.demo import SYSTEM
-from service.restoring import restore
+from service.restoring import Restored, restore
 from service.settings import Settings
 from service.store import snapshot
 from service.store.copies import make_durable
@@ -67,9 +67,9 @@ def put_back(
     keys: Path | None = None,
     checkpoints: Sequence[Path] = (),
     now: datetime = NOON,
-) -> None:
+) -> Restored:
     owner = as_role(settings.database, OWNER)
-    restore(settings, out, keys, checkpoints, APPROVERS, now, owner=owner)
+    return restore(settings, out, keys, checkpoints, APPROVERS, now, owner=owner)
 
 
 def lose(settings: Settings, *names: str) -> Path:
@@ -365,6 +365,36 @@ def test_a_backup_in_which_a_case_was_exchanged_for_another_is_refused(
     signed(backup)
     with pytest.raises(BackupRefused, match="does not open with its key"):
         put_back(office.tools.settings, backup)
+
+
+@on_both
+def test_a_case_that_was_damaged_before_the_backup_keeps_nobody_from_the_others(
+    office: Office,
+    make_office: MakeOffice,
+    package: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tools, (decided, sound, broken) = office.tools, office.cases[:3]
+    decided = office.found(decided.case_ref)
+    office.sql(f"UPDATE case_file SET sealed = '' WHERE id = '{broken.id}'")
+    assert run("backup", tmp_path / "out", data=tools) == 1
+    assert f"{broken.id}: DAMAGED" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "backup.json",
+        "packages",
+        "resolver.pub",
+        "seals",
+        "warum.sqlite",
+    ]
+    tools.close()
+    lose(tools.settings)
+    assert put_back(tools.settings, tmp_path / "out").damaged == (broken.id,)
+    assert run("erase", broken.id, *BASIS, *BOTH, data=tools) == 0
+    again = make_office(package)
+    assert [again.found(one.case_ref) for one in (decided, sound)] == [decided, sound]
+    assert again.found(broken.case_ref) != broken  # submitted anew by the office
+    assert all(result.clean for result in verify_files(again.tools))
 
 
 @on_both
