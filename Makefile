@@ -205,11 +205,31 @@ contract-newer: compiler ## the contract suite under Python 3.13 or 3.12 with th
 	$(CONTRACT)/bin/python -m pip list 2>/dev/null | grep -iE '^(numpy|pandas|scikit-learn|skops|shap|xgboost|lightgbm|catboost|onnx)'; \
 	$(CONTRACT)/bin/python -m pytest -m "not long" -p no:cacheprovider tests/families $(ARGS)
 
-# The Python that measures the engine beside others: one that has shapiq, see benchmarks/peers.txt.
-BENCH ?= $(BIN)/python
+# The Python that measures the engine beside others: one that has shapiq, which wants Python 3.12.
+PEERS := .make/peers
+BENCH ?= $$(if [ -x $(PEERS)/bin/python ]; then echo $(PEERS)/bin/python; else echo $(BIN)/python; fi)
+
+.PHONY: peers
+peers:
+	@if [ -x $(PEERS)/bin/python ] && [ $(PEERS)/ready -nt benchmarks/peers.txt ]; then exit 0; fi; \
+	newer=; for python in $(NEWER); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	    newer=$$python; break; \
+	  fi; \
+	done; \
+	rm -rf $(PEERS); \
+	if [ -z "$$newer" ]; then \
+	  echo "There is no Python 3.12 or newer here: shapiq is left out. Name one: make bench NEWER=…"; \
+	  exit 0; \
+	fi; \
+	echo "Installing shap, shapiq and the libraries for $$("$$newer" --version) (once) …"; \
+	"$$newer" -m venv $(PEERS); \
+	$(PEERS)/bin/python -m pip --disable-pip-version-check --no-input --quiet \
+	  install --requirement benchmarks/peers.txt; \
+	touch $(PEERS)/ready
 
 .PHONY: bench
-bench: compiler setup ## print the figures of docs/performance.md, measured here
+bench: compiler setup peers ## print the figures of docs/performance.md, measured here
 	$(BIN)/python benchmarks/engine.py
 	$(BENCH) benchmarks/kernel.py
 	$(BENCH) benchmarks/estimators.py

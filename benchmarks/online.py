@@ -13,6 +13,7 @@ look at whether signs are stable, against single rows of a sample, is stated apa
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -93,6 +94,7 @@ def _varied(package: ModelPackage, n: int) -> list[Any]:
 
 def _pages(folder: Path, data: Path) -> None:
     package = open_package(folder)
+    gc.freeze()  # as the service does once everything is loaded
     cases = _varied(package, WARM + CASES)
     spent: list[float] = []
     for at, raw in enumerate(cases):
@@ -190,6 +192,7 @@ def _serve(folder: Path, port: int) -> None:
     async def page(request: Request) -> HTMLResponse:
         return HTMLResponse(await run_in_threadpool(finished, await request.json(), package))
 
+    gc.freeze()  # as the service does once everything is loaded
     app = Starlette(routes=[Route("/", page, methods=["POST"])])
     print("ready", flush=True)
     uvicorn.run(app, http=Connection, port=port, log_level="error", access_log=False)
