@@ -210,7 +210,7 @@ PEERS := .make/peers
 BENCH ?= $$(if [ -x $(PEERS)/bin/python ]; then echo $(PEERS)/bin/python; else echo $(BIN)/python; fi)
 
 .PHONY: peers
-peers:
+peers: ## have the newest libraries and shapiq beside which `make bench` measures, where Python 3.12 is
 	@if [ -x $(PEERS)/bin/python ] && [ $(PEERS)/ready -nt benchmarks/peers.txt ]; then exit 0; fi; \
 	newer=; for python in $(NEWER); do \
 	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
