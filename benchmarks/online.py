@@ -185,8 +185,6 @@ def _serve(folder: Path, port: int) -> None:
     from starlette.responses import HTMLResponse
     from starlette.routing import Route
 
-    from service.web.connection import Connection
-
     package = open_package(folder)
 
     async def page(request: Request) -> HTMLResponse:
@@ -195,7 +193,7 @@ def _serve(folder: Path, port: int) -> None:
     gc.freeze()  # as the service does once everything is loaded
     app = Starlette(routes=[Route("/", page, methods=["POST"])])
     print("ready", flush=True)
-    uvicorn.run(app, http=Connection, port=port, log_level="error", access_log=False)
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 
 def _in_service(folder: Path, data: Path, cases: Sequence[Any]) -> tuple[list[float], float]:

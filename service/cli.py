@@ -101,7 +101,6 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
 
     from service.app import create_app
     from service.events import log_everything
-    from service.web.connection import Connection
     from service.wiring import demo_token, prepare_tools
 
     if tools is None:
@@ -134,7 +133,6 @@ def serve(settings: Settings, tools: Tools | None = None) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(tools, begun),
-            http=Connection,
             access_log=False,  # addresses of people and cases belong in no log
             log_config=None,
             server_header=False,

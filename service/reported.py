@@ -15,6 +15,11 @@ from explainer.errors import ExplainerError
 from explainer.text.values import clean
 from service.settings import Settings
 
+_SECRET = re.compile(
+    r"((?:(?:password|passfile|sslkey|token|secret)\w{0,20}['\"]?\s{0,5}[=:]|\bbearer\b)\s{0,5})"
+    r"('[^'\n]{0,200}'|\"[^\"\n]{0,200}\"|[^\s,;}]+)",
+    re.IGNORECASE,
+)
 LONGEST = 400
 """Letters of one sentence of an error."""
 
@@ -42,10 +47,10 @@ def said(fault: ExplainerError, settings: Settings) -> Said:
 def fit_for_a_page(text: str, settings: Settings) -> str:
     """`text` without places of this machine, passwords and recorded cases, and not too long."""
     for place, name in _places(settings):
-        text = text.replace(place, name)
-    text = re.sub(r"(?<=://)\S*@", "", text)
-    text = re.sub(r"(?i)\b(password|passfile|sslkey|token|secret)=\S+", r"\1=…", text)
-    text = re.sub(r"(?<![\w:/.])(?:/[^\s/,:;'\"]+)+/(?=[^\s/])", "…/", text)
+        text = re.sub(rf"{re.escape(place)}(?!\w)", name, text)
+    text = re.sub(r"(?<=://)[^\n]*@", "", text)
+    text = _SECRET.sub(r"\1…", text)
+    text = re.sub(r"(?:(?<![\w/.])|(?<=://))(?:/[^\s/,:;'\"]+)+/(?=[^\s/])", "…/", text)
     # whatever follows in this sentence: such a name may hold spaces
     text = re.sub(r"\bgolden/(?!cases\.jsonl\b).*", "golden/…", text, flags=re.DOTALL)
     text = re.sub(r"\brecorded case .*", "recorded case …", text, flags=re.DOTALL)

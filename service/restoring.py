@@ -229,6 +229,8 @@ def _made_ready(
         check_keys(store)
         resolver = _resolver(where.data, source).read_bytes()
         approved = [seal_actor(resolver, one) for one in approvers]
+        if left:
+            said = {**said, "damaged": list(left)}
         entry = Entry(EntryKind.RESTORE, {**said, "approvers": approved})
         with store.transaction(now) as tx:
             receipt = record_system(tx, entry)
@@ -250,7 +252,7 @@ def _check_cases(tx: Reading, source: Path, damaged: Collection[str]) -> tuple[s
             raise BackupRefused(
                 "A case in the backup does not open with its key.",
                 f"the case {case_id}",
-                "Use another copy of the backup.",
+                "Use another copy of the backup, or of the keys.",
             )
     return found
 

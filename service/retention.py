@@ -20,6 +20,7 @@ from explainer.errors import (
     ErasureRefused,
     ExplainerError,
     LedgerError,
+    RecordsDisagree,
     SettingsInvalid,
     StorageFailed,
 )
@@ -179,7 +180,10 @@ def _read(tx: Reading, file: CaseFile | Damaged) -> _Read:
     if isinstance(file, Damaged) or file.state == ERASED:
         return file, ()
     try:
-        entries = open_entries(tx, of_case(tx, file).all)
+        found = of_case(tx, file)
+        if found.astray:
+            raise _astray(file.id)
+        entries = open_entries(tx, found.all)
         held(entries)
     except StorageFailed:
         raise
@@ -188,6 +192,14 @@ def _read(tx: Reading, file: CaseFile | Damaged) -> _Read:
         said = (file.unit, file.submitted_at, file.state)
         return Damaged(file.id, file.case_ref, key_id, *said, fault), ()
     return file, entries
+
+
+def _astray(case_id: str) -> RecordsDisagree:
+    return RecordsDisagree(
+        "The tables link entries of one case to another.",
+        f"the case {case_id}",
+        "Put the database back from a backup: `warum ledger restore`.",
+    )
 
 
 def due_on(

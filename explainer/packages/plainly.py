@@ -129,7 +129,13 @@ def package_messages(
         yield replace(message, values=values) if values else message
 
 
+_NAME = re.compile(r"feature\|[^|]+\|(?:label|choice\|.*)|outcome\|[^|]+\|label|source\|.*")
+"""Keys of what features, their choices, outcomes and sources are called."""
+
+
 def _place(key: str) -> Place:
+    if _NAME.fullmatch(key):
+        return Place.NAME
     if key.startswith("checklist|"):
         return Place.STAFF
     if key.startswith(STAFF_TOLD) or key.endswith(STAFF_TOLD):

@@ -28,6 +28,7 @@ class Place(StrEnum):
     """Where a text is read, which says how much of the word lists it is held to."""
 
     TOLD = "told"
+    NAME = "name"
     PAGE = "page"
     STAFF_TOLD = "staff_told"
     STAFF = "staff"
@@ -41,6 +42,8 @@ _ACTING = frozenset({"machine-decides", "groups", "subject"})
 _CASE = _ACTING | {"cause", "certainty", "blame", "threat"}
 _LOOKED_FOR: dict[Place, frozenset[str]] = {
     Place.TOLD: _CASE | {"jargon", "ambiguous"},
+    # what a thing is called says nothing of why a suggestion came about: "dismissed for illness"
+    Place.NAME: _ACTING | {"jargon", "ambiguous"},
     Place.PAGE: _CASE | {"jargon"},
     Place.STAFF_TOLD: _CASE,
     # grounds of a decision name duties, suspicion and law: they are the person's, not the program's

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from explainer.errors import CaseExists, RecordsDisagree
+from explainer.errors import CaseExists, KeyMissing
 from explainer.ledger.entries import Json
 from explainer.ledger.log import case_key_name
 from service.store import tables
@@ -249,12 +249,12 @@ def every_case(tx: Reading) -> Iterator[CaseFile | Damaged]:
 
 
 def unopened(tx: Reading) -> tuple[str, ...]:
-    """The ids of the cases that do not open although there is a key, sorted."""
+    """The ids of the cases that do not open although a key is there, sound or damaged; sorted."""
     return tuple(
         sorted(
             one.id
             for one in every_case(tx)
-            if isinstance(one, Damaged) and isinstance(one.fault, RecordsDisagree)
+            if isinstance(one, Damaged) and not isinstance(one.fault, KeyMissing)
         )
     )
 

@@ -63,8 +63,8 @@ def of_damaged(tx: Reading, case: Damaged) -> OfCase:
 
     That its row names its key is then vouched for by nothing. Raises what is wrong with the case
     where the key is not there, and RecordsDisagree where anything says that it is another case's:
-    what is sealed in the row opens with another key, or what is sealed under this one is linked to
-    another case.
+    what is sealed in the row opens with another key, another row opens with this one, or what is
+    sealed under this one is linked to another case.
     """
     if tx.keys.get(case.key_id) is None:
         raise case.fault
@@ -74,6 +74,10 @@ def of_damaged(tx: Reading, case: Damaged) -> OfCase:
         keys = tx.keys.several(names[at : at + PART]).values()
         if any(key is not None and unseal(case.id, row.sealed, key) for key in keys):
             raise _exchanged(case.id)
+    own = tx.keys.get(case.key_id)
+    others = tx.connection.execute(_OTHERS, {"wanted": case.id})
+    if any(unseal(other.id, other.sealed, own) for other in others):
+        raise _exchanged(case.id)
     found = _of(tx, case.id, case.key_id)
     of_others = tx.connection.execute(_LINKED_ELSEWHERE, {"key": case.key_id, "case": case.id})
     if of_others.first() is not None:
@@ -126,6 +130,9 @@ def sealed_and_not_linked(tx: Reading, first: int, end: int | None) -> list[int]
 # made once: making a statement anew takes longer than the database does
 _ENTRY, _LINK, _PAYLOAD = tables.entry, tables.case_entry, tables.payload
 _ROW = select(tables.case_file.c.sealed).where(tables.case_file.c.id == bindparam("wanted"))
+_OTHERS = select(tables.case_file.c.id, tables.case_file.c.sealed).where(
+    tables.case_file.c.id != bindparam("wanted")
+)
 _LINKED_ELSEWHERE = (
     select(_LINK.c.seq)
     .join(_PAYLOAD, (_PAYLOAD.c.log == _LINK.c.log) & (_PAYLOAD.c.seq == _LINK.c.seq))

@@ -53,6 +53,20 @@ def test_no_text_of_the_demonstration_is_at_fault(name):
     assert [line for line in report(found) if line.startswith("fail")] == []
 
 
+def test_what_things_are_called_in_a_package_is_told_apart_from_its_sentences():
+    texts = package_texts(bundled_packages() / "unemployment_benefit")["de"]
+    places = {message.key: message.place for message in package_messages(texts)}
+    for name in (
+        "feature|job_lost_by|label",
+        "feature|job_lost_by|choice|slack_work",
+        "outcome|can_be_granted|label",
+        "source|benefit_rules",
+    ):
+        assert places[name] is Place.NAME
+    assert places["feature|job_lost_by|reason|can_be_granted"] is Place.TOLD
+    assert places["outcome|can_be_granted|suggested"] is Place.TOLD
+
+
 def test_every_german_message_is_looked_at_and_those_for_staff_as_such():
     german = list(messages(all_languages()["de"]))
     places = {message.key: message.place for message in german}

@@ -321,3 +321,13 @@ def test_a_translation_names_what_the_german_text_names_by_its_own_term(german, 
     found = [f for f in check_message(message, "en") if f.rule == "glossary"]
     assert {f.found for f in found} == noted
     assert {f.severity for f in found} <= {"note"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Kündigung wegen Krankheit", "nicht sicher", "Höhe der Schuld", "Bescheid aufgrund Gesetz"],
+)
+def test_what_a_thing_is_called_is_no_word_about_causes(name: str) -> None:
+    assert not {rule for severity, rule in found(name, "de", Place.NAME) if severity == "fail"}
+    told = f"Das Programm hat so vorgeschlagen wegen: {name}."
+    assert "cause" in {rule for _, rule in found(told, "de", Place.TOLD)}
