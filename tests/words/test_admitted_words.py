@@ -47,7 +47,7 @@ PLACES = {
     "the value of a choice": (
         "features.toml",
         '"Anderer Anlass"',
-        '"Verdacht auf Betrug"',
+        '"Das Programm hat entschieden"',
         "feature|job_lost_by|choice|other",
     ),
     "what can be handed in": (
@@ -59,7 +59,7 @@ PLACES = {
     "a source": (
         "wording.toml",
         '"Statistik zum Arbeitsmarkt"',
-        '"Objektive Statistik"',
+        '"Menschen wie Sie"',
         "source|labour_market_statistics",
     ),
     "a suggestion": (
@@ -90,6 +90,15 @@ def test_german_words_that_turn_what_is_said_keep_a_sealed_package_out(folder, p
     assert all(fault.mend for fault in faults)
 
 
+def test_what_a_thing_is_called_may_speak_of_causes_and_doubts(folder):
+    """Nothing is said by it of why a suggestion came about."""
+    with_words(
+        folder, "features.toml", '"Anderer Anlass"', '"Kündigung wegen einer langen Krankheit"'
+    )
+    with_words(folder, "wording.toml", '"Statistik zum Arbeitsmarkt"', '"Bescheid aufgrund Gesetz"')
+    assert "de" in open_package(folder).wordings
+
+
 def test_a_translation_with_such_words_is_left_out_and_says_why(folder, monkeypatch):
     english = (folder / "locales/en/wording.po").read_text("utf-8")
     at = english.index('msgctxt "feature|tenure|supply"')
@@ -102,7 +111,7 @@ def test_a_translation_with_such_words_is_left_out_and_says_why(folder, monkeypa
     assert package.stopped["en"].where == "feature|tenure|supply, en"
     assert "blame" in package.stopped["en"].what
     assert {"de", "uk"} <= set(package.wordings)
-    with_words(folder, "locales/en/wording.po", '"Married"', '"Suspected of fraud"')
+    with_words(folder, "locales/en/wording.po", '"Married"', '"The program decided"')
     for longer in ("_texts", "_witnesses", "_borders"):
         monkeypatch.setattr(f"explainer.packages.admit.{longer}", lambda *_: [])
     with pytest.raises(PackageFaulty) as refused:
