@@ -181,9 +181,7 @@ def banned(texts: Mapping[str, str], tag: str) -> Iterator[PackageError]:
         return
     kinds = {entry.kind for entry in lists_of(tag).banned if entry.kind != TERM}
     for message in messages:
-        # what may stand in its slot is a message of its own, and only a name
-        alone = Message(message.key, message.text, message.place, german=message.german)
-        yield from plain_faults(f for f in check_message(alone, tag) if f.rule in kinds)
+        yield from plain_faults(f for f in check_message(message, tag) if f.rule in kinds)
 
 
 @lru_cache(maxsize=32)

@@ -157,12 +157,15 @@ def check_message(message: Message, tag: str) -> list[Finding]:
         for word in words_in(part)
     )
     plain = unstressed(message.text)
+    banned = frozenset(entry.kind for entry in lists.banned)
     found: dict[tuple[int, str, str], Finding] = {}
     for text in dict.fromkeys(_filled(plain, value) for value in message.values):
         # the message as a whole first, then its sentences
         for at, said in enumerate([text, *sentences_in(text)]):
             sentence = Sentence(said, stressed, message.heading, message.place.staff)
             for severity, rule, words in _broken(sentence, lists, message, whole=at == 0):
+                if rule in banned and words not in plain:
+                    continue  # of a value: that is a message of its own, and only a name
                 found.setdefault(
                     (at, rule, words.casefold()),
                     Finding(

@@ -10,9 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-
-from jinja2 import Environment
 
 from explainer.text.catalogs import (
     PUBLIC,
@@ -24,7 +21,6 @@ from explainer.text.catalogs import (
 )
 from explainer.text.languages import Language
 from explainer.text.level import simple_html
-from explainer.text.render import environment
 from explainer.text.voice import Voice
 from explainer.text.wording import Wording
 
@@ -77,19 +73,6 @@ class Marks:
         texts = {key: self.around((key, ""), text) for key, text in of.wording.texts.items()}
         wording = Wording(of.wording.language, texts, of.wording.reviewed)
         return replace(of, catalog=self.catalog(of.catalog, staff=staff), wording=wording)
-
-    def environment(self, words: Catalog, *, staff: bool, extra: Path | None) -> Environment:
-        """The environment of documents and pages, speaking with `words`, which have marks."""
-        # not the one that is kept: what people are shown is rendered with that
-        env: Environment = environment.__wrapped__(words.language, staff=staff, extra=extra)
-        env.install_gettext_callables(  # type: ignore[attr-defined]
-            words.gettext,
-            words.ngettext,
-            newstyle=True,
-            pgettext=words.pgettext,
-            npgettext=words.npgettext,
-        )
-        return env
 
 
 class _MarkedCatalog(Catalog):

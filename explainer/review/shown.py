@@ -46,7 +46,7 @@ from explainer.review.staff_scenes import staff_scenes
 from explainer.text.catalogs import catalog
 from explainer.text.extract import ROOT
 from explainer.text.languages import Language, languages
-from explainer.text.render import as_markup, environment, leveled
+from explainer.text.render import as_markup, environment, environment_of, leveled
 from explainer.text.sentences import (
     HumanDecision,
     Sentences,
@@ -117,8 +117,7 @@ class Stage:
         self.worded = language.tag in package.wordings
         self.voices = {a: self._voice(staff=_is_staff(a)) for a in self.audiences}
         self._environments = {
-            a: album.marks.environment(voice.catalog, staff=_is_staff(a), extra=SITE)
-            for a, voice in self.voices.items()
+            a: environment_of(voice.catalog, SITE) for a, voice in self.voices.items()
         }
 
     def _voice(self, *, staff: bool) -> Voice:

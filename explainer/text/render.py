@@ -15,7 +15,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, 
 from markupsafe import Markup, escape  # noqa: TID251 - this is the one place
 
 from explainer.core.disclosure import Audience, Told
-from explainer.text.catalogs import catalog
+from explainer.text.catalogs import Catalog, catalog
 from explainer.text.languages import Language, read_once
 from explainer.text.level import simple_html, simple_lines
 from explainer.text.sentences import (
@@ -55,6 +55,11 @@ def environment(language: Language, *, staff: bool, extra: Path | None = None) -
 
     `extra` is a further folder of templates, that of the site.
     """
+    return environment_of(catalog(language, staff=staff), extra)
+
+
+def environment_of(words: Catalog, extra: Path | None = None) -> Environment:
+    """An environment that speaks with `words`, made anew."""
     env = Environment(
         loader=ChoiceLoader(
             [FunctionLoader(_document), *([FileSystemLoader(extra)] if extra else [])]
@@ -69,7 +74,6 @@ def environment(language: Language, *, staff: bool, extra: Path | None = None) -
         finalize=_finalize,
     )
     env.policies["ext.i18n.trimmed"] = True
-    words = catalog(language, staff=staff)
     env.install_gettext_callables(  # type: ignore[attr-defined]
         words.gettext,
         words.ngettext,
