@@ -24,7 +24,8 @@ from explainer.ledger.sealing import seal_actor
 from explainer.text.editions import catalog_version, template_version
 from explainer.text.languages import languages
 from service.open_case import OpenCase
-from service.store.cases import DecisionRow, ListedRecord, new_id
+from service.store.cases import new_id
+from service.store.decisions import DecisionRow, ListedRecord
 from service.store.records import OpenedEntry
 from service.wiring import Tools
 

@@ -18,16 +18,9 @@ from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
 from explainer.packages.package import ModelPackage
 from service.permissions import check_may_see, check_may_see_any, no_such_case
-from service.store.cases import (
-    OPEN,
-    CaseFile,
-    DecisionRow,
-    ListedRecord,
-    agrees_with,
-    decisions_of,
-    get_case,
-)
+from service.store.cases import OPEN, CaseFile, get_case
 from service.store.database import Reading
+from service.store.decisions import DecisionRow, ListedRecord, agrees_with, decisions_of
 from service.store.of_case import of_case
 from service.store.records import (
     OpenedEntry,

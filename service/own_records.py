@@ -19,8 +19,9 @@ from service.admission import Starting
 from service.events import log
 from service.open_case import agreed_payload
 from service.permissions import Action, check_may, check_may_see
-from service.store.cases import CaseFile, ListedRecord, get_case, record_at
+from service.store.cases import CaseFile, get_case
 from service.store.database import Reading
+from service.store.decisions import ListedRecord, record_at
 from service.store.own import find_own
 from service.store.records import OpenedEntry, open_entry
 from service.store.sealed import ERASED

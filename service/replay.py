@@ -37,8 +37,8 @@ from service.entries import environment, numbers_of
 from service.findings import Pending
 from service.open_case import agreed_payload
 from service.shelf import Shelf
-from service.store.cases import find_record
 from service.store.database import Reading
+from service.store.decisions import find_record
 from service.store.of_case import case_of_entry
 from service.store.receipts import receipt_of
 from service.store.records import OpenedEntry, entries_of_case, open_entry

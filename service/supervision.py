@@ -22,9 +22,10 @@ from service.permissions import (
     check_may,
     grounds_for_supervision,
 )
-from service.store import cases, records
-from service.store.cases import ListedRecord, Page, RecordFilter
+from service.store import decisions, records
+from service.store.cases import Page, get_case
 from service.store.database import Reading
+from service.store.decisions import ListedRecord, RecordFilter
 from service.store.records import OpenedEntry
 from service.wiring import Tools
 
@@ -48,7 +49,7 @@ def list_records(wanted: RecordFilter, page: int, actor: Actor, tools: Tools) ->
         # as for a code there is not: what is hidden cannot be searched for
         return Page((), 0, page)
     with tools.store.reading() as tx:
-        found = cases.list_records(tx, wanted, page)
+        found = decisions.list_records(tx, wanted, page)
         lines = tuple(RecordLine(_for_supervision(one), _agrees(tx, one)) for one in found.rows)
     return Page(lines, found.total, found.number)
 
@@ -131,7 +132,7 @@ def open_record(
         record = records.get_record(tx, record_id)
         payload = agreed_payload(record.listed, record.entry)
         case_id = record.listed.row.case_id
-        file = cases.get_case(tx, case_id)
+        file = get_case(tx, case_id)
         # whether it still holds is said too, so the case's other decisions have to agree
         holds = None if file is None else sealed_decision(tx, file)
         entry = access_entry(record.listed, purpose, purpose_text, actor, now, tools)

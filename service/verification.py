@@ -10,14 +10,9 @@ from explainer.ledger.log import LogName
 from explainer.ledger.verify import Fault, Result, read_key, read_outside
 from service.open_case import agreed_payload, sealed_decision
 from service.permissions import Action, check_may
-from service.store.cases import (
-    ListedRecord,
-    case_with_id,
-    get_case,
-    part_of_cases,
-    records_between,
-)
+from service.store.cases import case_with_id, get_case, part_of_cases
 from service.store.database import Reading, Store
+from service.store.decisions import ListedRecord, records_between
 from service.store.erasure import is_being_erased, of_unaccounted_state
 from service.store.of_case import case_of_entry, sealed_and_not_linked
 from service.store.records import open_entry, sealed_decisions

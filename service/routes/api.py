@@ -20,7 +20,8 @@ from explainer.text.notes import Kind, personal_in
 from service.actions import SentDecision, Shown, decide, show, submit
 from service.assessing import NOT_SURE, assess
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
-from service.store.cases import PAGE_SIZE, RecordFilter
+from service.store.cases import PAGE_SIZE
+from service.store.decisions import RecordFilter
 from service.supervision import list_records
 from service.web.description import CASE, EXPLANATION, described
 from service.web.people import machine, tools_of

@@ -20,7 +20,8 @@ from explainer.text.render import as_markup
 from explainer.text.values import clean, day, moment
 from service.permissions import GROUNDS_FOR_SUPERVISION, Action
 from service.routes.caseworker import RELATIONS, ReceiptWords, at, particulars_of
-from service.store.cases import PAGE_SIZE, ListedRecord, RecordFilter
+from service.store.cases import PAGE_SIZE
+from service.store.decisions import ListedRecord, RecordFilter
 from service.store.records import decided_day
 from service.supervision import (
     PURPOSES,

@@ -25,14 +25,9 @@ from explainer.ledger.entries import Entry, EntryKind, Json, Leaf, Receipt, pars
 from explainer.ledger.log import LogName, case_key_name, idempotency_hash
 from explainer.ledger.sealing import CaseKeys, open_payload
 from service.store import tables
-from service.store.cases import (
-    DECIDED,
-    DecisionRow,
-    ListedRecord,
-    find_record,
-    get_case,
-)
+from service.store.cases import DECIDED, get_case
 from service.store.database import Reading, Transaction
+from service.store.decisions import DecisionRow, ListedRecord, find_record
 from service.store.key_check import key_missing
 from service.store.of_case import of_case
 from service.store.own import remember

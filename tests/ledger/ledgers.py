@@ -18,7 +18,7 @@ from explainer.ledger.entries import Entry, EntryKind, minute
 from explainer.ledger.log import Head, LogName, Record
 from explainer.ledger.sealing import generate_resolver, seal_actor
 from explainer.ledger.tree import Range, leaf_hash
-from service.store import cases, erasure, records, seals
+from service.store import cases, decisions, erasure, records, seals
 from service.store.database import Store
 from service.store.stored import verify_store
 from service.store.tables import metadata
@@ -170,7 +170,7 @@ def decision(case_ref: str, *, subject: str = "anna.berg", key: str | None = Non
     return Entry(EntryKind.DECISION, payload, case_ref=case_ref, idempotency_key=key)
 
 
-def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> cases.DecisionRow:
+def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> decisions.DecisionRow:
     values: dict[str, object] = {
         "record_id": cases.new_id(),
         "case_id": case_id,
@@ -185,7 +185,7 @@ def row(case_id: str, *, unit: str = "unit-1", **changes: object) -> cases.Decis
         "codes": ("D1",),
         **changes,
     }
-    return cases.DecisionRow(**values)  # type: ignore[arg-type]
+    return decisions.DecisionRow(**values)  # type: ignore[arg-type]
 
 
 def build(folder: Path, cases: int = 3, *, erase: bool = True) -> Installation:

@@ -23,7 +23,7 @@ from service.actions import submit
 from service.cli import main
 from service.demo import SYSTEM
 from service.settings import Settings
-from service.store import cases, engine, key_check, records
+from service.store import cases, decisions, engine, key_check, records
 from service.store.cases import CaseFile, get_case
 from service.store.database import Reading
 from service.store.erasure import covered_by_case
@@ -134,7 +134,7 @@ def test_a_key_that_is_damaged_keeps_nobody_from_the_other_cases(
         with store.reading() as tx:
             listed = cases.queue(tx, "unit-1", cases.DECIDED).rows
             assert {one.id: one.case_ref for one in listed} == {two[0]: "?", two[1]: "BG-CANARY-2"}
-            found = cases.list_records(tx, cases.RecordFilter()).rows
+            found = decisions.list_records(tx, decisions.RecordFilter()).rows
             assert {one.case_ref for one in found} == {"?", "BG-CANARY-2"}
             with pytest.raises(StorageFailed, match="does not open with the wrapping key"):
                 get_case(tx, two[0])

@@ -48,7 +48,7 @@ from explainer.errors import (
 from explainer.ledger.entries import Entry, EntryKind, Receipt
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import open_actor
-from service.store import cases, erasure, migrations, records, seals, tables
+from service.store import cases, decisions, erasure, migrations, records, seals, tables
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import journal_mode, open_engine
 from service.store.keys import KeyStore
@@ -97,7 +97,7 @@ def test_a_decision_is_recorded_with_its_entry_and_can_be_looked_up(store: Store
         assert found.state == "decided"
         file = cases.get_case(tx, case_id)
         assert file is not None
-        latest = cases.decisions_of(tx, file)[-1]
+        latest = decisions.decisions_of(tx, file)[-1]
         assert latest == record.listed
 
 
@@ -136,7 +136,7 @@ def test_a_failing_commit_leaves_neither_entry_nor_decision_and_raises(
     assert not answered
     assert sizes(store) == (0, 0)
     with store.reading() as tx:
-        assert cases.list_records(tx, cases.RecordFilter()).total == 0
+        assert decisions.list_records(tx, decisions.RecordFilter()).total == 0
         found = cases.get_case(tx, case_id)
         assert found is not None
         assert found.state == "open"
@@ -363,22 +363,22 @@ def test_a_list_is_narrowed_by_case_period_unit_relation_and_code(store: Store) 
         decide(store, ids[3], "BG-3", unit="unit-1", codes=("E1",))[0],
     ]
     wanted = {
-        cases.RecordFilter(): [3, 2, 1, 0],
-        cases.RecordFilter(case_ref="BG-2"): [2],
-        cases.RecordFilter(period="2026-10"): [1],
-        cases.RecordFilter(unit="unit-0"): [2, 0],
-        cases.RecordFilter(relation="agree"): [1],
-        cases.RecordFilter(code="E1"): [3, 0],
-        cases.RecordFilter(code="D1"): [1, 0],
-        cases.RecordFilter(code="D"): [2, 1, 0],
-        cases.RecordFilter(code="%"): [],
-        cases.RecordFilter(code='"'): [],
-        cases.RecordFilter(unit="unit-1", code="E1"): [3],
-        cases.RecordFilter(case_ref="BG-2", unit="unit-1"): [],
+        decisions.RecordFilter(): [3, 2, 1, 0],
+        decisions.RecordFilter(case_ref="BG-2"): [2],
+        decisions.RecordFilter(period="2026-10"): [1],
+        decisions.RecordFilter(unit="unit-0"): [2, 0],
+        decisions.RecordFilter(relation="agree"): [1],
+        decisions.RecordFilter(code="E1"): [3, 0],
+        decisions.RecordFilter(code="D1"): [1, 0],
+        decisions.RecordFilter(code="D"): [2, 1, 0],
+        decisions.RecordFilter(code="%"): [],
+        decisions.RecordFilter(code='"'): [],
+        decisions.RecordFilter(unit="unit-1", code="E1"): [3],
+        decisions.RecordFilter(case_ref="BG-2", unit="unit-1"): [],
     }
     with store.reading() as tx:
         for narrowed, expected in wanted.items():
-            page = cases.list_records(tx, narrowed)
+            page = decisions.list_records(tx, narrowed)
             assert [made.index(one.row.record_id) for one in page.rows] == expected
             assert page.total == len(expected)
 
@@ -389,10 +389,12 @@ def test_lists_come_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
         decide(store, case(store, f"BG-{number}"), f"BG-{number}")
     case(store, "BG-open")
     with store.reading() as tx:
-        pages = [cases.list_records(tx, cases.RecordFilter(), page) for page in (1, 2, 3, 4)]
+        pages = [
+            decisions.list_records(tx, decisions.RecordFilter(), page) for page in (1, 2, 3, 4)
+        ]
         assert [len(page.rows) for page in pages] == [2, 2, 1, 0]
         assert {page.total for page in pages} == {5}
-        assert cases.list_records(tx, cases.RecordFilter(), 0).rows == pages[0].rows
+        assert decisions.list_records(tx, decisions.RecordFilter(), 0).rows == pages[0].rows
         waiting = cases.queue(tx, "unit-1")
         assert [one.case_ref for one in waiting.rows] == ["BG-open"]
         assert cases.queue(tx, "unit-1", "decided").total == 5
@@ -414,7 +416,7 @@ def test_an_unknown_record_is_not_found(store: Store) -> None:
 def test_no_table_list_or_filter_knows_the_person_who_acted() -> None:
     words = ("actor", "staff", "person", "user", "subject", "officer", "worker", "author")
     names = [column.name for table in tables.metadata.tables.values() for column in table.columns]
-    for kind in (cases.CaseFile, cases.DecisionRow, cases.RecordFilter):
+    for kind in (cases.CaseFile, decisions.DecisionRow, decisions.RecordFilter):
         names += [field.name for field in fields(kind)]
     names += [
         name
@@ -473,7 +475,7 @@ def test_nothing_in_the_database_is_finer_than_a_minute(store: Store) -> None:
     with store.reading() as tx:
         found = cases.get_case(tx, case_id)
         assert found is not None
-        latest = cases.decisions_of(tx, found)[-1]
+        latest = decisions.decisions_of(tx, found)[-1]
         leaf = records.open_entry(tx, LEDGER, 0).leaf
     for text in (found.submitted_at, latest.row.decided_on, leaf.ts):
         assert text == "2026-11-21T12:00Z"
@@ -513,7 +515,7 @@ def test_an_erased_case_leaves_key_and_text_in_no_file_and_the_tree_whole(
         assert records.open_entry(tx, LEDGER, receipt.seq).payload is None
         with pytest.raises(CaseNotFound):
             records.get_record(tx, record_id)
-        assert cases.list_records(tx, cases.RecordFilter()).total == 1
+        assert decisions.list_records(tx, decisions.RecordFilter()).total == 1
     installation.seal(store)
     store.close()
     if installation.address:  # what the server keeps beside its tables: docs/reliability.md

@@ -15,7 +15,7 @@ from explainer.core.decision import ReasonCode, Relation
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.cli import main
-from service.store.cases import RecordFilter
+from service.store.decisions import RecordFilter
 from service.store.tables import metadata
 from service.supervision import PURPOSES
 

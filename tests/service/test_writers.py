@@ -26,7 +26,7 @@ from explainer.errors import StorageFailed
 from explainer.ledger import verify
 from explainer.ledger.entries import Receipt
 from explainer.ledger.log import LogName
-from service.store import cases, records, tables, writers
+from service.store import decisions, records, tables, writers
 from service.store.database import Reading, Store, Transaction
 from service.store.waiting import first_in_line
 
@@ -79,7 +79,7 @@ def check_acks(installation: Installation, acks: list[str]) -> int:
                 answer = records.replay(tx, key, b"form")
                 assert answer is not None
                 assert answer.receipt.seq == int(seq)
-            listed = cases.list_records(tx, cases.RecordFilter()).total
+            listed = decisions.list_records(tx, decisions.RecordFilter()).total
             size = log.head().size
         assert size == listed
         installation.seal(store)
