@@ -232,7 +232,6 @@ class Recorded:
 
     record_id: str
     receipt: Receipt
-    repeated: bool
 
 
 def decide(
@@ -260,7 +259,7 @@ def decide(
         opened = open_in(tx, case_id, Audience.CASEWORKER, actor, tools)
         before = records.replay(tx, idempotency_key, body)
         if before is not None and before.record_id is not None:
-            return Recorded(before.record_id, before.receipt, repeated=True)
+            return Recorded(before.record_id, before.receipt)
         _check_still_holds(opened, sent.corrects)
         seen = _seen_for_decision(tx, opened, sent)
         suggested = None if seen is None else (seen.payload or {})["recommendation_class"]
@@ -283,7 +282,7 @@ def decide(
         receipt = records.add_decision(tx, row, entry, body=body, by=actor.subject)
     tools.seals.soon(LogName.LEDGER)
     log.info("decision recorded", seq=receipt.seq)
-    return Recorded(row.record_id, receipt, repeated=False)
+    return Recorded(row.record_id, receipt)
 
 
 def _check_still_holds(opened: OpenCase, corrects: str) -> None:

@@ -96,7 +96,6 @@ class View:
     rest: Rest
     limits: tuple[Limit, ...]
     as_of: int | None
-    comparison_rows: int
     table: tuple[ShownRow, ...] | None
     gaps: int = 0
     """How many pieces of information with a strength of their own were missing."""
@@ -151,7 +150,6 @@ def disclose(explanation: Explanation, audience: Audience, rules: Disclosure) ->
         rest=explanation.rest,
         limits=tuple(limit for limit in Limit if limit in explanation.limits),
         as_of=rules.as_of,
-        comparison_rows=explanation.comparison.rows,
         table=tuple(_row(finding, explanation, flat) for finding in explanation.findings)
         if staff
         else None,

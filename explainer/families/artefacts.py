@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -80,10 +80,6 @@ def check_unchanged(name: str, data: bytes, sha256: str, size: int) -> None:
             name,
             "Restore it; or, if you changed it on purpose, run `warum package seal`.",
         )
-
-
-OpenModel = Callable[[str, bytes, FeatureCatalogue, Target], Model]
-"""How a model is opened: here (`open_model`), or in a process of its own (`apart.open_apart`)."""
 
 
 def open_model(declared: str, data: bytes, catalogue: FeatureCatalogue, target: Target) -> Model:

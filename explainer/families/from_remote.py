@@ -50,7 +50,6 @@ LARGEST_HEAD, LARGEST_ROW = 65_536, 128
 
 FLOATS = ("FP64", "FP32")
 WHOLE = {"INT64": np.int64, "INT32": np.int32}
-DATATYPES = (*FLOATS, *WHOLE, "BYTES")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -83,11 +83,6 @@ class Figures:
         )
 
     @property
-    def wstf4(self) -> float:
-        """Fourth Wiener Sachtextformel: sentences and syllables only."""
-        return 0.2744 * self.many_syllables + 0.2656 * self.per_sentence - 1.693
-
-    @property
     def amstad(self) -> float:
         """Flesch's reading ease with Amstad's constants for German; higher is easier."""
         return 180 - self.per_sentence - 58.5 * self.per_word

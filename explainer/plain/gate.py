@@ -17,7 +17,7 @@ from enum import StrEnum
 from html import unescape
 
 from explainer.errors import ManifestInvalid
-from explainer.plain.formulas import GATES, SPLIT, Figures, measure
+from explainer.plain.formulas import GATES, SPLIT, measure
 from explainer.plain.lists import FAIL, NOTE, TERM, WARN, Concept, Lists, lists_of
 from explainer.plain.rules import RULES, rules_for
 from explainer.plain.sentences import Sentence
@@ -262,11 +262,6 @@ def _of_other_form(text: str, lists: Lists) -> Iterator[str]:
 
 
 # -- documents --------------------------------------------------------------------------------
-
-
-def readability(texts: Iterable[str], tag: str) -> list[Figures]:
-    """Figures of those texts that are long enough; none where the language has no formula."""
-    return [figures for text in texts if (figures := measure(text, tag)) is not None]
 
 
 def check_document(name: str, text: str, tag: str) -> list[Finding]:

@@ -63,11 +63,6 @@ class Lists:
     banned: tuple[Banned, ...]
     concepts: Mapping[str, Concept]
 
-    @property
-    def has_rules(self) -> bool:
-        """Whether sentences are held to rules; in other languages only words are looked for."""
-        return bool(self.thresholds)
-
     def words(self, name: str) -> frozenset[str]:
         """A list of the grammar in small letters."""
         found = self._sets.get(name)

@@ -15,7 +15,6 @@ from explainer.ledger.log import LogName
 from explainer.text.catalogs import Catalog, catalog
 from explainer.text.values import amount_in_words, clean, day, decimal, moment
 from service.operation import (
-    Database,
     Group,
     OneLanguage,
     OneLog,
@@ -56,7 +55,7 @@ def operation(request: Request) -> Response:
         languages_table=_each(found.languages, told.language),
         logs=_each(found.logs, told.log),
         outside=_has_outside(found),
-        database=_one(found.database, told.database),
+        database=found.database,
         retention=_one(found.retention, told.retention),
         examined=found.examined,
         versions=found.versions,
@@ -174,9 +173,6 @@ class _Told:
             "asked": "" if standing.asked_at is None else self.moment(standing.asked_at),
             "fault": one.fault,
         }
-
-    def database(self, found: Database) -> Database:
-        return found
 
     def retention(self, found: Retention) -> dict[str, Any]:
         return {

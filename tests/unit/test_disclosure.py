@@ -30,7 +30,7 @@ APPLICANT, CASEWORKER = Audience.APPLICANT, Audience.CASEWORKER
 FIELDS = {
     View: {
         "audience", "package", "case_ref", "suggestion", "opening", "reasons", "rest", "limits",
-        "as_of", "comparison_rows", "table", "gaps", "within", "task", "runner_up", "amount",
+        "as_of", "table", "gaps", "within", "task", "runner_up", "amount",
     },
     ShownReason: {
         "rank", "pointing", "strength", "leading", "withheld", "feature", "outcome", "value",
