@@ -1,7 +1,9 @@
 """Every package that was ever admitted, kept by its digest.
 
 A case that was decided is told with the package it was decided under, words and all, never with
-a newer one; and a case whose package is refused today can still be read and decided.
+a newer one; and a case whose package is refused today can still be read and decided. Words that
+were banned since it was admitted do not keep it back: people were shown them, and what they were
+shown has to be found again.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections.abc import Set
 from pathlib import Path
 
 from explainer.errors import ExplainerError, ModelFailed, PackageError, StorageFailed
 from explainer.ledger.durable import write_new
 from explainer.packages.admit import admit
 from explainer.packages.package import ModelPackage, read_files
+from explainer.text.languages import all_languages
 
 MOST_OPEN = 4
 """Older packages kept open at once; each holds a model in memory."""
@@ -34,6 +38,11 @@ class Shelf:
         place = self._folder / package.identity.digest
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            spoken = set(package.wordings)
+            if place.is_dir():
+                spoken |= self._admitted_in(package.identity.digest)
+            # before the package: without it, all languages would count as admitted
+            write_new(self._words(package.identity.digest), "\n".join(sorted(spoken)).encode())
             if not place.is_dir():
                 self._copy(package, source, place)
             write_new(self._last(package.manifest.id), package.identity.digest.encode("ascii"))
@@ -79,7 +88,7 @@ class Shelf:
     def _admitted(self, digest: str) -> ModelPackage:
         place = self._folder / digest
         try:
-            package = admit(place)
+            package = admit(place, self._admitted_in(digest))
         except (PackageError, OSError):
             raise _missing() from None
         if package.identity.digest != digest:
@@ -97,6 +106,17 @@ class Shelf:
     def known(self) -> bool:
         """Whether any package was ever admitted here."""
         return any(self._folder.glob("last-*"))
+
+    def _admitted_in(self, digest: str) -> Set[str]:
+        """The languages in which it ever was in force. Versions that did not look for banned words
+        noted none, and admitted all that were whole."""
+        try:
+            return {*self._words(digest).read_text("ascii", "replace").split()}
+        except FileNotFoundError:
+            return all_languages().keys()
+
+    def _words(self, digest: str) -> Path:
+        return self._folder / f"words-{digest}"
 
     def _last(self, package_id: str) -> Path:
         # an id holds small letters, digits and _ only: the manifest is checked for it

@@ -65,9 +65,12 @@ class Checked:
     plain: list[Finding] = field(default_factory=list)
 
 
-def admit(folder: Path) -> ModelPackage:
-    """Open the package for service. Raises PackageFaulty with every fault found."""
-    package = open_package(folder)
+def admit(folder: Path, admitted_in: Collection[str] = ()) -> ModelPackage:
+    """Open the package for service; `admitted_in` as `open_package` takes it.
+
+    Raises PackageFaulty with every fault found.
+    """
+    package = open_package(folder, admitted_in)
     faults: list[PackageError] = []
     cases = _golden_cases(package, faults)
     faults += [*_group(package), *_scores(package, cases)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,8 +184,11 @@ def _refuse_programs(name: str, data: bytes) -> None:
         raise ArtefactRefused(fault.what, name, fault.mend) from None
 
 
-def open_package(folder: Path) -> ModelPackage:
+def open_package(folder: Path, admitted_in: Collection[str] = ()) -> ModelPackage:
     """Read, check and open the package in `folder`.
+
+    `admitted_in` are the languages in which it was admitted before: words that were banned since
+    take nothing away that was admitted. All else is checked as of a new one.
 
     Raises PackageFaulty with every fault that can be found at once.
     """
@@ -198,7 +201,9 @@ def open_package(folder: Path) -> ModelPackage:
         raise PackageFaulty(manifest.id, faults)
     catalogue = read_features(features)
     stopped: dict[str, PackageError] = {}
-    wordings = read_wordings(manifest, files.data, catalogue, features, agency, faults, stopped)
+    wordings = read_wordings(
+        manifest, files.data, catalogue, features, agency, faults, stopped, admitted_in
+    )
     model: Explained | None = None
     rows: list[RawRow] = []
     try:

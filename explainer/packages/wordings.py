@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,11 +43,13 @@ def read_wordings(
     agency: Mapping[str, Any],
     faults: list[PackageError],
     stopped: dict[str, PackageError],
+    admitted_in: Collection[str] = (),
 ) -> dict[str, Wording]:
     """The texts of every offered language.
 
     What is wrong with the German ones is added to `faults`. A translation that is not whole is
-    left out, and why is put into `stopped`: the package works in the others.
+    left out, and why is put into `stopped`: the package works in the others. The list of banned
+    words grows; the languages of `admitted_in` are not held to it again.
     """
     wordings: dict[str, Wording] = {}
     try:
@@ -85,11 +87,12 @@ def read_wordings(
                 check_texts(source, "features.toml and wording.toml")
                 wordings[tag] = Wording(spoken, source)
                 faults += _alike(wordings[tag], catalogue, manifest.suggesting)
-                faults += banned(source, tag)
+                faults += () if tag in admitted_in else banned(source, tag)
                 continue
             po = data.get(f"locales/{spoken.folder}/wording.po", b"")
             wording = translated_wording(spoken, source, po)
-            wrong = (*_alike(wording, catalogue, manifest.suggesting), *banned(wording.texts, tag))
+            wrong = [*_alike(wording, catalogue, manifest.suggesting)]
+            wrong += () if tag in admitted_in else banned(wording.texts, tag)
             if wrong:
                 raise wrong[0]
             wordings[tag] = replace(wording, reviewed=_is_reviewed(manifest, tag, po))

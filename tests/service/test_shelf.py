@@ -1,17 +1,24 @@
-"""Packages laid aside are opened when they are asked for, and only once."""
+"""Packages laid aside are opened when they are asked for, only once, and as they were admitted."""
 
 from __future__ import annotations
 
+import re
+import shutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from offices import MakeOffice, Office
 
-from explainer.errors import ModelFailed
-from explainer.packages.package import ModelPackage
+from explainer.errors import ModelFailed, NotPlain, PackageFaulty
+from explainer.ledger.entries import EntryKind
+from explainer.packages.admit import admit
+from explainer.packages.package import ModelPackage, read_files
 from service import shelf
+from service.cli import main
 from service.shelf import Shelf
 
 PEOPLE = 8
@@ -23,7 +30,7 @@ def test_of_many_who_ask_at_once_one_opens_a_package_and_all_get_it(
     """A second one would be a second model in memory."""
     asking, opened = threading.Semaphore(0), list[str]()
 
-    def admit(place: Path) -> SimpleNamespace:
+    def admit(place: Path, _: object) -> SimpleNamespace:
         opened.append(place.name)
         for _ in range(PEOPLE):
             asking.acquire(timeout=2)  # until everybody has come
@@ -48,7 +55,7 @@ def test_whoever_waits_for_a_package_that_will_not_open_is_told_so(
     """The first one's failure is nobody else's answer: it may be there by then."""
     tried = list[str]()
 
-    def admit(place: Path) -> SimpleNamespace:
+    def admit(place: Path, _: object) -> SimpleNamespace:
         tried.append(place.name)
         if len(tried) == 1:
             raise OSError
@@ -67,7 +74,7 @@ def test_more_packages_than_are_kept_open_are_all_had_by_everybody_at_once(
     monkeypatch.setattr(
         shelf,
         "admit",
-        lambda place: SimpleNamespace(identity=SimpleNamespace(digest=place.name)),
+        lambda place, _: SimpleNamespace(identity=SimpleNamespace(digest=place.name)),
     )
     kept, names = Shelf(tmp_path), [str(at) for at in range(3 * shelf.MOST_OPEN)]
 
@@ -77,3 +84,119 @@ def test_more_packages_than_are_kept_open_are_all_had_by_everybody_at_once(
     with ThreadPoolExecutor(PEOPLE) as pool:
         assert list(pool.map(ask, range(2000))) == [names[at % len(names)] for at in range(2000)]
     assert len(kept._open) == shelf.MOST_OPEN
+
+
+# -- words that were banned since -----------------------------------------------------------------
+
+SUGGESTED = {
+    "de": ("Das Programm hat vorgeschlagen, Ihren", "Das Programm hat entschieden, Ihren"),
+    "en": ("The program suggested", "The program decided"),
+}
+"""What a package says of a suggestion, and with words that are banned."""
+
+
+def worded(make_package: Callable[..., Path], name: str, tags: tuple[str, ...]) -> Path:
+    """The small package, worded in this way in these languages."""
+
+    def text(of: str, file: str) -> str:
+        for tag in tags:
+            # the catalog of a translation has the German words as well
+            if tag in ("de", of):
+                file = file.replace(*SUGGESTED[tag])
+        return file
+
+    return make_package(
+        name, wording=lambda file: text("de", file), english=lambda file: text("en", file)
+    )
+
+
+def shown(office: Office, case: str, tag: str) -> int:
+    """Show the applicant the explanation in a language; returns the position of the entry."""
+    page = office.visitor("applicant", case).get(f"/application?lang={tag}")
+    assert page.status == 200
+    assert page.lang == tag
+    assert SUGGESTED[tag][1] in page.text
+    return office.entries(EntryKind.SHOWN)[-1].leaf.seq
+
+
+def replayed(office: Office, entry: int) -> int:
+    folder = str(office.tools.settings.data)
+    return main(["ledger", "replay", str(entry), "--data", folder])
+
+
+def test_words_banned_since_take_away_nothing_that_was_shown(
+    make_package: Callable[..., Path],
+    make_office: MakeOffice,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = worded(make_package, "small_benefit", ("de", "en"))
+    with monkeypatch.context() as earlier:
+        earlier.setattr("explainer.packages.wordings.banned", lambda *_: ())
+        office = make_office(folder)
+    case = office.decided(0)
+    then = [shown(office, case.id, tag) for tag in SUGGESTED]
+    office.tools.close()
+    # an earlier version noted nothing about languages
+    for noted in (tmp_path / "data" / "packages").glob("words-*"):
+        noted.unlink()
+
+    again = make_office(folder)
+    (refused,) = again.tools.refused.values()
+    assert isinstance(refused, PackageFaulty)
+    assert {type(fault) for fault in refused.faults} == {NotPlain}, "a new one is held to them"
+    now = [shown(again, case.id, tag) for tag in SUGGESTED]
+    again.tools.seals.now()
+    capsys.readouterr()
+    for entry in (*then, *now):
+        assert replayed(again, entry) == 0
+        said = capsys.readouterr().out
+        assert "Computed again: the same to the bit" in said
+        assert "Words: the same bytes" in said
+
+
+def test_a_language_that_was_never_admitted_is_not_spoken_from_the_shelf(
+    make_package: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = worded(make_package, "small_benefit", ("en",))
+    kept = Shelf(tmp_path / "shelf")
+    package = admit(folder)
+    assert set(package.wordings) == {"de"}
+    kept.keep(package, folder)
+    digest = package.identity.digest
+    found = Shelf(tmp_path / "shelf").of_digest(digest)
+    assert set(found.wordings) == {"de"}
+    assert isinstance(found.stopped["en"], NotPlain)
+    # once it was in force it stays, whatever is banned later
+    with monkeypatch.context() as in_between:
+        in_between.setattr("explainer.packages.wordings.banned", lambda *_: ())
+        kept.keep(admit(folder), folder)
+    kept.keep(admit(folder), folder)
+    assert set(Shelf(tmp_path / "shelf").of_digest(digest).wordings) == {"de", "en"}
+
+
+def test_all_else_about_a_package_on_the_shelf_is_looked_at_as_ever(
+    make_package: Callable[..., Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "shelf"
+
+    def laid(folder: Path) -> str:
+        digest = read_files(folder).manifest.digest
+        shutil.copytree(folder, place / digest)
+        return digest
+
+    right = make_package("right")
+    kept = laid(right)
+    cases = (right / "golden/cases.jsonl").read_text()
+    other = re.sub(r'"margin": (-?)', r'"margin": \g<1>7', cases)
+    faulty = [
+        laid(make_package("scores", files={"golden/cases.jsonl": other.encode()})),
+        laid(make_package("alike", wording=lambda text: text.replace('"Familie"', '""'))),
+        laid(make_package("lacking", features=lambda text: text.replace("supply", "other"))),
+    ]
+    assert Shelf(place).of_digest(kept)
+    (place / kept / "CARD.md").write_text("# another\n")
+    for digest in (*faulty, kept):
+        with pytest.raises(ModelFailed):
+            Shelf(place).of_digest(digest)
