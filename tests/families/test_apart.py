@@ -277,9 +277,14 @@ def test_a_model_may_compute_and_nothing_else(what):
 
 def test_processes_that_ended_leave_no_entry_behind(small, small_model):
     ours = nursery_of("skops")
-    for _ in range(3):
-        open_apart("skops", small_model.data, small.catalogue, YES)
-    time.sleep(0.3)
+    numbers = [
+        open_apart("skops", small_model.data, small.catalogue, YES).process for _ in range(3)
+    ]
+    for _ in range(1000):
+        if all(map(gone, numbers)):
+            break
+        time.sleep(0.01)
+    assert all(map(gone, numbers))
     last = open_apart("skops", small_model.data, small.catalogue, YES)
     children = Path(f"/proc/{ours._program.pid}/task/{ours._program.pid}/children")
     states = [

@@ -21,6 +21,7 @@ from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
 from explainer.ledger.receipt import write_receipt
 from explainer.ledger.tree import subtrees
+from service import sealing
 from service.cli import main
 from service.store import receipts, records
 from service.store.cases import CaseFile
@@ -149,6 +150,7 @@ def test_before_the_head_is_signed_it_is_said_and_nothing_is_handed_out(
 ) -> None:
     case = office.decided()
     office.tools.seals.now()
+    monkeypatch.setattr(sealing, "LOOK", 3600.0)
     for quiet in ("soon", "later"):
         monkeypatch.setattr(office.tools.seals, quiet, lambda name: None)
     for visitor, path in (
