@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TypeVar
@@ -27,7 +27,12 @@ from service.doctor import Examined, examine_at_once
 from service.events import log
 from service.permissions import Action, check_may
 from service.reported import Said, fit_for_a_page, said
-from service.retention import ACCESS_LOG, RetentionClass, add_months, read_classes
+from service.retention import (
+    RetentionClass,
+    old_enough_before,
+    read_classes,
+    shortest_time,
+)
 from service.settings import Settings
 from service.store.erasure import how_many_before
 from service.store.migrations import NEWEST, revision
@@ -322,12 +327,11 @@ def _database(tools: Tools) -> Database:
 
 def _retention(tools: Tools, today: date) -> Retention:
     classes = read_classes(tools.settings.retention)
-    shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
-    newest = add_months(today, -shortest) + timedelta(days=1)
     with tools.store.reading() as tx:
-        old_enough = how_many_before(tx, newest.isoformat())
+        old_enough = how_many_before(tx, old_enough_before(classes, today))
     rows = tuple(sorted((clean(name), one) for name, one in classes.items()))
-    return Retention(rows, bool(tools.settings.retain_by), shortest, old_enough)
+    by_itself = bool(tools.settings.retain_by)
+    return Retention(rows, by_itself, shortest_time(classes), old_enough)
 
 
 def _examined(settings: Settings) -> Iterator[Examined]:

@@ -121,9 +121,7 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
     on_hold: list[Due] = []
     damaged: list[Damaged] = []
     without_rule: dict[str, int] = {}
-    shortest = min(one.months for name, one in classes.items() if name != ACCESS_LOG)
-    newest = add_months(today, -shortest) + timedelta(days=1)
-    for file, entries in _cases_before(ledger.store, newest.isoformat()):
+    for file, entries in _cases_before(ledger.store, old_enough_before(classes, today)):
         if isinstance(file, Damaged):
             damaged.append(file)
             continue
@@ -141,6 +139,16 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
     with ledger.store.reading() as tx:
         due.extend(_months_due(tx, classes[ACCESS_LOG], today))
     return Plan(tuple(due), tuple(on_hold), without_rule, tuple(damaged))
+
+
+def shortest_time(classes: Mapping[str, RetentionClass]) -> int:
+    """How many months a case is kept at the least."""
+    return min(one.months for name, one in classes.items() if name != ACCESS_LOG)
+
+
+def old_enough_before(classes: Mapping[str, RetentionClass], today: date) -> str:
+    """The day (YYYY-MM-DD) before which a case came in whose time may be over today."""
+    return (add_months(today, -shortest_time(classes)) + timedelta(days=1)).isoformat()
 
 
 def name_of(one: Damaged) -> str:

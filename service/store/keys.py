@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Row,
+    Select,
     String,
     Table,
     bindparam,
@@ -142,38 +143,23 @@ class KeyStore:
                 found[row.key_id] = self._unwrap(row.key_id, row.wrapped)
         return found
 
-    def _named(self, key_ids: Iterable[str]) -> Sequence[Row[Any, Any]]:
-        asked = {"wanted": list(key_ids)}
-        if not asked["wanted"]:
-            return ()
-        with storage_errors(WHERE), self._engine.connect() as plain:
-            reading = plain.execution_options(**{READING: True})
-            with reading.begin():
-                return reading.execute(_NAMED, asked).all()
+    def _named(self, key_ids: Iterable[str]) -> Sequence[Row[Any]]:
+        wanted = list(key_ids)
+        return self._read(_NAMED, {"wanted": wanted}) if wanted else ()
 
     def all(self) -> dict[str, bytes | None]:
         """Return every key by its name, for checking that payloads open."""
-        query = select(_case_key.c.key_id, _case_key.c.wrapped)
-        with storage_errors(WHERE), self._engine.connect() as plain:
-            reading = plain.execution_options(**{READING: True})
-            with reading.begin():
-                rows = reading.execute(query).all()
+        rows = self._read(select(_case_key.c.key_id, _case_key.c.wrapped))
         return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
 
     def names(self) -> frozenset[str]:
         """Return the name of every key that is there."""
-        with storage_errors(WHERE), self._engine.connect() as plain:
-            reading = plain.execution_options(**{READING: True})
-            with reading.begin():
-                return frozenset(reading.execute(select(_case_key.c.key_id)).scalars())
+        return frozenset(row.key_id for row in self._read(select(_case_key.c.key_id)))
 
     def names_of_cases(self) -> frozenset[str]:
         """Return the name of every key that was made for a case."""
         query = select(_case_key.c.key_id).where(_case_key.c.retention_class == "case")
-        with storage_errors(WHERE), self._engine.connect() as plain:
-            reading = plain.execution_options(**{READING: True})
-            with reading.begin():
-                return frozenset(reading.execute(query).scalars())
+        return frozenset(row.key_id for row in self._read(query))
 
     def empty_write_ahead_log(self) -> None:
         """Leave no destroyed key behind in it."""
@@ -197,10 +183,16 @@ class KeyStore:
         return hmac.digest(self._refs, case_ref.encode(), "sha256")
 
     def _of_case(self, ref_mac: bytes) -> Row[Any] | None:
+        return next(iter(self._read(_OF_CASE, {"wanted": ref_mac})), None)
+
+    def _read(
+        self, query: Select[Any], asked: Mapping[str, object] | None = None
+    ) -> Sequence[Row[Any]]:
+        """What one question brings, in a transaction that only reads."""
         with storage_errors(WHERE), self._engine.connect() as plain:
             reading = plain.execution_options(**{READING: True})
             with reading.begin():
-                return reading.execute(_OF_CASE, {"wanted": ref_mac}).one_or_none()
+                return reading.execute(query, asked).all()
 
     def _create(self, connection: Connection, case_ref: str, ref_mac: bytes) -> tuple[str, bytes]:
         key_id, key = secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
