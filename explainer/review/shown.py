@@ -24,7 +24,7 @@ from explainer.errors import (
     PackageReplaced,
 )
 from explainer.packages.package import ModelPackage
-from explainer.pipeline import explain, tell, tell_withheld
+from explainer.pipeline import explain, tell, tell_plainly, tell_withheld
 from explainer.review.made_cases import (
     Ellipses,
     Recorded,
@@ -46,7 +46,7 @@ from explainer.review.staff_scenes import staff_scenes
 from explainer.text.catalogs import catalog
 from explainer.text.extract import ROOT
 from explainer.text.languages import Language, languages
-from explainer.text.render import as_markup, environment, environment_of, leveled
+from explainer.text.render import as_markup, environment, environment_of, leveled, render_plainly
 from explainer.text.sentences import (
     HumanDecision,
     Sentences,
@@ -156,6 +156,7 @@ class Stage:
         if outcomes:
             undelivered = HumanDecision(outcomes[0], Relation.NOT_USED, None)
             self._withheld(DoesNotAddUp("", "", ""), undelivered)
+        self._plainly()
         return found
 
     def made(self, recorded: Sequence[Recorded], wanted: Iterable[Key]) -> None:
@@ -218,6 +219,13 @@ class Stage:
             told = tell_withheld(fault, audience, self.language, self.package, decision=said)
             sentences = withheld_sentences(fault, audience, self.voices[audience], said)
             self._document(", die es nicht gibt", audience, sentences, Truth.RECORDED, told)
+
+    def _plainly(self) -> None:
+        for audience in self.audiences:
+            html = render_plainly(audience, self.voices[audience]).body.decode()
+            told = tell_plainly(audience, self.language, self.package)
+            if without_marks(html).encode() == told.body:
+                self.album.add(f"Erklärung {_READER[audience]}, die es nicht gibt", html)
 
     def _file(self, explanation: Explanation) -> None:
         """Picture the whole document that `warum explain` writes."""

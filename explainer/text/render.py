@@ -213,7 +213,7 @@ def render_plainly(audience: Audience, voice: Voice, form: str = "html") -> Told
     language, staff = voice.language, audience is Audience.CASEWORKER
     banner = translation_banner(voice.catalog, language, package_reviewed=voice.wording.reviewed)
     said = [banner] if banner else []
-    said.append(voice.say(f"{'staff.told' if staff else 'told'}.withheld_all"))
+    said.append(voice.say(f"{'staff.told' if staff else 'told'}.plainly"))
     said += () if staff else contact_lines(voice)
     if form == "text":
         body = "\n".join(said).replace(WORD_JOINER, "") + "\n"
