@@ -144,9 +144,11 @@ def _shown(ordered: list[Finding], side: Side, policy: ReasonPolicy) -> list[Fin
     towards = away = 0
     for finding in filter(may_be_told, ordered):
         # R5: strongest first until enough is said, but two where there are two
-        if len(shown) == policy.cap or (covered >= policy.coverage and len(shown) >= 2):
+        if len(shown) == policy.cap:
             break
         if finding.stable:
+            if covered >= policy.coverage and len(shown) >= 2:
+                continue
             if finding.direction is side:
                 if towards == policy.cap_towards:
                     continue

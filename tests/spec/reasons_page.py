@@ -91,8 +91,9 @@ RULES = (
         "Direction",
         "The comparison group is drawn again 30 times. If a movement points the same way in fewer "
         "than 27 of them, its direction is a matter of chance. From a share of 0.15 on it is told "
-        "all the same, without a direction; below, it belongs to the rest. It does not count "
-        "towards the most that may be told for one side.",
+        "all the same, without a direction, also where enough was said without it; below, it "
+        "belongs to the rest. It does not count towards the most that may be told for one side, "
+        "but no more are told in all than R5 says, and the other side (R6) goes before it.",
         "reasons",
         (
             Row({"A": 4.0, "B": 6.0}, "B+ A?", unstable=("A",)),
@@ -112,6 +113,26 @@ RULES = (
             ),
             Row({"A": -4.0, "B": 6.0}, "B+ A?", "It never says which way.", ("A",)),
             Row({"A": 4.0, "B": 4.0, "C": 4.0, "D": 4.0}, "A? B+ C+ D+", unstable=("A",)),
+            Row(
+                {"A": 45, "B": 37, "C": 18},
+                "A+ B+ C?",
+                "0.80 is reached with two.",
+                unstable=("C",),
+            ),
+            Row({"A": 46, "B": 40, "C": 14}, "A+ B+", "Just below: the rest.", unstable=("C",)),
+            Row(
+                {"A": 30, "B": 20, "C": 18, "D": -12},
+                "A+ B+ D-",
+                "Three in all: the other side goes before it.",
+                unstable=("C",),
+                policy={"cap": 3},
+            ),
+            Row(
+                {"A": 20, "B": 18, "C": -17, "D": -16, "E": 15},
+                "A+ B+ C- D-",
+                "Four in all.",
+                unstable=("E",),
+            ),
         ),
     ),
     Rule(
