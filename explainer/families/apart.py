@@ -1,18 +1,16 @@
 """A model in a process of its own: what breaks there costs one explanation.
 
-One process per open model (see `worker`), without secrets in its environment, with limits and a
-deadline. If it crashes or hangs it is ended, and started anew when the pause is over; the pauses
-grow. What comes back is checked like anything from outside.
+One process per open model (see `process`, and `worker` for the other side), without secrets in its
+environment, with limits and a deadline. If it crashes or hangs it is ended, and started anew when
+the pause is over; the pauses grow. What comes back is checked like anything from outside.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +24,10 @@ from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.artefacts import check_declared
 from explainer.families.engine.estimate import Estimate, Stage
 from explainer.families.engine.forest import Floats, Trees
-from explainer.families.frames import Frame, FrameBroken, receive, send
+from explainer.families.frames import Frame, FrameBroken
 from explainer.families.model import Answer, Form, Input, RawRow, Target, inputs_of
-from explainer.families.nursery import ProcessFailed, nursery_of
+from explainer.families.nursery import ProcessFailed
+from explainer.families.process import Process
 from explainer.families.wire import estimate_in, forms_in, table_in
 
 OPENING = 120.0
@@ -39,69 +38,11 @@ PER_ROW = 0.01
 ENUMERATING = 60.0
 """Seconds a request may take: so many, and so many more for each row."""
 
-ANSWER_HEAD, OPENING_HEAD = 64 * 1024, 32 * 1024 * 1024
-"""Bytes of names and words in a reply; numbers come beside them."""
+OPENING_HEAD = 32 * 1024 * 1024
+"""Bytes of names and words in the reply that holds a model; see `process.ANSWER_HEAD`."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until a process that failed is started anew; doubled each time it fails again."""
-
-
-class _Process:
-    """The process of one model, and the line to it."""
-
-    def __init__(self, declared: str) -> None:
-        self._owner = os.getpid()
-        self._asked = 0
-        self._nursery = nursery_of(declared)
-        begun = self._nursery.begin()
-        self.number, self._line = begun.number, begun.line
-        # a model nobody holds any more needs no process
-        weakref.finalize(self, begun.line.close)
-
-    def ask(
-        self,
-        request: Frame,
-        seconds: float,
-        largest_head: int = ANSWER_HEAD,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> Frame:
-        """The reply to this very request; raises ProcessFailed, after which this process is of no
-        use any more. What we do `meanwhile` does not count against its time."""
-        if os.getpid() != self._owner:
-            raise ProcessFailed("It belongs to another process than this one.")
-        deadline = time.monotonic() + seconds
-        self._asked += 1
-        numbered = Frame({**request.head, "request": self._asked}, request.arrays, request.data)
-        try:
-            send(self._line, numbered, deadline)
-            if meanwhile is not None:
-                begun = time.monotonic()
-                meanwhile()
-                deadline += time.monotonic() - begun
-            reply = receive(self._line, deadline, largest_head)
-            if reply.head.get("request") != self._asked:
-                raise FrameBroken("The reply is to another request.")
-            return reply
-        except TimeoutError:
-            self.end()
-            raise ProcessFailed(f"It did not answer within {seconds:.0f} seconds.") from None
-        except (FrameBroken, OSError):
-            how = self.end()
-            raise ProcessFailed(
-                f"It was ended by signal {-how}." if how < 0 else "It ended."
-            ) from None
-        except BaseException:
-            # whatever stopped us, the reply to this request must never be taken for the next one's
-            self.end()
-            raise
-
-    def end(self) -> int:
-        """End it; how it ended, nought where that is not known."""
-        self._line.close()
-        try:
-            return self._nursery.end(self.number)
-        except ProcessFailed:
-            return 0
 
 
 def open_apart(
@@ -126,7 +67,7 @@ def ask_once(declared: str, request: Frame) -> Frame:
     Raises ArtefactRefused where the process broke or refused.
     """
     try:
-        process = _Process(declared)
+        process = Process(declared)
         reply = process.ask(request, OPENING)
         process.end()
     except ProcessFailed as fault:
@@ -181,7 +122,7 @@ class ModelApart:
         self._question = question
         self._first_pause = pause
         self._lock = threading.Lock()
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._pause = pause
         self._not_before = 0.0
         self._failures = 0
@@ -309,8 +250,8 @@ class ModelApart:
                 self._process.end()
                 self._process = None
 
-    def _open(self) -> tuple[_Process, Frame]:
-        process = _Process(self._question.declared)
+    def _open(self) -> tuple[Process, Frame]:
+        process = Process(self._question.declared)
         reply = process.ask(self._question.frame(), OPENING, OPENING_HEAD)
         if "error" in reply.head:
             process.end()
@@ -319,7 +260,7 @@ class ModelApart:
             raise _refused(reply)
         return process, reply
 
-    def _ready(self) -> _Process:
+    def _ready(self) -> Process:
         """The process, started anew if it broke and the pause is over."""
         if self._process is not None:
             return self._process

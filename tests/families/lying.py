@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from explainer.families import apart
+from explainer.families import process
 from explainer.families.frames import Frame
 
 
 def let_lie(monkeypatch: pytest.MonkeyPatch, lie: Callable[[dict[str, Any]], object]) -> None:
     """From now on `lie` changes the head of every reply before it arrives."""
-    real = apart.receive
+    real = process.receive
 
     def lying(*arguments: Any) -> Frame:
         reply = real(*arguments)
@@ -22,4 +22,4 @@ def let_lie(monkeypatch: pytest.MonkeyPatch, lie: Callable[[dict[str, Any]], obj
         lie(head)
         return Frame(head, reply.arrays, reply.data)
 
-    monkeypatch.setattr(apart, "receive", lying)
+    monkeypatch.setattr(process, "receive", lying)

@@ -20,7 +20,7 @@ from lying import let_lie
 from trained import NAMES, write_package
 
 from explainer.errors import ArtefactRefused, ModelFailed
-from explainer.families import FORMATS, apart, nursery
+from explainer.families import FORMATS, apart, nursery, process
 from explainer.families.apart import open_apart
 from explainer.families.artefacts import open_model
 from explainer.families.frames import FORM, NUMBERS, Frame, FrameBroken, receive, send
@@ -226,25 +226,25 @@ def test_an_answer_that_was_given_up_is_never_taken_for_the_next_one(
 ):
     rows = rows_of(small_model, 6)
     expected = model.answer(rows).margin
-    real = apart.receive
+    real = process.receive
 
     def interrupted(*arguments):
-        monkeypatch.setattr(apart, "receive", real)
+        monkeypatch.setattr(process, "receive", real)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(apart, "receive", interrupted)
+    monkeypatch.setattr(process, "receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.answer(rows[:1])
     assert model.answer(rows[5:]).margin[0] == expected[5]
 
 
 def test_a_reply_to_another_request_ends_the_process(model, small_model, monkeypatch):
-    real = apart.send
+    real = process.send
 
     def renumbered(line, frame, deadline):
         real(line, Frame({**frame.head, "request": 12345}, frame.arrays, frame.data), deadline)
 
-    monkeypatch.setattr(apart, "send", renumbered)
+    monkeypatch.setattr(process, "send", renumbered)
     with pytest.raises(ModelFailed):
         model.answer(rows_of(small_model))
     assert model.process is None

@@ -6,9 +6,6 @@ to float32, `<` or `<=`, what counts as missing and which categories are known l
 nowhere else.
 """
 
-# One file, a little long: what a tree may hold and the look at every index of it are one gate, and
-# the compiled kernel relies on both.
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -85,10 +82,6 @@ class Column:
     known: tuple[int, ...] = ()
 
 
-def _none() -> Ints:
-    return np.empty(0, dtype=np.int64)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
     """A sum of trees as arrays over all their nodes, checked when it is built.
@@ -122,7 +115,7 @@ class Trees:
     threshold: Floats
     value: Floats
     missing_left: Bools = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
-    category_set: Ints = field(default_factory=_none)
+    category_set: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     category_sets: tuple[tuple[int, ...], ...] = ()
     unseen_missing: Bools = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
     constant: float = 0.0
@@ -245,15 +238,9 @@ class Trees:
         return values, missing
 
     def encode(self, rows: Floats) -> Codes:
-        """One integer per column, which is all a tree ever looks at.
+        """One integer per column, which is all a tree ever looks at: shape (n, n_columns).
 
-        Parameters
-        ----------
-        rows : ndarray of shape (n, n_source), the model's own columns
-
-        Returns
-        -------
-        ndarray of shape (n, n_columns)
+        `rows` are the model's own columns, an ndarray of shape (n, n_source).
         """
         values, missing = self.prepared(rows)
         codes = np.empty(values.shape, dtype=np.int32)
