@@ -4,6 +4,9 @@ The recorded cases of both packages and a booster package of 80 trees. Before th
 catalogs loaded, and all dictionaries made that texts are read back with. The times are those of the
 processor, so that what else the machine does counts for little; all steps of one text follow each
 other, one text after the other in turn over languages, audiences and media.
+
+Then what it takes to write one value with Babel as the reader writes it: one never seen before, and
+one that is kept from before.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,15 +33,19 @@ from explainer.core.disclosure import Audience, disclose
 from explainer.core.explanation import Explanation
 from explainer.packages.package import ModelPackage, open_package
 from explainer.pipeline import RENDER, explain
+from explainer.text.catalogs import Catalog, catalog
 from explainer.text.checker import check_told
-from explainer.text.languages import Language, language
+from explainer.text.languages import Language, language, languages
 from explainer.text.sentences import to_sentences
+from explainer.text.values import amount_in_words, day, decimal
 
 TODAY = date(2026, 1, 1)
 CASES, ROUNDS = 60, 3
 WARM, ONCE = 5.0, 1_000.0
 """Milliseconds that are wanted: of one text, and of loading all catalogs."""
 STEPS = ("seen by whom", "in sentences", "rendered", "read back")
+VALUES = 500
+"""Different values of each kind that are written in each language; fewer than are kept."""
 
 _LOADING = """
 import time
@@ -65,6 +74,7 @@ def main() -> None:
         ]
         for made in (*packages, credit(Path(folder))):
             _package(made)
+    _formatting()
 
 
 def _loading() -> tuple[int, float, float]:
@@ -120,6 +130,42 @@ def _package(folder: Path) -> None:
     )
     said = "reached" if worst <= WARM else "not reached"
     print(f"\nslowest language {tag}: p99 {worst:.2f} ms ({WARM} wanted: {said})", flush=True)
+
+
+def _formatting() -> None:
+    """Microseconds of the processor for one value: the mean of each language, the middle one and
+    the slowest of them."""
+    first_day = date(2020, 1, 1)
+    numbers = [37.5 + 1.25 * at for at in range(VALUES)]
+    kinds: dict[str, Callable[[Catalog], list[Callable[[], str]]]] = {
+        "a number": lambda c: [partial(decimal, n, c.language.locale) for n in numbers],
+        "an amount of money": lambda c: [
+            partial(amount_in_words, f"{n:.2f}", "EUR", c) for n in numbers
+        ],
+        "years": lambda c: [partial(amount_in_words, str(n), "years", c) for n in range(VALUES)],
+        "a day": lambda c: [
+            partial(day, first_day + timedelta(days=at), c.language.locale) for at in range(VALUES)
+        ],
+    }
+    print("\n### One value as the reader writes it, microseconds\n")
+    print("| | never seen, middle | never seen, slowest | kept |\n|---|---|---|---|")
+    for kind, written in kinds.items():
+        never, kept = [], []
+        for spoken in languages().values():
+            pieces = written(catalog(spoken))
+            pieces[-1]()  # the patterns of the language are read once
+            never.append((_each(pieces[:-1]), spoken.tag))
+            kept.append(_each(pieces[:-1]))
+        slowest, tag = max(never)
+        middle = statistics.median(one for one, _ in never)
+        print(f"| {kind} | {middle:.1f} | {slowest:.1f} ({tag}) | {statistics.median(kept):.1f} |")
+
+
+def _each(pieces: Sequence[Callable[[], str]]) -> float:
+    began = time.thread_time()
+    for write in pieces:
+        write()
+    return (time.thread_time() - began) / len(pieces) * 1e6
 
 
 def _steps(

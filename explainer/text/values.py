@@ -127,6 +127,7 @@ def number_in_words(amount: str, locale: str) -> str:
     return _as_written(amount, locale)
 
 
+@lru_cache(maxsize=64)
 def is_currency(unit: str) -> bool:
     """Whether it is a code of three letters such as EUR, in capitals or not."""
     return unit.upper() in list_currencies("en")
