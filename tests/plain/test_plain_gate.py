@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -51,6 +52,23 @@ def test_no_text_of_the_product_is_at_fault(tag):
 def test_no_text_of_the_demonstration_is_at_fault(name):
     found = package_findings(bundled_packages() / name)
     assert [line for line in report(found) if line.startswith("fail")] == []
+
+
+FOR_WHOM = re.compile(
+    r"\b(?:positi[fv]|n[eé]gati[fv]|pozytyw|negatyw|положител|позитив|негатив|отрицател"
+    r"|olumlu|olumsuz)\w*|مثبت|منفی|منفي|إيجاب|سلبي",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("tag", all_languages())
+def test_no_text_calls_anything_positive_or_negative(tag):
+    """What is good for one of those concerned is not for the other; the direction is said instead."""
+    ours = [package_texts(bundled_packages() / name)[tag] for name in OURS]
+    told = [m for texts in ours for m in package_messages(texts)]
+    told += messages(all_languages()[tag])
+    assert len(told) > 300
+    assert [m.key for m in told if FOR_WHOM.search(m.text)] == []
 
 
 def test_what_things_are_called_in_a_package_is_told_apart_from_its_sentences():
