@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from explainer.cli import DONE, EXIT_CODES, REFUSED, write_file
 from explainer.core.days import local_day
-from explainer.errors import ExportFailed
+from explainer.errors import ErasureRefused, ExportFailed
 from explainer.packages.bundled import bundled_packages
 from service.settings import Settings, installation
 
@@ -33,11 +33,25 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
         "leaves stay, without any personal data, and the tree stays whole. Refused while the case\n"
         "is on legal hold. A case that is damaged can be erased as well. The legal basis can be\n"
         "read by everybody for ever: name the provision and nobody. A service that runs\n"
-        "meanwhile may stay up.",
+        "meanwhile may stay up.\n\n"
+        "A case whose key is lost keeps the service from starting. Where a copy of the key store\n"
+        "has the key, put it back. Where none has it any more, erase the case by its id with\n"
+        "--key-lost: the entry then says that the key was lost. Refused where the key is there,\n"
+        "and where more is lost than the keys of single cases.",
     )
     erase.add_argument("case", metavar="CASE", help="number of the case, or its id")
     erase.add_argument("--basis", required=True, metavar="TEXT", help="legal basis")
     add_approvers(erase)
+    erase.add_argument(
+        "--key-lost",
+        action="store_true",
+        help="the key of the case is lost for good: no copy of the key store has it",
+    )
+    erase.add_argument(
+        "--hold-unread",
+        action="store_true",
+        help="with --key-lost: erase it though a legal hold may lie on it that nobody can read",
+    )
     erase.add_argument(
         "--certificate", metavar="FILE", type=Path, help="write the certificate here, too"
     )
@@ -117,24 +131,40 @@ def _day(text: str) -> date:
 
 
 @contextmanager
-def opened(options: argparse.Namespace) -> Iterator[tuple[Settings, Ledger]]:
-    """The records of the installation a command is about, checked and ready to be added to."""
+def opened(
+    options: argparse.Namespace, *, keys_lost: bool = False
+) -> Iterator[tuple[Settings, Ledger]]:
+    """The records of the installation a command is about, checked and ready to be added to;
+    `keys_lost` as `open_ledger` takes it."""
     from service.wiring import open_ledger
 
     where = installation(options.data, dict(os.environ), bundled_packages())
-    with closing(open_ledger(where)) as ledger:
+    with closing(open_ledger(where, keys_lost=keys_lost)) as ledger:
         yield where, ledger
 
 
 def _erase(options: argparse.Namespace) -> int:
-    from service.erasing import certificate, check_names_no_case, erase_case
+    from service.erasing import (
+        certificate,
+        check_names_no_case,
+        erase_case,
+        erase_case_of_lost_key,
+    )
     from service.wiring import the_clock
 
     if options.certificate is not None and options.certificate.exists():
         raise ExportFailed("It is there already.", str(options.certificate), "Name another file.")
+    if options.hold_unread and not options.key_lost:
+        raise ErasureRefused(
+            "Without --key-lost legal holds are read.", "--hold-unread", "Leave it out."
+        )
     check_names_no_case(options.basis, options.case)
-    with opened(options) as (where, ledger):
-        erased = erase_case(ledger, options.case, options.basis, options.by, the_clock())
+    asked = (options.case, options.basis, options.by, the_clock())
+    with opened(options, keys_lost=options.key_lost) as (where, ledger):
+        if options.key_lost:
+            erased = erase_case_of_lost_key(ledger, *asked, hold_unread=options.hold_unread)
+        else:
+            erased = erase_case(ledger, *asked)
     text = certificate(erased, where.key_backup_days)
     print(text)  # whatever becomes of the file
     if options.certificate is not None:

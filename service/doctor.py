@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +58,10 @@ def examine(environment: Mapping[str, str], bundled: Path) -> Iterator[Examined]
     yield _witnesses(settings)
     yield from _packages(settings)
     yield _data(settings)
-    yield _database(settings)
+    database = _database(settings)
+    yield database
+    if database.well:
+        yield from _keys(settings)
 
 
 def examine_at_once(settings: Settings) -> Iterator[Examined]:
@@ -163,6 +167,26 @@ def _database(settings: Settings) -> Examined:
     except ExplainerError as fault:
         return Examined("database", False, fault.what, fault.mend)
     return Examined("database", True, "PostgreSQL, made ready and safe")
+
+
+def _keys(settings: Settings) -> Iterator[Examined]:
+    from service.store.database import Store
+    from service.store.key_check import check_keys, keys_of_no_case
+    from service.store.migrations import NEWEST, revision
+
+    if not any((settings.data / name).exists() for name in ("warum.sqlite", "keys.sqlite")):
+        return  # nothing was recorded here so far
+    try:
+        with closing(Store.examine(settings.data, settings.database)) as store:
+            with store.reading() as tx:
+                if revision(tx.connection) != NEWEST:
+                    return  # the next start brings it there, and looks at the keys
+            check_keys(store)
+            spare = len(keys_of_no_case(store))
+    except ExplainerError as fault:
+        yield Examined("keys", False, f"{fault.what} ({fault.where})", fault.mend)
+    else:
+        yield Examined("keys", True, f"every case has its key; {spare} keys of no case")
 
 
 def _data(settings: Settings) -> Examined:

@@ -7,10 +7,11 @@ when the case goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from explainer.core.days import local_day, recorded_day
 from explainer.errors import CaseNotFound, ErasureRefused, RecordsDisagree
@@ -22,13 +23,17 @@ from service.store.database import Reading, Transaction
 from service.store.erasure import (
     Covered,
     covered_by_case,
+    covered_by_lost_key,
     entries_to_erase,
     finish_erasures,
     is_being_erased,
     months_of_access,
+    record_end_without_key,
     record_erasure,
     record_erasure_of_access,
 )
+from service.store.key_check import check_few, lost_keys
+from service.store.of_case import may_be_follow_up, of_lost_key
 from service.store.records import OpenedEntry, open_entries, record_end, record_follow_up
 from service.store.sealed import ERASED, Damaged
 from service.wiring import Ledger
@@ -63,6 +68,10 @@ class Erased:
     approvers: tuple[str, ...]
     on: str
     tenant: str
+    key_lost: bool = False
+    """The key was not destroyed by the erasure: it was lost before."""
+    hold_unread: bool = False
+    """A legal hold may have lain on the case, and nobody could read it."""
 
 
 def record_event(
@@ -156,6 +165,51 @@ def erase_case(
     return _finished(ledger, receipt, ours, basis, approvers, now)
 
 
+def erase_case_of_lost_key(
+    ledger: Ledger,
+    case_id: str,
+    basis: str,
+    approvers: Sequence[str],
+    now: datetime,
+    *,
+    hold_unread: bool = False,
+) -> Erased:
+    """Erase a case whose key is lost for good, by its id; the entry says that it was lost.
+
+    What is sealed under it can be read by nobody, legal holds neither. Where nothing later was
+    recorded of the case, there is none; else it may be on hold, and only `hold_unread` goes past
+    that. Raises CaseNotFound, ErasureRefused where the key is there or the approval not whole,
+    RecordsDisagree where it is not certain which key is the case's, and KeyMissing or
+    StorageFailed where more is lost than the keys of single cases.
+    """
+    check_approval(basis, approvers)
+    check_names_no_case(basis, case_id)
+    check_few(lost_keys(ledger.store))
+    with ledger.store.transaction(now) as tx:
+        if is_being_erased(tx, case_id):
+            raise CaseNotFound("It is being erased.", case_id, "Nothing is left to be done.")
+        file, found = of_lost_key(tx, case_id)
+        may_be_held = any(may_be_follow_up(leaf) for leaf in found.all.values())
+        if may_be_held and not hold_unread:
+            raise _refused(
+                "The case may be on legal hold: something was recorded of it later, and nobody "
+                "can read whether that was one.",
+                file.id,
+                "Ask who would know, and keep a backup of the records if there is a hold. Then say "
+                "so with --hold-unread.",
+            )
+        if not found.all:
+            said = _said(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
+            end = Entry(EntryKind.FOLLOW_UP, said, case_ref=file.id)
+            found = record_end_without_key(tx, file.id, found, end)
+        ours = covered_by_lost_key(tx, file.id, found)
+        about: dict[str, Json] = {"key_lost": True, "hold_unread": may_be_held}
+        entry = _erasure(ledger, ours, basis, approvers, about)
+        receipt = record_erasure(tx, file.id, entry, found)
+    done = _finished(ledger, receipt, ours, basis, approvers, now)
+    return replace(done, key_lost=True, hold_unread=may_be_held)
+
+
 def erase_month(
     ledger: Ledger, month: str, basis: str, approvers: Sequence[str], now: datetime
 ) -> Erased:
@@ -211,9 +265,7 @@ def certificate(erased: Erased, key_backup_days: int) -> str:
             f"Leaf hash:         {erased.receipt.leaf_hash.hex()}",
             f"Entries covered:   {len(erased.seqs)} ({_ranges(erased.seqs)})",
             "",
-            "The key these payloads were sealed under was destroyed, then the sealed payloads and",
-            "all rows about them. What stays are leaves without any personal data. Without that",
-            "key they can be read in no copy of the database.",
+            *_what_became_of_the_key(erased),
             "",
             f"The last backup of the key store that can hold the key expires on {last}.",
             "Until then it is to be kept apart from backups of the database, and destroyed by",
@@ -223,7 +275,38 @@ def certificate(erased: Erased, key_backup_days: int) -> str:
     )
 
 
-def _erasure(ledger: Ledger, covered: Covered, basis: str, approvers: Sequence[str]) -> Entry:
+def _what_became_of_the_key(erased: Erased) -> list[str]:
+    if not erased.key_lost:
+        return [
+            "The key these payloads were sealed under was destroyed, then the sealed payloads and",
+            "all rows about them. What stays are leaves without any personal data. Without that",
+            "key they can be read in no copy of the database.",
+        ]
+    return [
+        "THE KEY WAS LOST BEFORE, not destroyed by this erasure: the key store had none that",
+        "opens these payloads. They were deleted, and all rows about them. What stays are leaves",
+        "without any personal data. Whoever has a copy of the key can read them in copies of the",
+        "database; should it be put back into the key store, it is destroyed at the next start.",
+        *_HOLD_UNREAD[erased.hold_unread],
+    ]
+
+
+_HOLD_UNREAD = {
+    False: ("Nothing later is recorded of the case, so no legal hold either.",),
+    True: (
+        "Whether a legal hold lay on the case could not be read; the approvers erased it",
+        "knowing that.",
+    ),
+}
+
+
+def _erasure(
+    ledger: Ledger,
+    covered: Covered,
+    basis: str,
+    approvers: Sequence[str],
+    about: Mapping[str, Json] = MappingProxyType({}),
+) -> Entry:
     return Entry(
         EntryKind.ERASURE,
         {
@@ -231,6 +314,7 @@ def _erasure(ledger: Ledger, covered: Covered, basis: str, approvers: Sequence[s
             "approvers": [seal_actor(ledger.resolver, one) for one in approvers],
             "seqs": sorted(covered.seqs),
             "key_ids": sorted(covered.key_ids),
+            **about,
         },
     )
 
@@ -260,7 +344,25 @@ def _follow_up(
     reason: str = "",
     on: date | None = None,
 ) -> Receipt:
-    payload: dict[str, Json] = {
+    payload = _said(tx, ledger, file, event, by, reason=reason, on=on)
+    if file.case_ref is None:
+        return record_end(tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.id))
+    return record_follow_up(
+        tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.case_ref)
+    )
+
+
+def _said(
+    tx: Transaction,
+    ledger: Ledger,
+    file: CaseFile | Damaged,
+    event: Event,
+    by: str,
+    *,
+    reason: str = "",
+    on: date | None = None,
+) -> dict[str, Json]:
+    return {
         "record_id": new_id(),
         "created_at": minute(tx.now),
         "case_ref": file.case_ref,
@@ -270,11 +372,6 @@ def _follow_up(
         "on": None if on is None else on.isoformat(),
         "actor_pseudonym": seal_actor(ledger.resolver, by),
     }
-    if file.case_ref is None:
-        return record_end(tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.id))
-    return record_follow_up(
-        tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.case_ref)
-    )
 
 
 def _file(tx: Reading, name: str) -> CaseFile | Damaged:

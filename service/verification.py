@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from explainer.core.decision import Actor
-from explainer.errors import LedgerError
+from explainer.errors import KeyMissing, LedgerError, StorageFailed
 from explainer.ledger.log import LogName
 from explainer.ledger.verify import Fault, Result, read_key, read_outside
 from service.open_case import agreed_payload, sealed_decision
@@ -16,7 +16,7 @@ from service.store.decisions import ListedRecord, records_between
 from service.store.erasure import is_being_erased, of_unaccounted_state
 from service.store.of_case import case_of_entry, sealed_and_not_linked
 from service.store.records import open_entry, sealed_decisions
-from service.store.sealed import Damaged
+from service.store.sealed import Damaged, lost_for_good
 from service.store.stored import verify_store
 from service.wiring import Tools
 
@@ -120,7 +120,9 @@ def cases_at_fault(store: Store) -> list[CaseFault]:
                 with store.reading() as tx:
                     again = case_with_id(tx, one.id)
                 if isinstance(again, Damaged):
-                    found.append(CaseFault(again.id, again.fault.what, _PUT_BACK))
+                    lost = isinstance(again.fault, KeyMissing | StorageFailed)
+                    mend = lost_for_good(again.id) if lost else _PUT_BACK
+                    found.append(CaseFault(again.id, again.fault.what, mend))
         if part.last is None:
             break
         after = part.last

@@ -141,11 +141,12 @@ class Ledger:
         self.store.close()
 
 
-def open_ledger(settings: Settings) -> Ledger:
+def open_ledger(settings: Settings, *, keys_lost: bool = False) -> Ledger:
     """Open the records, and refuse to go on with a log that was changed.
 
     Erasures that were recorded and not finished, or that a restored backup undid, are done before
-    this returns. Raises LogForked or LogBehindWitness for a changed log, KeyMissing for lost keys.
+    this returns. Raises LogForked or LogBehindWitness for a changed log, KeyMissing for lost keys;
+    but `keys_lost` is for whoever erases a case because its key is lost.
     """
     data = settings.data
     store = Store.open(data, tenant=settings.tenant, database=settings.database)
@@ -155,7 +156,8 @@ def open_ledger(settings: Settings) -> Ledger:
             sealers[name], witnesses[name] = sealer_of(data, settings.tenant, name)
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
-        check_keys(store)
+        if not keys_lost:
+            check_keys(store)
         return Ledger(store, sealers, witnesses, _resolver(data))
     except BaseException:
         store.close()

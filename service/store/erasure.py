@@ -7,14 +7,15 @@ finished and never a loss nobody can account for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from sqlalchemy import ARRAY, Integer, cast, delete, func, literal, select, tuple_, update
 
 from explainer.errors import EntryMalformed, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
-from explainer.ledger.log import LogName
+from explainer.ledger.log import LogName, case_key_name
+from explainer.ledger.sealing import CaseKeys
 from service.store import tables
 from service.store.cases import DECIDED, OPEN, CaseFile, case_with_id
 from service.store.database import Reading, Store, Transaction
@@ -68,30 +69,67 @@ def _covered(tx: Reading, case_id: str, ours: OfCase) -> Covered:
     return Covered(seqs, key_ids if ours.key_id is None else frozenset({ours.key_id}))
 
 
-def record_erasure(tx: Transaction, case_id: str, entry: Entry) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class _AtItsEnd:
+    """The keys of a store, with another one for a case whose own is lost."""
+
+    case_ref: str
+    others: CaseKeys
+
+    def get_or_create(self, case_ref: str) -> tuple[str, bytes]:
+        ours = case_ref == case_key_name(self.case_ref)
+        return self.others.get_or_create(f"lost:{self.case_ref}" if ours else case_ref)
+
+
+def record_end_without_key(tx: Transaction, case_id: str, ours: OfCase, entry: Entry) -> OfCase:
+    """Record that a case ends whose key is lost and of which nothing was recorded: an erasure
+    covers entries. It is sealed under a key that is made for it and goes with it."""
+    if entry.kind is not EntryKind.FOLLOW_UP or entry.case_ref != case_id or ours.all:
+        _malformed("The entry does not say that a case ends of which nothing was recorded.")
+    receipt = tx.append(LogName.LEDGER, entry, _AtItsEnd(case_id, tx.keys))
+    _link(tx, case_id, receipt.seq)
+    return replace(ours, linked={receipt.seq: receipt.leaf})
+
+
+def covered_by_lost_key(tx: Reading, case_id: str, ours: OfCase) -> Covered:
+    """The entries of a case whose key is lost, and the names of its keys, the lost one among them:
+    it is to go, too, should it be put back one day."""
+    seqs = frozenset(ours.all)
+    return Covered(seqs, _keys_of(tx, LogName.LEDGER, seqs) | {str(ours.key_id)})
+
+
+def record_erasure(
+    tx: Transaction, case_id: str, entry: Entry, lost: OfCase | None = None
+) -> Receipt:
     """Record that a case is to be erased; `finish_erasures` does it after the commit.
 
     `entry` names legal basis, approvers (sealed) and in `seqs` every entry of the case: one key
     seals them all, so a part of a case cannot be erased alone. In `key_ids` it may name the keys
     that go, so that they go again where an older key store is put back. Its payload stays readable
     for everyone, so that a verifier can tell an erased payload from a stolen one.
+
+    `lost` is what `of_lost_key` says of a case whose key is lost, with its end where that was
+    recorded.
     """
     case = tables.case_file
     if entry.kind is not EntryKind.ERASURE:
         _malformed(f"An entry of kind {entry.kind} does not record an erasure.")
-    found = _entries(tx, case_id)
-    ours = _covered(tx, case_id, found)
+    found = lost or _entries(tx, case_id)
+    ours = covered_by_lost_key(tx, case_id, lost) if lost else _covered(tx, case_id, found)
     listed, named = entry.payload.get("seqs"), entry.payload.get("key_ids", ())
     if not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
         _malformed("The erasure does not list exactly the entries of the case.")
     if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
         _malformed("The erasure names a key that is not the case's.")
     for seq in found.sealed.keys() - found.linked.keys():  # by its links its rows are found to go
-        tx.connection.execute(
-            tables.case_entry.insert().values(case_id=case_id, log=LogName.LEDGER.value, seq=seq)
-        )
+        _link(tx, case_id, seq)
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
     return tx.append(LogName.LEDGER, entry)
+
+
+def _link(tx: Transaction, case_id: str, seq: int) -> None:
+    row = {"case_id": case_id, "log": LogName.LEDGER.value, "seq": seq}
+    tx.connection.execute(tables.case_entry.insert(), row)
 
 
 def how_many_before(tx: Reading, before: str) -> int:

@@ -2,45 +2,158 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from explainer.errors import KeyMissing
+from sqlalchemy import BindParameter, bindparam, func, select
+
+from explainer.errors import KeyMissing, StorageFailed
 from explainer.ledger.log import LogName
 from service.store import tables
 from service.store.database import Reading, Store
 from service.store.erasure import covered_seqs
-from service.store.sealed import ERASED
+from service.store.keys import key_damaged
+from service.store.sealed import ERASED, lost_for_good
 
 PART = 500
 """Keys that are asked for at a time."""
+NAMED = 5
+"""Cases that an error names; `warum ledger verify` names all."""
 
 
-def check_keys(store: Store) -> None:
-    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key.
+@dataclass(frozen=True, slots=True)
+class LostKeys:
+    """Keys that are not there, or do not open, though something is sealed under them and no
+    erasure accounts for that.
 
-    Erased payloads are gone together with their keys; whatever is left must open. What an erasure
-    takes away meanwhile is looked at once more: then it is seen to be one.
+    Attributes
+    ----------
+    cases : ids of the cases they are of, sorted
+    there : how many cases have theirs
+    of_no_case : position of the first entry that is sealed under one that is no case's
+    damaged : whether one of them is there and does not open
     """
-    table = tables.payload
+
+    cases: tuple[str, ...]
+    there: int
+    of_no_case: int | None
+    damaged: bool
+
+    @property
+    def any(self) -> bool:
+        return bool(self.cases) or self.of_no_case is not None
+
+    @property
+    def few(self) -> bool:
+        """Whether it can be the loss of single keys. What is under the system's key, or a month's,
+        is of no case; and where more cases lost theirs than have it, the key store is another."""
+        return self.of_no_case is None and len(self.cases) <= self.there
+
+
+def lost_keys(store: Store) -> LostKeys:
+    """Look for them, part by part. What an erasure takes away meanwhile is looked at once more:
+    then it is seen to be one."""
     with store.reading() as tx:
-        used = tx.connection.execute(select(table.c.key_id).distinct()).scalars().all()
+        used = tx.connection.execute(select(tables.payload.c.key_id).distinct()).scalars().all()
+    found: list[_Under] = []
     for at in range(0, len(used), PART):
         part = used[at : at + PART]
         keys = store.keys.several(part)
-        for key_id in part:
-            if keys.get(key_id) is None and store.keys.get(key_id) is None:  # raises if damaged
-                _check_erased(store, key_id)
-    with store.reading() as tx:
-        left = cases_without_key(tx)
-    if left:
+        gone = {key_id: key_id in keys for key_id in part if keys.get(key_id) is None}
+        if gone:
+            with store.reading() as tx:
+                found += _sealed_under(tx, gone)
+    with store.reading() as tx:  # who erased meanwhile recorded it before the key went
+        covered = {name: covered_seqs(tx, name) for name in {one.log for one in found}}
+        found = [one for one in found if one.seq not in covered[one.log]]
+        total = tx.connection.execute(_CASES).scalar_one()
+        bare = cases_without_key(tx)
+    if bare:
         with store.reading() as tx:
-            left &= cases_without_key(tx)
-    if left:
-        raise KeyMissing(
-            what=f"No key opens {len(left)} of the cases, and no erasure accounts for that.",
-            where="the key store",
-            mend="Put it back from its backup; nothing can be read without it.",
-        )
+            bare &= cases_without_key(tx)
+    cases = bare.union(*(one.cases for one in found))
+    return LostKeys(
+        tuple(sorted(cases)),
+        total - len(cases),
+        min((one.seq for one in found if not one.cases), default=None),
+        any(one.damaged for one in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Under:
+    """A lost key: the first entry sealed under it that no erasure covers, and the cases it is of
+    by their rows or by links."""
+
+    log: LogName
+    seq: int
+    cases: frozenset[str]
+    damaged: bool
+
+
+def _sealed_under(tx: Reading, gone: Mapping[str, bool]) -> list[_Under]:
+    covered = {name: covered_seqs(tx, name) for name in LogName}
+    wanted = {"wanted": list(gone)}
+    cases: dict[str, set[str]] = {key_id: set() for key_id in gone}
+    for query in (_BY_ROW, _BY_LINK):
+        for key_id, case_id in tx.connection.execute(query, wanted):
+            cases[key_id].add(case_id)
+    first: dict[str, tuple[LogName, int]] = {}
+    for row in tx.connection.execute(_UNDER, wanted):
+        log = LogName(row.log)
+        if row.seq not in covered[log]:
+            first.setdefault(row.key_id, (log, row.seq))
+    return [
+        _Under(log, seq, frozenset(cases[key_id]), gone[key_id])
+        for key_id, (log, seq) in first.items()
+    ]
+
+
+def check_keys(store: Store) -> None:
+    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key, and
+    StorageFailed where one is there and does not open.
+
+    Erased payloads are gone together with their keys; whatever is left must open. Where single
+    keys are lost, the error names their cases and the way out.
+    """
+    lost = lost_keys(store)
+    if not lost.any:
+        return
+    check_few(lost)
+    what, where, mend = _unopened(lost), _where(lost.cases), lost_for_good(_one_of(lost.cases))
+    if lost.damaged:
+        raise StorageFailed(key_damaged().what, where, mend)
+    raise KeyMissing(what, where, mend)
+
+
+def check_few(lost: LostKeys) -> None:
+    """Raise KeyMissing, or StorageFailed, where more is lost than the keys of single cases: then
+    the key store is not that of these records, or an older one, and nothing else helps."""
+    if lost.few:
+        return
+    if lost.damaged:
+        raise key_damaged()
+    if lost.of_no_case is not None:
+        raise key_missing(lost.of_no_case)
+    raise KeyMissing(
+        _unopened(lost),
+        f"the key store, which opens {lost.there}",
+        "Put it back from its newest backup; nothing else can be done about so many.",
+    )
+
+
+def _unopened(lost: LostKeys) -> str:
+    return f"No key opens {len(lost.cases)} of the cases, and no erasure accounts for that."
+
+
+def _where(cases: Sequence[str]) -> str:
+    named = ", ".join(cases[:NAMED])
+    more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""
+    return f"the key store; the cases with the ids {named}{more}"
+
+
+def _one_of(cases: Sequence[str]) -> str:
+    return cases[0] if len(cases) == 1 else "ID"
 
 
 def keys_of_no_case(store: Store) -> frozenset[str]:
@@ -72,15 +185,6 @@ def cases_without_key(tx: Reading) -> frozenset[str]:
     return frozenset(case_id for case_id, key_id in used.items() if key_id not in there)
 
 
-def _check_erased(store: Store, key_id: str) -> None:
-    table = tables.payload
-    with store.reading() as tx:
-        query = select(table.c.log, table.c.seq).where(table.c.key_id == key_id)
-        for log, seq in tx.connection.execute(query.order_by(table.c.seq)).all():
-            if seq not in covered_seqs(tx, LogName(log)):
-                raise key_missing(seq)
-
-
 def key_missing(seq: int) -> KeyMissing:
     """What is raised for an entry whose key is gone."""
     return KeyMissing(
@@ -88,3 +192,22 @@ def key_missing(seq: int) -> KeyMissing:
         where=f"entry {seq}",
         mend="Put the key store back from its backup; nothing can be read without it.",
     )
+
+
+# made once, as they are asked for each part
+_SEALED, _LINK, _CASE = tables.payload, tables.case_entry, tables.case_file
+_WANTED: BindParameter[str] = bindparam("wanted", expanding=True)
+_UNDER = (
+    select(_SEALED.c.log, _SEALED.c.seq, _SEALED.c.key_id)
+    .where(_SEALED.c.key_id.in_(_WANTED))
+    .order_by(_SEALED.c.log.desc(), _SEALED.c.seq)
+)
+_BY_ROW = select(_CASE.c.key_id, _CASE.c.id).where(_CASE.c.key_id.in_(_WANTED))
+_BY_LINK = (
+    select(_SEALED.c.key_id, _CASE.c.id)
+    .distinct()
+    .join(_LINK, (_LINK.c.log == _SEALED.c.log) & (_LINK.c.seq == _SEALED.c.seq))
+    .join(_CASE, _CASE.c.id == _LINK.c.case_id)
+    .where(_SEALED.c.log == LogName.LEDGER.value, _SEALED.c.key_id.in_(_WANTED))
+)
+_CASES = select(func.count()).where(_CASE.c.state != ERASED)

@@ -72,7 +72,7 @@ def open_rows(tx: Reading, rows: Sequence[Row[Any]]) -> Iterator[Opened | Damage
     for row in rows:
         if row.key_id not in keys:
             if row.state != ERASED:
-                yield damaged(row, _key_missing(row.id))
+                yield damaged(row, key_missing(row.id))
             continue
         key = keys[row.key_id]
         found = unseal(row.id, row.sealed, key)
@@ -87,11 +87,20 @@ def damaged(row: Row[Any], fault: LedgerError, case_ref: str | None = None) -> D
     return Damaged(row.id, case_ref, row.key_id, row.unit, row.submitted_at, row.state, fault)
 
 
-def _key_missing(case_id: str) -> KeyMissing:
+def key_missing(case_id: str) -> KeyMissing:
+    """What is raised for a case whose key is gone."""
     return KeyMissing(
         what="A case is there, its key is not, and no erasure accounts for that.",
         where=f"the case {case_id}",
-        mend="Put the key store back from its backup; nothing can be read without it.",
+        mend=lost_for_good(case_id),
+    )
+
+
+def lost_for_good(case_id: str) -> str:
+    """What to do about a case whose key is lost."""
+    return (
+        "Put the key store back from a backup that has it: then the case can be read again. Where "
+        f"no copy has it any more, erase the case: `warum ledger erase {case_id} --key-lost`."
     )
 
 
