@@ -15,6 +15,7 @@ import catboost
 import lightgbm
 import numpy as np
 import pandas as pd
+import pytest
 import skops.io
 import xgboost
 from factories import choice, feature
@@ -722,6 +723,16 @@ def awkward(name: str) -> list[RawRow]:
         rows += [{**first, word: value} for value in given]
     missing = {n: None for n in model.names if n in ("income", "months", "rooms", "heating")}
     return [*rows, first | missing]
+
+
+EVERY = (5, pytest.param(1, marks=pytest.mark.long))
+"""Of the awkward rows every so-manieth is held against brute force."""
+
+
+def few_awkward(name: str) -> list[RawRow]:
+    """Comparison rows for brute force: two as they come, three awkward ones."""
+    rows = awkward(name)
+    return [*comparison(name)[5:7], rows[0], rows[len(rows) // 2], rows[-1]]
 
 
 def infinities(name: str) -> bool:
