@@ -18,7 +18,9 @@ from explainer.core.decision import Actor, Decision
 from explainer.core.disclosure import Told
 from explainer.core.explanation import Explanation
 from explainer.errors import NotExplainable
+from explainer.families import versions_for
 from explainer.families.attribute import SEED
+from explainer.families.engine.kernel import kernel
 from explainer.ledger.entries import Entry, EntryKind, Json, minute
 from explainer.ledger.sealing import seal_actor
 from explainer.text.editions import catalog_version, template_version
@@ -76,7 +78,7 @@ def shown_entry(
         "template_version": template_version(),
         "catalog_version": catalog_version(languages()[told.language]),
         "values": opened.file.values_json,
-        "environment": environment(),
+        "environment": environment(opened.package.manifest.format),
         "retention_class": opened.package.manifest.retention_class,
     }
     if isinstance(finding, Explanation):
@@ -138,12 +140,15 @@ def _version(distribution: str) -> str:
 
 
 @cache
-def environment() -> Mapping[str, Json]:
-    """What is needed to recompute; the packages that shape the numbers."""
+def environment(declared: str) -> Mapping[str, Json]:
+    """What is needed to recompute a model of this format: what shapes the numbers here."""
+    built = kernel()
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "kernel": f"compiled, {built.vectors}" if built else "NumPy",
         **{name: _version(name) for name in ("numpy", "scikit-learn", "skops")},
+        **versions_for(declared),
     }
 
 

@@ -131,7 +131,7 @@ def replay(tx: Reading, record: str, key: str, shelf: Shelf) -> Replayed:
         _judged(differences),
         named,
         differences,
-        _elsewhere(payload),
+        _elsewhere(payload, package),
         _same_words(tx, shown, payload, finding, package),
     )
 
@@ -242,14 +242,14 @@ def _judged(differences: tuple[Difference, ...]) -> Outcome:
     return Outcome.CLOSE if near else Outcome.OTHER
 
 
-def _elsewhere(payload: Mapping[str, Json]) -> dict[str, tuple[str, str]]:
+def _elsewhere(payload: Mapping[str, Json], package: ModelPackage) -> dict[str, tuple[str, str]]:
     then = payload.get("environment")
-    recorded = dict(then) if isinstance(then, Mapping) else {}
-    now = dict(environment())
+    now = environment(package.manifest.format)
+    # of what an older version did not record nothing can be said
     return {
-        name: (str(recorded.get(name)), str(now.get(name)))
-        for name in sorted(recorded.keys() | now.keys())
-        if recorded.get(name) != now.get(name)
+        name: (str(recorded), str(now.get(name)))
+        for name, recorded in sorted(then.items() if isinstance(then, Mapping) else ())
+        if recorded != now.get(name)
     }
 
 

@@ -5,27 +5,17 @@ An empty text is a fault that `warum package check` names; what only people can 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from explainer.core.attribution import HIGHER, LOWER, Space, Task
+from explainer.families import versions_for
 from explainer.families.inspect import InputColumn, Inspected
 from explainer.packages.converted import Converted, ConvertedInput
 from explainer.packages.skeleton_pages import card, recorded_cases
 from explainer.packages.toml_table import IDENTIFIER
-
-LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "skops": ("scikit-learn", "numpy", "pandas", "skops"),
-    "xgboost-json": ("xgboost", "xgboost-cpu"),
-    "xgboost-ubj": ("xgboost", "xgboost-cpu"),
-    "lightgbm-txt": ("lightgbm",),
-    "catboost-cbm": ("catboost",),
-    "onnx": ("onnxruntime",),
-}
-"""By format: the distributions whose versions matter, of which not all need be installed."""
 
 TWO_OUTCOMES = ("can_be_granted", "check_more_closely")
 
@@ -109,16 +99,6 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _versions(declared: str) -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES.get(declared, ()):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # whoever opens the model says what is not installed
-    return found
-
-
 def _manifest(
     identifier: str,
     declared: str,
@@ -127,7 +107,7 @@ def _manifest(
     found: Inspected,
     facts: Converted | None,
 ) -> str:
-    versions = facts.trained_with if facts else _versions(declared)
+    versions = facts.trained_with if facts else versions_for(declared)
     trained = ", ".join(f"{_text(name)} = {_text(v)}" for name, v in versions.items())
     said = (
         "# the versions the model was trained with"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from trained import SmallModel, write_package
 from explainer.errors import MessageMissing
 from explainer.ledger.entries import EntryKind, Json
 from explainer.ledger.log import LogName
+from explainer.packages.bundled import find_package
+from explainer.packages.package import open_package
 from explainer.text.catalogs import Catalog
 from service import replay as replaying
 from service.cli import main
+from service.entries import environment
 from service.replay import TOLERANCE
 from service.store import records
 from service.store.cases import new_id
@@ -141,10 +145,33 @@ def test_another_suggestion_reason_or_number_is_another_result(
 def test_another_processor_or_library_is_named(
     told: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = {**replaying.environment(), "numpy": "9.9.9"}
-    monkeypatch.setattr(replaying, "environment", lambda: now)
-    assert run(told, shown_of(told, "caseworker").leaf.seq) == 0
-    assert "now 9.9.9" in capsys.readouterr().out
+    entry = shown_of(told, "caseworker")
+    recorded = entry.payload["environment"]
+    assert isinstance(recorded, dict)
+    for name in ("python", "system", "kernel", "numpy", "scikit-learn", "skops"):
+        now = {**recorded, name: "9.9.9"}
+        monkeypatch.setattr(replaying, "environment", lambda _, now=now: now)
+        assert run(told, entry.leaf.seq) == 0
+        out = capsys.readouterr().out
+        assert f"{name}: then {recorded[name]}, now 9.9.9" in out
+
+
+def test_nothing_is_said_of_a_library_an_older_version_did_not_record(
+    told: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = shown_of(told, "caseworker")
+    recorded = entry.payload["environment"]
+    assert isinstance(recorded, dict)
+    monkeypatch.setattr(replaying, "environment", lambda _: {**recorded, "lightgbm": "9.9.9"})
+    assert run(told, entry.leaf.seq) == 0
+    assert "9.9.9" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["mortgage_guarantee", "unemployment_benefit"])
+def test_the_library_of_the_very_model_is_recorded(package: str) -> None:
+    declared = open_package(find_package(package)).manifest.format
+    library = {"lightgbm-txt": "lightgbm", "skops": "skops"}[declared]
+    assert environment(declared)[library] == version(library)
 
 
 @on_both
