@@ -200,18 +200,20 @@ def test_a_missing_value_counts_as_the_library_takes_it(real, package):
 
 
 def test_a_value_that_may_not_be_missing_is_refused_when_it_is(package):
-    for feature in package.catalogue:
-        if not feature.optional:
-            given = dict(package.golden[0].case)
-            given["values"] = dict(given["values"]) | {feature.name: {"missing": "not_given"}}
-            with pytest.raises(CaseFaulty) as caught:
-                read_case(given, package.catalogue)
-            (fault,) = caught.value.faults
-            assert feature.name in fault.where
+    required = [feature.name for feature in package.catalogue if not feature.optional]
+    assert required
+    for name in required:
+        given = dict(package.golden[0].case)
+        given["values"] = dict(given["values"]) | {name: {"missing": "not_given"}}
+        with pytest.raises(CaseFaulty) as caught:
+            read_case(given, package.catalogue)
+        (fault,) = caught.value.faults
+        assert name in fault.where
 
 
 def test_a_choice_the_model_has_never_seen_is_withheld_even_where_the_catalogue_lists_it(package):
     case = read_case(package.golden[0].case, package.catalogue)
+    assert choices(package)
     for name in choices(package):
         wider = FeatureCatalogue(
             [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from factories import LINE
 
-from explainer.core.case import FeatureCatalogue
 from explainer.errors import LanguageNotOffered, MessageMissing, WordingIncomplete
 from explainer.text.catalogs import (
     Catalog,
@@ -374,6 +372,7 @@ def test_no_two_sentences_of_a_package_can_be_mistaken_for_one_another(demo):
             assert not any(part in other for other in sentences[:at] + sentences[at + 1 :])
 
 
-def test_only_a_reason_has_a_slot():
-    keys = dict(needed_keys(FeatureCatalogue([]), LINE))
-    assert not any(keys.values())
+def test_only_a_reason_whose_value_is_there_has_a_slot(demo):
+    slots = [key for key, slot in needed_keys(demo.catalogue, demo.manifest.suggesting) if slot]
+    assert len(slots) == 2 * len(demo.catalogue.names)
+    assert all("|reason|" in key and not key.endswith("|missing") for key in slots)

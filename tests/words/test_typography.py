@@ -121,14 +121,17 @@ def test_no_sentence_of_a_document_ends_twice(demo, mortgage, tag):
 # -- French sets signs apart -------------------------------------------------------------------
 
 
-def french(german: str, text: str) -> None:
+def french(german: str, text: str) -> tuple[str, ...]:
+    """The French text of a message, where nothing is wrong with it."""
     data = (
         'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
         f'msgid "{german}"\nmsgstr "{text}"\n'
     ).encode()
-    sound_messages(
-        all_languages()["fr"], read_strictly(data, "test.po"), [Wanted(None, (german,), True)]
-    )
+    wanted = [Wanted(None, (german,), True)]
+    (found,) = sound_messages(
+        all_languages()["fr"], read_strictly(data, "test.po"), wanted
+    ).values()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_french_signs_without_their_space_are_a_fault(text):
     ],
 )
 def test_french_signs_with_their_space_are_none(text):
-    french("Ihr Alter", text)
+    assert french("Ihr Alter", text) == (text,)
 
 
 def test_in_a_french_document_every_sign_stands_apart(demo, mortgage):
