@@ -46,7 +46,7 @@ from explainer.families.objectives import (
     space_of,
     task_of,
 )
-from explainer.families.xgboost_trees import numbers, tree_of, whole
+from explainer.families.xgboost_trees import numbers, stored_categories, tree_of, whole
 
 try:
     import xgboost
@@ -188,7 +188,7 @@ class Saved:
             kind == "gblinear",
             booster["model"],
             None if weights is None else np.asarray(numbers(weights), dtype=np.float64),
-            {} if kind == "gblinear" else _stored_categories(booster["model"], types),
+            {} if kind == "gblinear" else stored_categories(booster["model"], names, types),
         )
 
     def as_weighed(self, table: Floats) -> Floats:
@@ -307,29 +307,6 @@ def _check_rounds(booster: Mapping[str, Any], outputs: int, attributes: Mapping[
             "model",
             "Save booster[: booster.best_iteration + 1], or all rounds without that attribute.",
         )
-
-
-def _stored_categories(
-    booster: Mapping[str, Any], types: Sequence[str]
-) -> dict[int, tuple[str, ...]]:
-    """Names of categories; since 3.1 a file holds them if the model was trained on a frame."""
-    stored = booster.get("cats", {}).get("enc", [])
-    if stored and len(stored) != len(types):
-        raise damaged("The categories of the model do not fit its columns.")
-    found: dict[int, tuple[str, ...]] = {}
-    for at, kind in enumerate(types):
-        if kind != "c" or not stored or not len(stored[at]["values"]):
-            continue
-        values = np.asarray(numbers(stored[at]["values"]))
-        if "offsets" not in stored[at]:
-            found[at] = tuple(f"{value:g}" for value in values)
-            continue
-        text = (values.astype(np.int64) & 0xFF).astype(np.uint8).tobytes()
-        ends = [int(n) for n in stored[at]["offsets"]]
-        if ends[0] != 0 or ends[-1] != len(text) or ends != sorted(ends):
-            raise damaged("The categories of the model cannot be read.")
-        found[at] = tuple(text[start:end].decode("utf-8") for start, end in pairwise(ends))
-    return found
 
 
 def _codes(model: Saved, inputs: Sequence[Input], player: Ints) -> dict[int, Mapping[str, float]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import Floats, Ints
+from explainer.families.model import named_once
 from explainer.families.objectives import LARGEST_LEAF
 
 _HEAD = frozenset(
@@ -70,7 +71,7 @@ def behind_the_trees(text: str) -> list[list[str]] | None:
         return None
     if not all(isinstance(names, list) for names in categories):
         raise damaged("The categories of the model cannot be read.")
-    return [[str(name) for name in names] for names in categories] or None
+    return [list(named_once(names)) for names in categories] or None
 
 
 def tree_of(block: str, n_columns: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,25 @@ def check_names(names: Sequence[str], inputs: Sequence[Input]) -> None:
             "features.toml",
             "Name in features.toml exactly the columns the model was trained on.",
         )
+
+
+def named_once(given: Sequence[str | float], column: str | None = None) -> tuple[str, ...]:
+    """The names of a column's categories: texts as they are, numbers as they are written.
+
+    Raises ArtefactRefused where two have the same: a case that names it would be answered with
+    either. pandas takes 1 and "1" for two categories, and no case can tell them apart.
+    """
+    names = tuple(map(str, given))
+    if len(set(names)) != len(names):
+        twice, _ = Counter(names).most_common(1)[0]
+        listed = ", ".join(map(repr, given[:20]))[:200]
+        raise ArtefactRefused(
+            f"Two categories of the model have the same name, {twice[:60]!r}: {listed}.",
+            f"model, {column}" if column else "model",
+            "Make one of them, or give each its own text in the table of training, and train the "
+            "model again.",
+        )
+    return names
 
 
 def _few(names: Sequence[str]) -> str:

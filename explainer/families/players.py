@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from explainer.errors import ArtefactRefused
-from explainer.families.model import Input
+from explainer.families.model import Input, named_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Traced:
         return [min(column) for column in self.columns]
 
     def check_categories(self, inputs: Sequence[Input]) -> None:
-        """Raise ArtefactRefused where an encoder would take no choice for what it is.
+        """Raise ArtefactRefused where an encoder would take a choice for something else, or one of
+        two that it knows by the same name.
 
         A choice arrives as text: an encoder of numbers, or of None for what is missing, would call
         every one of them unknown and say nothing.
@@ -65,6 +66,7 @@ class Traced:
                         f"features.toml, {feature}",
                         "Train with text for choices and NaN for what is missing.",
                     )
+            named_once([each for each in categories if isinstance(each, str)], feature)
 
 
 def traced(preparation: Any, names: Sequence[str]) -> Traced:

@@ -1,14 +1,17 @@
-"""The trees in XGBoost's files: every index checked, and their nodes as our form has them."""
+"""The trees in XGBoost's files: every index checked, and their nodes as our form has them; and the
+names of the categories they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import MOST_CATEGORIES, Ints
+from explainer.families.model import named_once
 
 
 def tree_of(
@@ -129,3 +132,33 @@ def whole(given: Any) -> Ints:
     if array.size and array.dtype.kind not in "iu":
         raise ValueError("not a list of whole numbers")
     return np.asarray(array, dtype=np.int64)
+
+
+def stored_categories(
+    booster: Mapping[str, Any], names: Sequence[str], types: Sequence[str]
+) -> dict[int, tuple[str, ...]]:
+    """Names of categories; since 3.1 a file holds them if the model was trained on a frame.
+
+    Raises ArtefactRefused where two of a column have the same.
+    """
+    stored = booster.get("cats", {}).get("enc", [])
+    if stored and len(stored) != len(types):
+        raise damaged("The categories of the model do not fit its columns.")
+    found: dict[int, tuple[str, ...]] = {}
+    for at, kind in enumerate(types):
+        if kind != "c" or not stored or not len(stored[at]["values"]):
+            continue
+        values = np.asarray(numbers(stored[at]["values"]))
+        column = names[at] if names else None
+        if "offsets" not in stored[at]:
+            # to the last digit: keys of places have eight of them
+            exact = [int(n) if n == int(n) else n for n in values.tolist()]
+            found[at] = named_once(exact, column)
+            continue
+        text = (values.astype(np.int64) & 0xFF).astype(np.uint8).tobytes()
+        ends = [int(n) for n in stored[at]["offsets"]]
+        if ends[0] != 0 or ends[-1] != len(text) or ends != sorted(ends):
+            raise damaged("The categories of the model cannot be read.")
+        words = [text[start:end].decode("utf-8") for start, end in pairwise(ends)]
+        found[at] = named_once(words, column)
+    return found
