@@ -259,7 +259,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "doctor",
         help="say what is installed, and what is wrong with it",
         description="Check the installation: versions, owners of our import names, words,\n"
-        "styles, settings, packages, data folder. Changes nothing.",
+        "styles, settings, packages, data folder, database, keys of cases. Changes nothing.",
         epilog=_settings_text() + "\n\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
