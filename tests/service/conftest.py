@@ -15,6 +15,7 @@ from servers import ADMIN, OWNER, SQLITE, Server
 from trained import SmallModel, write_package
 
 from explainer.packages.bundled import find_package
+from service.store import engine
 from service.wiring import Tools
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))
@@ -55,6 +56,14 @@ def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("WARUM_DATABASE", server.address(name))
         monkeypatch.setenv("WARUM_DATABASE_OWNER", server.address(name, OWNER))
         yield server.address(name)
+
+
+@pytest.fixture(params=["delete", "wal"])
+def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The journal SQLite keeps: both are in use, by the version of its library."""
+    safe = {"delete": ("delete", "EXTRA"), "wal": ("wal", "FULL")}[request.param]
+    monkeypatch.setattr(engine, "journal_mode", lambda library: safe)
+    return str(request.param)
 
 
 @pytest.fixture

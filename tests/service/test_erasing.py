@@ -21,7 +21,7 @@ from explainer.ledger.verify import open_payload
 from service.actions import submit
 from service.cli import main
 from service.demo import SYSTEM
-from service.store import engine, key_check, records
+from service.store import key_check, records
 from service.store.cases import CaseFile, get_case
 from service.store.tables import case_file
 from service.verification import verify_files
@@ -123,16 +123,12 @@ def holds(path: Path, traces: tuple[bytes, ...]) -> bool:
     return any(trace in data for trace in traces)
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_nothing_of_an_erased_case_is_left_in_any_file_or_export(
     journal: str,
     make_office: MakeOffice,
     make_package: Callable[[], Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    safe = ("wal", "FULL") if journal == "wal" else ("delete", "EXTRA")
-    monkeypatch.setattr(engine, "journal_mode", lambda library: safe)
     marked = mark(make_office(make_package()))
     tools = marked.office.tools
     before = traces_in(marked.data, marked.traces)

@@ -220,7 +220,6 @@ def test_with_no_room_for_a_copy_the_records_themselves_are_read(
         assert records_there.file == made.ledger.store.file
 
 
-@pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_who_writes_need_not_wait_for_an_export_and_it_is_the_same(
     journal: str,
     make_office: MakeOffice,
@@ -228,10 +227,6 @@ def test_who_writes_need_not_wait_for_an_export_and_it_is_the_same(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from service.store import engine
-
-    safe = ("wal", "FULL") if journal == "wal" else ("delete", "EXTRA")
-    monkeypatch.setattr(engine, "journal_mode", lambda library: safe)
     office = make_office(make_package(), cases=3)
     office.decided(0)
     office.tools.seals.now()
