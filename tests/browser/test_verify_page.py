@@ -10,7 +10,9 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from explainer.ledger import tree, verify
 from explainer.ledger.log import LogName
+from service.erasing import erase_case_of_lost_key
 from service.store import records
+from service.wiring import Ledger
 
 sys.path.append(str(Path(__file__).parents[1] / "ledger"))
-from ledgers import NOON, Installation, build, case, shown
+from ledgers import NOON, RESOLVER, Installation, build, case, shown
 from test_export import export
 from test_ledger_tree import PUBLISHED
 from test_pages import OPTIONS, OVERFLOW
@@ -313,6 +317,28 @@ def test_both_see_that_an_erasure_is_claimed_and_was_not_recorded(
     said = in_python(handed, changes[0], [])[0]
     assert said[1] is False
     assert said[3] == {"OK": 3, "ERASED": 0, "MISSING": 3, "ALTERED": 1}
+
+
+def test_both_say_erased_of_a_case_whose_key_was_lost(page: Page, tmp_path: Path) -> None:
+    made = build(tmp_path / "data", erase=False)
+    with closing(made.open()) as store:
+        store.keys.destroy(str(store.keys.find("case:BG-1")))
+        sealers = {log: made.sealer(log) for log in LogName}
+        ledger = Ledger(store, sealers, {log: made.witness_of(log) for log in LogName}, RESOLVER)
+        ((case_id,),) = made.attacker.find("SELECT case_id FROM case_entry WHERE seq = 2")
+        later = NOON + timedelta(hours=1)
+        erase_case_of_lost_key(ledger, case_id, "Art. 17 DSGVO", ("Anna", "Jan"), later)
+    folder, keys = tmp_path / "export", made.case_keys()
+    for name in LogName:
+        export(made, folder, name, keys=keys)
+    assert b'"key_lost":true' in base64.b64decode(
+        re.findall(r'"opened":"([^"]*)"', (folder / "ledger/payload/000.p/7").read_text())[-1]
+    )
+    texts = [str(made.sealer(name).key) for name in LogName]
+    handed = Handed(folder, [verify.read_key(one) for one in texts], texts, [])
+    assert compare(page, handed, [{}], []) == 1
+    ledger_said = in_python(handed, {}, [])[0]
+    assert ledger_said[1:4] == [True, 7, {"OK": 5, "ERASED": 2, "MISSING": 0, "ALTERED": 0}]
 
 
 def test_both_say_the_same_of_logs_of_many_sizes_cut_at_other_heads(
