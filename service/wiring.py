@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from explainer.errors import PackageError, SettingsInvalid
@@ -21,6 +20,7 @@ from explainer.packages.bundled import packages_in
 from explainer.packages.package import ModelPackage
 from explainer.text.languages import Language
 from service.admission import Admission, Admitted
+from service.edition import program_digest
 from service.events import log
 from service.findings import Findings
 from service.offer import Offer, make_offer
@@ -189,7 +189,7 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
     offer = make_offer(settings)
     ledger = open_ledger(settings)
     store = ledger.store
-    explainer_digest = hashlib.sha256(f"warum {version('warum')}".encode()).hexdigest()
+    explainer_digest = program_digest()
     try:
         shelf = Shelf(data / "packages")
 
