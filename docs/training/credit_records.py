@@ -54,6 +54,7 @@ GOLDEN = Golden(
     },
     number=60,
     seed=1975,
+    classes=("not_paid_back", "paid_back"),
 )
 
 

@@ -32,6 +32,8 @@ class Golden:
     ways: Mapping[str, Sequence[str]]
     number: int
     seed: int
+    classes: tuple[str, str] | None = None
+    """Names of the labels 0 and 1; an amount has none."""
 
     def choose(self, result: Trained) -> list[str]:
         """Held-out cases: those a wrong engine would get wrong first, then anybody.
@@ -83,6 +85,9 @@ class Golden:
             }
             if result.probabilities is not None:
                 line["probability"] = float(result.probabilities[ref])
+            if self.classes is not None:
+                # by the label the bare model predicts: its file may not say what the label means
+                line["predicted"] = self.classes[line["probability"] >= 0.5]
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         return "".join(lines)
 

@@ -38,4 +38,5 @@ GOLDEN = Golden(
     ways=WAYS_TO_BE_MISSING,
     number=72,
     seed=1992,
+    classes=("not_granted", "granted"),
 )

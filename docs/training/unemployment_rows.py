@@ -44,4 +44,5 @@ GOLDEN = Golden(
     ways=WAYS_TO_BE_MISSING,
     number=60,
     seed=1991,
+    classes=("no", "yes"),
 )

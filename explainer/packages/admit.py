@@ -27,7 +27,9 @@ from explainer.errors import (
     PackageFaulty,
     WordingIncomplete,
 )
+from explainer.families import MAY_NAME_NO_CLASSES
 from explainer.families.attribute import raw_row
+from explainer.packages.manifest import Manifest
 from explainer.packages.package import ModelPackage, open_package
 from explainer.packages.plainly import package_findings, plain_faults, without_contact
 from explainer.packages.survey import survey
@@ -102,9 +104,7 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
                 f"Record at least {FEWEST_GOLDEN} in the training environment.",
             )
         )
-    if package.manifest.target.task is Task.MULTICLASS and not all(
-        golden.predicted for golden in package.golden
-    ):
+    if _class_is_recorded(package.manifest) and not all(g.predicted for g in package.golden):
         faults.append(
             GoldenCaseDiffers(
                 "Not every recorded case says which class the model named in training.",
@@ -126,6 +126,15 @@ def check(folder: Path, tell: Teller, progress: Progress) -> Checked:
     if faults:
         raise PackageFaulty(package.manifest.id, faults)
     return checked
+
+
+def _class_is_recorded(manifest: Manifest) -> bool:
+    """Whether recorded cases must name classes: those of several, and those of which the file of
+    the model may know nothing."""
+    task = manifest.target.task
+    return task is Task.MULTICLASS or (
+        task is Task.BINARY and manifest.format in MAY_NAME_NO_CLASSES
+    )
 
 
 def record_texts(package: ModelPackage, tell: Teller, count: int) -> dict[str, bytes]:

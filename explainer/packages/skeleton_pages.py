@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explainer.core.attribution import Space, Task
+from explainer.families import MAY_NAME_NO_CLASSES
 
 _MARGINS = {
     "xgboost-json": "booster.predict(xgboost.DMatrix(frame), output_margin=True)",
@@ -30,19 +31,30 @@ def _bare(declared: str, task: Task, space: Space | None) -> tuple[str, str]:
     return asked, "1 / (1 + numpy.exp(-margins))"
 
 
+def _classes(declared: str) -> str:
+    """Where the names of the classes are known: their order alone would swap them unseen."""
+    if declared == "catboost-cbm":
+        return "model.classes_"
+    if declared in MAY_NAME_NO_CLASSES:
+        return '["…", "…"]  # names of the labels 0, 1 and so on, as the data of training has them'
+    return "pipeline.classes_"
+
+
 def recorded_cases(declared: str, names: Sequence[str], task: Task, space: Space | None) -> str:
     """golden/README.md: how cases are recorded where the model was trained, and read."""
     values = ", ".join(f'"{name}": …' for name in names)
     margins, shares = _bare(declared, task, space)
     line = {
-        Task.BINARY: '"margin": 0.25, "probability": 0.56',
+        Task.BINARY: '"margin": 0.25, "probability": 0.56, "predicted": "…"',
         Task.MULTICLASS: '"margin": [0.25, …], "probability": [0.56, …], "predicted": "…"',
         Task.AMOUNT: '"margin": 1250.5',
     }[task]
     each = 'line["margin"] = margin.tolist()'
     if shares:
-        shares = f"\n    shares = {shares}"
+        shares = f"\n    shares = {shares}\n    classes = {_classes(declared)}"
         each += '\n            line["probability"] = shares[number].tolist()'
+        named = "shares[number].argmax()" if task is Task.MULTICLASS else "shares[number] >= 0.5"
+        each += f'\n            line["predicted"] = str(classes[int({named})])'
     return f"""\
 # Recorded cases
 

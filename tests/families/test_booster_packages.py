@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from pathlib import Path
 
 import catboost
 import lightgbm
@@ -13,7 +16,10 @@ import xgboost
 from trained import NAMES, SmallModel, demo_rows, labels, write_package
 
 from explainer.core.case import read_case
-from explainer.packages.admit import admit
+from explainer.errors import PackageFaulty
+from explainer.packages.admit import admit, check
+from explainer.packages.bundled import find_package
+from explainer.packages.scaffold import seal
 
 WORDS = ("married", "job_lost_by")
 
@@ -112,3 +118,49 @@ def test_a_package_with_a_booster_is_admitted_and_explains(declared, tmp_path):
         found = package.explained.attribute(read_case(golden.case, package.catalogue))
         assert found.margin == pytest.approx(golden.margins[0], abs=1e-6)
         assert abs(found.difference) <= 1e-6 * found.comparison.scale
+
+
+def copied(name: str, tmp_path: Path) -> Path:
+    folder = tmp_path / name
+    shutil.copytree(find_package(name), folder)
+    return folder
+
+
+def test_reversed_classes_of_a_model_that_names_none_are_refused(tmp_path):
+    """Every contribution would be told for the other class, and every margin still be right."""
+    folder = copied("mortgage_guarantee", tmp_path)
+    manifest = (folder / "manifest.toml").read_text("utf-8")
+    for old, new in (
+        ('classes = ["not_granted", "granted"]', 'classes = ["granted", "not_granted"]'),
+        ('positive_class = "granted"', 'positive_class = "not_granted"'),
+    ):
+        assert old in manifest
+        manifest = manifest.replace(old, new)
+    (folder / "manifest.toml").write_text(manifest, "utf-8")
+    seal(folder)
+    with pytest.raises(PackageFaulty) as refused:
+        admit(folder)
+    said = {fault.what for fault in refused.value.faults}
+    assert said == {
+        f"The model named class {one!r} in training; by the declared classes it would be {other!r}."
+        for one, other in (("granted", "not_granted"), ("not_granted", "granted"))
+    }
+    assert {fault.mend for fault in refused.value.faults} == {
+        "Declare model.classes in the order of the model."
+    }
+
+
+@pytest.mark.parametrize("name", ["mortgage_guarantee", "unemployment_benefit"])
+def test_only_where_a_file_may_name_no_classes_must_recorded_cases_of_two_name_them(name, tmp_path):
+    folder = copied(name, tmp_path)
+    recorded = folder / "golden" / "cases.jsonl"
+    lines = [json.loads(line) for line in recorded.read_text("utf-8").splitlines()]
+    assert all(line.pop("predicted") for line in lines)
+    # a few are enough to be missed, and that they are few is said beside it
+    recorded.write_text("".join(json.dumps(line) + "\n" for line in lines[:4]), "utf-8")
+    seal(folder)
+    with pytest.raises(PackageFaulty) as refused:
+        check(folder, lambda *_: b"", lambda *_: None)
+    said = [fault.mend for fault in refused.value.faults if "which class" in fault.what]
+    demanded = ['Add "predicted" to each line there: swapped classes show by nothing else.']
+    assert said == (demanded if name == "mortgage_guarantee" else [])

@@ -260,6 +260,7 @@ class Bare:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
+        self.classes_ = np.array([f"class {at}" for at in range(classes)])
 
     def predict(self, rows: list) -> np.ndarray:
         return np.arange(len(rows)) * 10.0
@@ -293,3 +294,6 @@ def test_the_page_on_recorded_cases_records_cases_that_are_read(name, tmp_path, 
     assert [len(one.margins) for one in recorded] == [outputs] * 3
     assert [len(one.probabilities) for one in recorded] == [outputs if classes else 0] * 3
     assert all(sum(one.probabilities) == pytest.approx(1) for one in recorded if outputs > 1)
+    for one in recorded:  # of two the second at one half, of several the first of equal ones
+        largest = 1 if classes == 2 else int(np.argmax(one.probabilities)) if classes else None
+        assert one.predicted == (None if largest is None else f"class {largest}")
