@@ -132,7 +132,8 @@ def check_few(lost: LostKeys) -> None:
     if lost.few:
         return
     if lost.damaged:
-        raise key_damaged()
+        mend = "Put the key store and its wrap.key back from their newest backups."
+        raise StorageFailed(key_damaged().what, "the key store", mend)
     if lost.of_no_case is not None:
         raise key_missing(lost.of_no_case)
     raise KeyMissing(
