@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-SAVE = {"de": "Entscheidung speichern", "en": "Save decision"}
-
 
 def be(page: Page, person: str, tag: str = "de") -> None:
     """Choose a person on the bar of the demonstration."""
