@@ -47,7 +47,8 @@ class _Format(Protocol):
 def read_once(path: Path) -> bytes:
     """The bytes of a regular file, read once; links are not followed.
 
-    Raises ArtefactRefused for links, devices and files over LARGEST; OSError stays the caller's.
+    Raises ArtefactRefused for links, devices, files over LARGEST and those that grow meanwhile;
+    OSError stays the caller's.
     """
     try:
         # O_NONBLOCK: a named pipe must be refused below, not waited for
@@ -69,7 +70,13 @@ def read_once(path: Path) -> bytes:
                 path.name,
                 "Use a smaller model.",
             )
-        return file.read()
+        # one more than there was: somebody may write into it meanwhile, without an end
+        data = file.read(facts.st_size + 1)
+    if len(data) > facts.st_size:
+        raise ArtefactRefused(
+            "The file grew while it was read.", path.name, "Try again once it is written."
+        )
+    return data
 
 
 def check_unchanged(name: str, data: bytes, sha256: str, size: int) -> None:

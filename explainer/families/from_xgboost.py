@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from explainer.core.attribution import Task
-from explainer.errors import ArtefactRefused
+from explainer.errors import ArtefactRefused, ModelFailed
 from explainer.families.boosters import (
     Booster,
     Table,
@@ -104,6 +104,7 @@ def open_saved(
     missing = np.nan if model.missing is None else model.missing
 
     def margins(rows: Floats) -> Any:
+        _check_finite(rows, model.names)
         # the columns were placed by their names already
         if not model.linear and model.weights is None:
             # the same sum without a matrix; of dropped trees it adds in another order
@@ -120,6 +121,18 @@ def open_saved(
     # what is left out of a sum counts as nought
     noughts = dict.fromkeys(model.names, 0.0)
     return Booster(forms, table, margins, model.as_weighed, space, noughts)
+
+
+def _check_finite(rows: Floats, names: Sequence[str]) -> None:
+    """One of the library's interfaces refuses an infinity, the other takes it for a number."""
+    with np.errstate(over="ignore"):
+        (beyond,) = np.nonzero(np.isinf(rows.astype(np.float32)).any(axis=0))
+    if len(beyond):
+        raise ModelFailed(
+            "The value is larger than any number the model calculates with.",
+            names[int(beyond[0])],
+            "Correct it, or decide without the program.",
+        )
 
 
 def saved(data: bytes) -> Saved:
@@ -258,7 +271,7 @@ def _sentinel(attributes: Mapping[str, Any]) -> float | None:
     marked = float(_text(attributes[MISSING]))
     if np.isnan(marked):
         return None
-    if np.isinf(marked):
+    if abs(marked) > float(np.finfo(np.float32).max):
         raise ArtefactRefused(
             "An infinity cannot mark a missing value.", "model", "Train it with NaN or a number."
         )

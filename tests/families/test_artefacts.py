@@ -255,6 +255,23 @@ def test_a_device_is_not_read():
         read_once(Path("/dev/zero"))
 
 
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    """Else its largest size would be that of the memory there is."""
+    grown = tmp_path / "model.skops"
+    grown.write_bytes(b"a" * 100)
+    measured = os.fstat
+
+    def told(handle: int) -> os.stat_result:
+        facts = measured(handle)
+        with grown.open("ab") as file:
+            file.write(b"b" * 1000)
+        return facts
+
+    monkeypatch.setattr(os, "fstat", told)
+    with pytest.raises(ArtefactRefused, match="grew while it was read"):
+        read_once(grown)
+
+
 # -- pipelines that are not explained ---------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from typing import Any
 import catboost
 import lightgbm
 import numpy as np
@@ -35,6 +36,7 @@ from trained_formats import (
     households,
     labels,
     made,
+    infinities,
     three,
     tolerance,
     weights_of_trees,
@@ -456,6 +458,41 @@ def xgboost_file(label=None, group=None, rename=True, **parameters) -> bytes:
     if not rename:
         booster.feature_names = None
     return bytes(booster.save_raw("json"))
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@pytest.mark.parametrize("which", [n for n in VARIANTS if not n.startswith(("light", "cat"))])
+def test_an_infinity_is_refused_where_the_library_does_not_take_one(which):
+    """XGBoost takes what is beyond single precision for one, and answers or not by how it is asked;
+    the others take infinities, which are among their awkward rows."""
+    assert not infinities(which)
+    sound = comparison(which)[0]
+    by_xgboost = which.startswith("xgboost")
+    for value in (np.inf, -np.inf, *((1e39, -3.5e38) if by_xgboost else ())):
+        beyond = {**sound, "income": value}
+        for rows in ([beyond], [sound, beyond]):
+            with pytest.raises(ModelFailed) as refused:
+                apart(which).answer(rows)
+            if by_xgboost:
+                assert refused.value.where == "income"
+                assert "larger than any number" in refused.value.what
+    if by_xgboost and "linear" not in which:
+        rows = [{**sound, "income": value} for value in (LARGEST, -LARGEST)]
+        own = made(which).margins(made(which).table(rows))
+        assert (apart(which).answer(rows).margin == own).all()
+
+
+@pytest.mark.parametrize("marked", ["inf", "-inf", "1e39"])
+def test_an_infinity_marks_no_missing_value(marked):
+    model = by_xgboost(numbers=True, change=lambda whole: _marked(whole, marked))
+    with pytest.raises(ArtefactRefused, match="An infinity cannot mark a missing value"):
+        parse(model.declared, model.data, model.inputs, two("0", "1"))
+
+
+def _marked(whole: dict[str, Any], marked: str) -> None:
+    whole["learner"]["attributes"] = {"missing": marked}
+
+
 
 
 def stopped_early() -> bytes:
