@@ -467,16 +467,16 @@ def test_an_infinity_is_refused_where_the_library_does_not_take_one(which):
     the others take infinities, which are among their awkward rows."""
     assert not infinities(which)
     sound = comparison(which)[0]
-    by_xgboost = which.startswith("xgboost")
-    for value in (np.inf, -np.inf, *((1e39, -3.5e38) if by_xgboost else ())):
+    of_xgboost = which.startswith("xgboost")
+    for value in (np.inf, -np.inf, *((1e39, -3.5e38) if of_xgboost else ())):
         beyond = {**sound, "income": value}
         for rows in ([beyond], [sound, beyond]):
             with pytest.raises(ModelFailed) as refused:
                 apart(which).answer(rows)
-            if by_xgboost:
+            if of_xgboost:
                 assert refused.value.where == "income"
                 assert "larger than any number" in refused.value.what
-    if by_xgboost and "linear" not in which:
+    if of_xgboost and "linear" not in which:
         rows = [{**sound, "income": value} for value in (LARGEST, -LARGEST)]
         own = made(which).margins(made(which).table(rows))
         assert (apart(which).answer(rows).margin == own).all()

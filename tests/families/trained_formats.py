@@ -736,7 +736,7 @@ def few_awkward(name: str) -> list[RawRow]:
 
 
 def infinities(name: str) -> bool:
-    """Whether the library itself takes an infinity: XGBoost and scikit-learn's checks do not."""
+    """Whether an infinity is answered: not by scikit-learn, and before XGBoost we refuse it."""
     return made(name).declared in ("catboost-cbm", "lightgbm-txt") and "linear" not in name
 
 
