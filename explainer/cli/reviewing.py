@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def review_sheet(options: argparse.Namespace) -> int:
         digest, about = digest_of_words(language), "Warum"
     sign = f"{sign} --digest {digest[:16]}"
     write_file(options.output, sheet(language, about, digest, sign, all_rows))
-    shown = sum(row.picture is not None for row in all_rows)
+    shown = sum(row.shown for row in all_rows)
     print(f"{len(all_rows)} texts, {shown} of them where they stand on a page.")
     return DONE
 
@@ -56,13 +56,14 @@ def rows_of_package(folder: Path, language: Language, package: str) -> list[Row]
 
     po, wanted = package_catalog(folder, language)
     found = [finding for _, finding in findings_of(language, package)]
-    look = _looking([folder], language, [(one.key, "") for one in wanted])
-    return list(rows(po, wanted, found, lambda one: look((one.key, "")), lambda _: ""))
+    place = _looking([folder], language, {(one.key, ""): "" for one in wanted})
+    return list(rows(po, wanted, found, lambda one: [place((one.key, ""))]))
 
 
 def rows_of_product(language: Language) -> list[Row]:
     """The rows of the product's words, those of staff as well where the language has them."""
     from explainer.packages.bundled import find_package
+    from explainer.review.marked import keys_of
     from explainer.review.scenes import nowhere
     from explainer.review.sheet import rows
     from explainer.text.catalogs import (
@@ -75,34 +76,35 @@ def rows_of_product(language: Language) -> list[Row]:
     )
 
     domains = (PUBLIC, STAFF) if language.staff else (PUBLIC,)
-    said = {
-        (one.context or domain, one.sources[0]): nowhere(one.key, language)
+    texts = {
+        key: nowhere(key, language)
         for domain in domains
         for one in wanted_messages(domain)
+        for key in keys_of(one, domain, language)
     }
-    folders = [find_package(name) for name in SHOWN]
-    look = _looking(folders, language, [key for key, why in said.items() if not why])
+    place = _looking([find_package(name) for name in SHOWN], language, texts)
     all_rows: list[Row] = []
     for domain in domains:
 
-        def key(one: Wanted, domain: str = domain) -> Key:
-            return one.context or domain, one.sources[0]
+        def places(one: Wanted, domain: str = domain) -> Iterator[Picture | str]:
+            return map(place, keys_of(one, domain, language))
 
         all_rows += rows(
             read_strictly(catalog_bytes(language, domain), domain),
             wanted_messages(domain),
             check_product(language, domain),
-            lambda one: look(key(one)),
-            lambda one: said[key(one)],
+            places,
         )
     return all_rows
 
 
 def _looking(
-    folders: Sequence[Path], language: Language, keys: Sequence[Key]
-) -> Callable[[Key], Picture | None]:
-    """Where each text stands; where no page of the language has it, on a German one."""
+    folders: Sequence[Path], language: Language, texts: Mapping[Key, str]
+) -> Callable[[Key], Picture | str]:
+    """Where each text stands, where no page of the language has it on a German one; or what `texts`
+    says of why no page contains it."""
     from explainer.packages.package import open_package
+    from explainer.review.marked import in_german
     from explainer.review.shown import STEPS, pictured
     from explainer.text.languages import languages
 
@@ -116,10 +118,18 @@ def _looking(
 
         packages = [open_package(folder) for folder in folders]
         step()
-        album = pictured(packages, language, keys, step)
-        left = album.lacks(keys)
-        german = pictured(packages, languages()["de"], left, step) if left else album
-    return lambda key: album.picture(key) or german.picture(key)
+        wanted = [key for key, why in texts.items() if not why]
+        album = pictured(packages, language, wanted, step)
+        left = [in_german(key, language) for key in album.lacks(wanted)]
+        german = pictured(packages, languages()["de"], left, step) if left else None
+
+    def place(key: Key) -> Picture | str:
+        seen = album.picture(key)
+        if seen is None and german is not None and not texts[key]:
+            seen = german.picture(in_german(key, language))
+        return seen or texts[key]
+
+    return place
 
 
 def sign_review(options: argparse.Namespace) -> int:

@@ -7,9 +7,13 @@ private use area that stand in no text. Without its marks such a page is the pag
 
 from __future__ import annotations
 
+import gettext as standard_gettext
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
+
+from babel.messages.catalog import Catalog as PoCatalog
 
 from explainer.text.catalogs import (
     PUBLIC,
@@ -21,12 +25,14 @@ from explainer.text.catalogs import (
 )
 from explainer.text.languages import Language
 from explainer.text.level import simple_html
+from explainer.text.translation import Wanted
 from explainer.text.voice import Voice
 from explainer.text.wording import Wording
 
-Key = tuple[str, str]
+Key = tuple[str, ...]
 """A message: its context, or where it has none the catalog it is in, and its German text, the first
-of several; of a package's text its key and nothing."""
+of several; of one with plural forms, then the number of the form, from 0. Of a package's text its
+key and nothing."""
 
 _OPEN, _CLOSE, _END, _NOUGHT = "\ue000", "\ue001", "\ue002", 0xE010
 MARK = re.compile(f"([{_OPEN}{_CLOSE}])([\ue010-\ue019]+){_END}")
@@ -77,20 +83,21 @@ class Marks:
 
 class _MarkedCatalog(Catalog):
     def __init__(self, of: Catalog, marks: Marks, *, staff: bool) -> None:
-        super().__init__(of.language, {}, lambda _: 0)
+        super().__init__(of.language, {}, of.form)
         self._of, self._marks = of, marks
         self._public = catalog(of.language) if staff else of
         self._both = _bare(PUBLIC) & _bare(STAFF) if staff else frozenset()
         self._staff = _bare(STAFF) - self._both if staff else frozenset()
 
-    def _around(self, source: str, said: str, say: Callable[[Catalog], str]) -> str:
+    def _around(self, source: str, said: str, say: Callable[[Catalog], str], *form: str) -> str:
         """A message without context. Where both catalogs have it, pages of staff show theirs; it is
         that of the others as well where they say the same."""
         if source in self._both:
-            said = self._marks.around((STAFF, source), said)
+            said = self._marks.around((STAFF, source, *form), said)
             same = say(self._public) == say(self._of)
-            return self._marks.around((PUBLIC, source), said) if same else said
-        return self._marks.around((STAFF if source in self._staff else PUBLIC, source), said)
+            return self._marks.around((PUBLIC, source, *form), said) if same else said
+        domain = STAFF if source in self._staff else PUBLIC
+        return self._marks.around((domain, source, *form), said)
 
     def sentence(self, key: str) -> str:
         said = self._of.sentence(key)
@@ -104,10 +111,43 @@ class _MarkedCatalog(Catalog):
 
     def ngettext(self, one: str, many: str, n: int) -> str:
         said = self._of.ngettext(one, many, n)
-        return self._around(one, said, lambda words: words.ngettext(one, many, n))
+        form = str(self.form(n))
+        return self._around(one, said, lambda words: words.ngettext(one, many, n), form)
 
     def npgettext(self, context: str, one: str, many: str, n: int) -> str:
-        return self._marks.around((context, one), self._of.npgettext(context, one, many, n))
+        said = self._of.npgettext(context, one, many, n)
+        return self._marks.around((context, one, str(self.form(n))), said)
+
+
+@lru_cache(maxsize=64)
+def numbers(language: Language) -> Mapping[int, int]:
+    """The plural forms of a language, each with the smallest number it stands with; with nought
+    where it stands with no other."""
+    plural = standard_gettext.c2py(PoCatalog(locale=language.locale).plural_expr)
+    found: dict[int, int] = {}
+    for number in (*range(1, 1000), 0):
+        found.setdefault(plural(number), number)
+    return found
+
+
+def keys_of(one: Wanted, domain: str, language: Language) -> list[Key]:
+    """A message of the catalog `domain`, or each of its plural forms in order."""
+    key = one.context or domain, one.sources[0]
+    if len(one.sources) == 1:
+        return [key]
+    return [(*key, str(form)) for form in sorted(numbers(language))]
+
+
+def number_of(key: Key, language: Language) -> int | None:
+    """The smallest number a plural form stands with, as `numbers` gives it; None for what is no
+    plural form."""
+    return numbers(language)[int(key[2])] if len(key) > 2 else None
+
+
+def in_german(key: Key, language: Language) -> Key:
+    """The German message beside one of `language`, in the form for the same number."""
+    number = number_of(key, language)
+    return key if number is None else (*key[:2], str(int(number != 1)))
 
 
 def _bare(domain: str) -> frozenset[str]:

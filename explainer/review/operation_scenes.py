@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from explainer.review.marked import numbers
 from explainer.review.scenes import SOMETHING, Filled, Scene
+from explainer.text.languages import Language
 
 Number = tuple[int, str]
 """A number for the plural, and as it is written."""
@@ -18,16 +20,22 @@ _POINTS = (
 _UNREAD = {"said": None}
 
 
-def operation_scenes() -> Iterator[Scene]:
-    """All is well; something is wrong, once and several times; nothing can be read."""
+def operation_scenes(language: Language) -> Iterator[Scene]:
+    """All is well; something is wrong, once, twice and as often as each other plural form of
+    `language` needs; nothing can be read."""
     yield _scene(_well())
-    for number in (ONE, SOME):
+    for number in dict.fromkeys((ONE, SOME, *counted(language))):
         yield _scene({**_well(), **_wrong(number)})
     parts = ("packages", "logs", "languages_table", "examined", "database", "retention", "versions")
     yield _scene({**_well(), **dict.fromkeys(parts, _UNREAD)})
     nought = (0, "0")
     empty = Filled(_log(SOME), entries=nought, sealed=nought, witnesses=[_witness(SOME)])
     yield _scene({**_well(), "packages": [], "logs": [empty]})
+
+
+def counted(language: Language) -> list[Number]:
+    """A number for each plural form of `language` that stands with more than nought."""
+    return [(number, str(number)) for number in numbers(language).values() if number]
 
 
 def _scene(context: Mapping[str, Any]) -> Scene:

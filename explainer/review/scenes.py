@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment
 
 from explainer.errors import LanguageError
-from explainer.review.marked import MARK, Marks, leveled_with_marks
+from explainer.review.marked import MARK, Key, Marks, leveled_with_marks, number_of
 from explainer.text.catalogs import Catalog, catalog, source_sentences
 from explainer.text.languages import Language
 from explainer.text.values import DURATIONS, amount_in_words
@@ -133,10 +133,13 @@ def rendered(scene: Scene, env: Environment, words: Catalog, banner: str | None)
     return leveled_with_marks(html, language)
 
 
-def nowhere(key: str, language: Language) -> str:
-    """Why no page contains the product's text of this key in `language`; "" where one may."""
+def nowhere(text: Key, language: Language) -> str:
+    """Why no page contains this text of the product in `language`; "" where one may."""
+    key = text[0]
     if key in _NOWHERE:
         return _NOWHERE[key]
+    if number_of(text, language) == 0:
+        return _OF_NOUGHT
     unit = key.removeprefix("told.one.")
     if unit in DURATIONS and unit != key:
         try:
@@ -153,6 +156,10 @@ _NOWHERE = {
     "told.headed": "Steht auf keiner Seite: nur nach den Überschriften einer Erklärung, "
     "die als reiner Text ausgegeben wird.",
 }
+_OF_NOUGHT = (
+    "Steht auf keiner Seite: Diese Form gehört zur Zahl 0. Wo nichts ist, sagt die Seite das in "
+    "anderen Worten."
+)
 _WITH_NUMBER = (
     "Steht in dieser Sprache auf keiner Seite: Die Zahl ist schon in den Wörtern, "
     "die das Programm aus dem Verzeichnis CLDR nimmt."

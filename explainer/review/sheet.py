@@ -37,6 +37,8 @@ tr { break-inside: avoid; }
 .key { font: .75rem/1.4 monospace; color: #555; }
 .what p { margin: 0 0 .4rem; font-size: .875rem; }
 .from { font-size: .8125rem; color: #444; margin: 0 0 .3rem; }
+.form { font-size: .8125rem; font-weight: 600; margin: 0 0 .3rem; }
+.page + .form, .from + .form { margin-block-start: .8rem; }
 .page { border: 1px solid #99a; border-radius: .4rem; padding: .4rem .7rem;
         background: #f6f7fb; font-size: .875rem; overflow-wrap: break-word; }
 .page p { margin: .25rem 0; text-align: start; }
@@ -131,23 +133,30 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A message on the sheet. `nowhere` says why no page contains it, where there is no picture."""
+    """A message on the sheet.
+
+    `places` are pictures of where it stands, one for each of its plural forms; for one without a
+    picture why no page contains it, and nothing where there is none so far.
+    """
 
     key: str
     about: tuple[str, ...]
     german: tuple[str, ...]
     said: tuple[str, ...]
-    picture: Picture | None
-    nowhere: str
+    places: tuple[Picture | str, ...]
     findings: tuple[str, ...]
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a picture of it."""
+        return any(isinstance(place, Picture) for place in self.places)
 
 
 def rows(
     po: PoCatalog,
     wanted: Iterable[Wanted],
     findings: Sequence[Finding],
-    picture: Callable[[Wanted], Picture | None],
-    nowhere: Callable[[Wanted], str],
+    places: Callable[[Wanted], Iterable[Picture | str]],
 ) -> Iterator[Row]:
     """Every message with what a program found, and where it stands."""
     for one in wanted:
@@ -158,8 +167,7 @@ def rows(
             tuple(_about(one)),
             one.sources,
             strings_of(message) if message is not None else ("",),
-            picture(one),
-            nowhere(one),
+            tuple(places(one)),
             tuple(f"{f.says} [{f.rule}]" for f in findings if f.key == one.key),
         )
 
@@ -192,7 +200,7 @@ def _about(one: Wanted) -> Iterator[str]:
 def sheet(language: Language, about: str, digest: str, sign: str, all_rows: Sequence[Row]) -> bytes:
     """The whole file. `digest` is that of what is read, `sign` the command that records it."""
     done = sum(all(text.strip() for text in row.said) for row in all_rows)
-    shown = sum(row.picture is not None for row in all_rows)
+    shown = sum(row.shown for row in all_rows)
     body = "\n".join(_row(number, row, language) for number, row in enumerate(all_rows, start=1))
     name = f'<bdi lang="{language.tag}" dir="{language.dir}">{escape(language.autonym)}</bdi>'
     blank = "<span>&nbsp;</span>"
@@ -243,14 +251,21 @@ def _row(number: int, row: Row, language: Language) -> str:
         f'<tr id="t{number}"><th scope="row" class="number">{number}</th><td>{german}</td>'
         f"<td>{said}{found}</td>"
         f'<td class="what">{about}{key}</td>'
-        f"<td>{_picture(row, language)}</td></tr>"
+        f"<td>{''.join(_places(row, language))}</td></tr>"
     )
 
 
-def _picture(row: Row, language: Language) -> str:
-    picture = row.picture
-    if picture is None:
-        return f'<p class="from">{escape(row.nowhere or _NO_PICTURE)}</p>'
+def _places(row: Row, language: Language) -> Iterator[str]:
+    for number, place in enumerate(row.places, start=1):
+        if len(row.places) > 1:
+            yield f'<p class="form">Form {number} von {len(row.places)}</p>'
+        if isinstance(place, Picture):
+            yield _picture(place, language)
+        else:
+            yield f'<p class="from">{escape(place or _NO_PICTURE)}</p>'
+
+
+def _picture(picture: Picture, language: Language) -> str:
     note = NOTES.get(picture.truth, "")
     if picture.lang != language.tag:
         note = f"{_IN_GERMAN} {note}".strip()

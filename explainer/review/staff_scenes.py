@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import cycle, groupby
 from typing import Any
 
 from explainer.core.decision import ReasonCode, Relation
-from explainer.review.operation_scenes import operation_scenes
+from explainer.review.operation_scenes import counted, operation_scenes
 from explainer.review.scenes import SOMETHING, Filled, Scene
 from explainer.text.catalogs import source_sentences
 from explainer.text.values import decimal
@@ -41,7 +41,7 @@ def staff_scenes(voice: Voice) -> Iterator[Scene]:
     yield from _error_scenes(voice)
     yield from _other_staff_scenes(voice)
     yield from _record_scenes(voice)
-    yield from operation_scenes()
+    yield from operation_scenes(voice.language)
 
 
 def _case(voice: Voice) -> dict[str, Any]:
@@ -250,9 +250,10 @@ def _verify_scenes(voice: Voice) -> Iterator[Scene]:
         words.sentence("staff.witness.late").replace(VALUE, SOMETHING),
     ]
     yield Scene("staff/verify.html", {**sending, "result": None, "notices": notices}, "supervisor")
+    sizes = dict.fromkeys((1, 2, *(number for number, _ in counted(voice.language))))
     checkpoints = [
-        Filled(log="ledger", size=1),
-        Filled(log="access", size=2),
+        Filled(log=log, size=size)
+        for log, size in zip(cycle(("ledger", "access")), sizes, strict=False)
     ]
     for problem in ("", *PROBLEMS):
         for log in ("ledger", "access"):

@@ -100,15 +100,19 @@ class Catalog:
     def pgettext(self, context: str, source: str) -> str:
         return self._find(context, source)[0]
 
+    def form(self, n: int) -> int:
+        """Which of the plural forms of a message stands with the number `n`, from 0."""
+        return self._plural(n)
+
     def ngettext(self, one: str, many: str, n: int) -> str:
         if self.language.is_source:
             return one if n == 1 else many
-        return self._find(None, one)[self._plural(n)]
+        return self._find(None, one)[self.form(n)]
 
     def npgettext(self, context: str, one: str, many: str, n: int) -> str:
         if self.language.is_source:
             return one if n == 1 else many
-        return self._find(context, one)[self._plural(n)]
+        return self._find(context, one)[self.form(n)]
 
     def _find(self, context: str | None, source: str) -> tuple[str, ...]:
         if self.language.is_source:

@@ -59,9 +59,11 @@ def filled_catalog(row: languages.Language, template: Catalog, say: Callable[[st
     filled = catalogs.read_strictly(blank, "filled")
     for message in filled:
         if message.id:
-            sources = message.id if isinstance(message.id, tuple | list) else (message.id,)
-            texts = tuple(map(say, sources))
-            message.string = texts if len(texts) > 1 else texts[0]
+            if isinstance(message.id, tuple | list):
+                forms = range(filled.num_plurals)
+                message.string = tuple(say(message.id[min(form, 1)]) for form in forms)
+            else:
+                message.string = say(message.id)
     head = blank[: blank.index(b"\n\n") + 2]
     return head + written(filled)
 
@@ -96,11 +98,11 @@ def other_locales(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def spoken(folder: Path) -> Iterator[None]:
-    """The product speaks it meanwhile, beside the languages it has."""
+def spoken(folder: Path, locale: str = "en_GB") -> Iterator[None]:
+    """The product speaks it meanwhile, beside the languages it has; by the plurals of `locale`."""
     with other_locales(folder) as locales:
         table = locales / "languages.toml"
-        table.write_text(table.read_text("utf-8") + ROW, "utf-8")
+        table.write_text(table.read_text("utf-8") + ROW.replace("en_GB", locale), "utf-8")
         forget()
         fill(languages.all_languages()[TAG_OF_IT], pseudo)
         yield

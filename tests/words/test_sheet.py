@@ -7,21 +7,23 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import lru_cache
+from gettext import c2py
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog as PoCatalog
 from kinds import AMOUNT, THREE, write_kind
-from pseudo import forget, other_locales
+from pseudo import TAG_OF_IT, forget, other_locales, spoken
 from test_cli import warum
 
 from explainer.cli import reviewing
 from explainer.packages import package as packages
 from explainer.packages.bundled import find_package
 from explainer.review import shown
-from explainer.review.marked import Marks, leveled_with_marks, without_marks
+from explainer.review.marked import Marks, in_german, keys_of, leveled_with_marks, without_marks
 from explainer.review.pictures import Picture, Truth
 from explainer.review.sheet import NOTES, Row
-from explainer.text.catalogs import catalog
+from explainer.text.catalogs import STAFF, catalog, wanted_messages
 from explainer.text.languages import Language, all_languages, language, translations
 from explainer.text.render import leveled
 from explainer.text.translation import SLOT
@@ -99,28 +101,27 @@ def meant(picture: Picture) -> str:
 @pytest.mark.parametrize("about", ABOUT)
 @pytest.mark.parametrize("tag", TAGS)
 def test_every_text_has_a_picture_or_is_one_no_page_contains(tag: str, about: str) -> None:
-    without = {row.key for row in rows_of(tag, about) if row.picture is None}
+    rows = rows_of(tag, about)
+    without = {row.key for row in rows for place in row.places if isinstance(place, str)}
     expected = set() if about else ON_NO_PAGE | (set() if tag == "ar" else ONE)
     assert without == expected
-    assert all(row.nowhere for row in rows_of(tag, about) if row.picture is None)
+    assert all(place for row in rows for place in row.places)
 
 
 @pytest.mark.parametrize("about", ABOUT)
 @pytest.mark.parametrize("tag", TAGS)
 def test_what_is_yellow_on_a_picture_is_the_text_of_its_row(tag: str, about: str) -> None:
     for row in rows_of(tag, about):
-        if row.picture is None:
-            continue
-        forms = row.said if row.picture.lang == tag else row.german
-        patterns = [
-            r"\s*.*?\s*".join(
+        assert len(row.places) == len(row.said)
+        for at, place in enumerate(row.places):
+            if isinstance(place, str):
+                continue
+            text = (row.said if place.lang == tag else row.german)[at]
+            pattern = r"\s*.*?\s*".join(
                 re.escape(" ".join(part.split()))
                 for part in SLOT.split(html.unescape(re.sub(r"<[^>]*>", "", text)))
             )
-            for text in forms
-        ]
-        shown_text = meant(row.picture)
-        assert any(re.fullmatch(one, shown_text) for one in patterns), (row.key, shown_text)
+            assert re.fullmatch(pattern, meant(place)), (row.key, at, meant(place))
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -128,7 +129,8 @@ def test_texts_that_wait_for_a_case_are_those_that_are_known(tag: str) -> None:
     waiting = {
         row.key
         for row in rows_of(tag, "")
-        if row.picture is not None and row.picture.truth is Truth.FORESEEN
+        for place in row.places
+        if isinstance(place, Picture) and place.truth is Truth.FORESEEN
     }
     staff = NO_CASE_YET_FOR_STAFF if all_languages()[tag].staff else set()
     assert waiting == NO_CASE_YET | staff
@@ -136,10 +138,10 @@ def test_texts_that_wait_for_a_case_are_those_that_are_known(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_documents_of_recorded_cases_are_shown_as_they_are_told(tag: str) -> None:
-    by_key = {row.key: row.picture for row in rows_of(tag, "")}
+    by_key = {row.key: row.places for row in rows_of(tag, "")}
     for key in ("told.role_ai", "told.heading.towards", "told.strength.large", "told.decided_by"):
-        picture = by_key[key]
-        assert picture is not None
+        (picture,) = by_key[key]
+        assert isinstance(picture, Picture)
         assert (picture.truth, picture.lang) == (Truth.RECORDED, tag)
 
 
@@ -163,9 +165,9 @@ def test_a_page_without_its_marks_is_the_page_in_every_level() -> None:
     one = marks.around(("a", ""), "Das ist nicht gut. Und <b>sehr</b> neu.")
     other = marks.around(("b", ""), "Kein Ding am 1. März 2026. Wie?")
     page = f"<p>{one}  {other} Nein. <bdi>Nicht. Das</bdi></p>"
-    for spoken in (language("de-simple"), language("en")):
-        marked = leveled_with_marks(page, spoken)
-        assert without_marks(marked) == leveled(without_marks(page), spoken)
+    for level in (language("de-simple"), language("en")):
+        marked = leveled_with_marks(page, level)
+        assert without_marks(marked) == leveled(without_marks(page), level)
         inside: dict[str, str] = {}
         open_ = ""
         for text, key, begins in marks.parts(marked):
@@ -176,6 +178,44 @@ def test_a_page_without_its_marks_is_the_page_in_every_level() -> None:
             "Das ist nicht gut. Und sehr neu.",
             "Kein Ding am 1. März 2026. Wie?",
         )
+
+
+@pytest.mark.parametrize("locale", ["uk_UA", "ar_EG"])
+def test_each_plural_form_stands_beside_a_number_it_belongs_to(tmp_path, locale: str) -> None:
+    plural = c2py(PoCatalog(locale=locale).plural_expr)
+    with spoken(tmp_path / "locales", locale):
+        text = sheet_of(tmp_path, TAG_OF_IT)
+        rows = reviewing.rows_of_product(all_languages()[TAG_OF_IT])
+    several = [row for row in rows if len(row.german) > 1]
+    assert len(several) > 15
+    forms = {plural(number): number for number in (0, 100, 11, 5, 3, 2, 1)}
+    for row in several:
+        assert len(row.places) == len(row.said) == len(forms)
+        for form, number in forms.items():
+            place = row.places[form]
+            if number == 0:
+                # pages say "no entry" there, not "0 entries"
+                assert isinstance(place, str)
+                assert "Zahl 0" in place
+                continue
+            assert isinstance(place, Picture)
+            assert (place.lang, place.truth) == (TAG_OF_IT, Truth.RECORDED)
+            (shown_number,) = re.findall(r"\d+", meant(place))
+            assert plural(int(shown_number)) == form, (row.key, meant(place))
+    for form in range(1, len(forms) + 1):
+        assert text.count(f">Form {form} von {len(forms)}<") == len(several)
+
+
+def test_german_pages_stand_in_with_the_form_for_the_same_number() -> None:
+    """One, two, five: Ukrainian has a form for each, German the same one for two of them."""
+    ukrainian, german = language("uk"), language("de")
+    album = shown.Album(Marks(), german)
+    opened = packages.open_package(find_package("unemployment_benefit"))
+    shown.Stage(opened, german, album).site()
+    (one,) = (one for one in wanted_messages(STAFF) if one.key == "%(written)s Antrag")
+    keys = [in_german(key, ukrainian) for key in keys_of(one, STAFF, ukrainian)]
+    pictures = [album.picture(key) for key in keys]
+    assert [meant(each) for each in pictures if each] == ["1 Antrag", "2 Anträge", "2 Anträge"]
 
 
 def test_a_picture_that_is_of_no_recorded_case_says_so() -> None:
@@ -223,9 +263,10 @@ def test_a_translation_that_is_not_whole_is_read_beside_german_pages(tmp_path) -
         forget()
         text = sheet_of(tmp_path, "sq")
         rows = reviewing.rows_of_product(all_languages()["sq"])
-    assert {row.picture.lang for row in rows if row.picture is not None} == {"de"}
+    places = [place for row in rows for place in row.places]
+    assert {place.lang for place in places if isinstance(place, Picture)} == {"de"}
     # what only translations say is on no German page
-    without = {row.key for row in rows if row.picture is None and not row.nowhere}
+    without = {row.key for row in rows if "" in row.places}
     assert without == ONE | ONLY_TRANSLATED
     assert text.count("sobald die Übersetzung keine Fehler mehr hat") == len(without)
 
@@ -252,7 +293,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", [THREE.name, AMOUNT.name])
 def test_packages_of_every_kind_have_their_texts_on_the_sheet(kinds, kind: str, tag: str) -> None:
     rows = reviewing.rows_of_package(kinds[kind], all_languages()[tag], str(kinds[kind]))
-    assert {row.key for row in rows if row.picture is None} == set()
+    assert all(isinstance(place, Picture) for row in rows for place in row.places)
 
 
 def test_a_language_no_package_has_yet_is_shown_on_the_pages_of_the_site(kinds) -> None:
