@@ -271,13 +271,14 @@ def test_programs_send_a_decimal_and_read_the_amount_and_what_came_second(both, 
         assert both.decisions(case)[0].payload["human_outcome"] == right
 
 
-def test_supervision_reads_amounts_as_amounts_and_the_records_hold(both):
+def test_supervision_reads_amounts_as_amounts_and_the_records_hold(both, cases):
+    case = next(cases[AMOUNT.name])
+    send(both, case, amount="1.200,5", relation="deviate", codes=["E6"])
+    (entry,) = both.decisions(case)
     visitor = both.visitor("supervisor")
-    machine = both.machine("supervisor")
-    records = machine.get("/records").json()["records"]
-    amounts = [one for one in records if one["benefit_type"] == AMOUNT.name]
-    assert len(amounts) >= 5
-    one = next(r for r in amounts if r["outcome"] == "1200.50")
+    records = both.machine("supervisor").get("/records").json()["records"]
+    one = next(r for r in records if r["record"] == entry.payload["record_id"])
+    assert (one["benefit_type"], one["outcome"]) == (AMOUNT.name, "1200.50")
     page = visitor.get(f"/records/{one['record']}")
     action = f"/records/{one['record']}"
     opened = visitor.post(action, {**page.hidden(action), "purpose": "audit", "purpose_text": ""})
