@@ -38,7 +38,7 @@ class Place(StrEnum):
         return self in (Place.STAFF_TOLD, Place.STAFF)
 
 
-_ACTING = frozenset({"machine-decides", "groups", "subject"})
+_ACTING = frozenset({"machine-decides", "groups", "subject", "address", "gender"})
 _CASE = _ACTING | {"cause", "certainty", "blame", "threat"}
 _LOOKED_FOR: dict[Place, frozenset[str]] = {
     Place.TOLD: _CASE | {"jargon", "ambiguous"},

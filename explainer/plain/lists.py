@@ -78,6 +78,16 @@ class Lists:
         return self.better.get(rule, "")
 
 
+_PART = re.compile(r"<([a-z]+)>")
+
+
+def _composed(match: str, parts: Mapping[str, str]) -> str:
+    """A pattern with the pieces it names, such as `<program>`, which may name others."""
+    while _PART.search(match):
+        match = _PART.sub(lambda name: parts[name[1]], match)
+    return match
+
+
 def whole(match: str, *, case: bool = False) -> re.Pattern[str]:
     """A pattern of whole words; letters with marks belong to words in every script."""
     return re.compile(rf"(?<!\w)(?:{match})(?!\w)", re.NOFLAG if case else re.IGNORECASE)
@@ -93,12 +103,13 @@ def lists_of(tag: str) -> Lists:
     like = head.pop("like", None)
     under = lists_of(like) if like else None
     glossary = _table("glossary", tag).get("concept", [])
+    parts = head.get("part", {})
     try:
         banned = tuple(
             Banned(
                 group["kind"],
                 group.get("severity", FAIL),
-                whole(word["match"], case=word.get("case", False)),
+                whole(_composed(word["match"], parts), case=word.get("case", False)),
                 word["caught"],
                 word["passes"],
             )

@@ -74,7 +74,8 @@ RULES: dict[str, About] = {
         "Write the capital.",
     ),
     "address": About(
-        "People are addressed, formally and directly.", "Write “Sie”; in English “you”."
+        "People are addressed, formally and directly.",
+        "Write “Sie”; in English “you”, in other languages their formal address.",
     ),
     "number": About(
         "Numbers are digits; in easy texts days are written out, and hours have no leading zero.",
@@ -115,6 +116,10 @@ RULES: dict[str, About] = {
     "jargon": About("No words of the trade.", "Use the word of the glossary."),
     "subject": About(
         "“The AI” does nothing.", "Write “the program”, after saying once what it is."
+    ),
+    "gender": About(
+        "People are named without their sex.",
+        "Name the function or the group (“Vermietung”, “Beschäftigte”), or both forms.",
     ),
     "ambiguous": About(
         "Words that can be read as a cause.", "Say it with another word, unless it is no cause."

@@ -63,7 +63,7 @@ FOR_WHOM = re.compile(
 
 @pytest.mark.parametrize("tag", all_languages())
 def test_no_text_calls_anything_positive_or_negative(tag):
-    """What is good for one of those concerned is not for the other; the direction is said instead."""
+    """What is good for one of those concerned is bad for another: the direction is said."""
     ours = [package_texts(bundled_packages() / name)[tag] for name in OURS]
     told = [m for texts in ours for m in package_messages(texts)]
     told += messages(all_languages()[tag])

@@ -233,6 +233,257 @@ def test_every_entry_catches_its_sentence_and_lets_the_near_miss_pass(tag, entry
     assert entry.kind not in {rule for _, rule in found(entry.passes, tag)} or tag == "de-simple"
 
 
+SAID_OTHERWISE = {
+    "de": {
+        "machine-decides": (
+            "Das Programm lehnt den Antrag ab.",
+            "Das Programm lehnte ab.",
+            "Der Antrag wird vom Programm abgelehnt.",
+            "Ihr Antrag wurde von der KI abgelehnt.",
+            "Die Ablehnung kam vom Programm.",
+            "Die Bewilligung erfolgte durch das System.",
+            "Das Computer-Programm bewilligt Ihren Antrag.",
+            "Gestern hat das Programm über Ihren Antrag entschieden.",
+            "Das Programm wird Ihren Antrag ablehnen.",
+            "Das war eine Entscheidung des Programms.",
+            "Das Programm hat die Entscheidung getroffen.",
+        ),
+        "cause": (
+            "Ihre Miete hat dazu geführt.",
+            "Ihre Miete hat zur Ablehnung geführt.",
+            "Ihre Miete hat zu einer genaueren Prüfung geführt.",
+            "Infolge Ihres Umzugs war das so.",
+            "Das ist auf Ihr Alter zurückzuführen.",
+            "Der Grund ist Ihr Alter.",
+            "Ihr Alter löste eine genauere Prüfung aus.",
+            "Der Vorschlag beruht auf Ihrem Alter.",
+        ),
+        "certainty": (
+            "Das ist zweifellos richtig.",
+            "Das stimmt mit Sicherheit.",
+            "Das stimmt ohne Zweifel.",
+        ),
+        "gender": (
+            "Die Bürger lesen das.",
+            "Der Vermieter hat geantwortet.",
+            "Das hat Ihr Arbeitgeber bestätigt.",
+            "Für Arbeitnehmer gilt das nicht.",
+            "Alle Nutzer sehen das.",
+        ),
+    },
+    "de-simple": {
+        "machine-decides": ("Das Programm lehnt ab.", "Das Computer-Programm hat abgelehnt."),
+        "cause": ("Der Grund ist Ihr Alter.",),
+        "certainty": ("Das ist zweifellos so.",),
+        "gender": ("Der Mieter bekommt einen Brief.",),
+    },
+    "en": {
+        "machine-decides": (
+            "The program rejects your application.",
+            "The program denies the benefit.",
+            "The program grants the benefit.",
+            "The AI has automatically rejected it.",
+            "The software will refuse it.",
+            "The computer program has made this decision.",
+            "It is rejected by the computer program.",
+            "The decision was taken by the system.",
+        ),
+        "cause": ("Your rent resulted in a check.", "Your rent triggered a check."),
+        "certainty": ("This is undoubtedly right.", "This is clearly right."),
+    },
+    "uk": {
+        "machine-decides": (
+            "Програма відмовляє вам.",
+            "Програма схвалює заяву.",
+            "Система відхиляє заяву.",
+            "Комп’ютер вирішив інакше.",
+            "Заяву відхилено програмою.",
+        ),
+        "cause": ("Оренда призвела до перевірки.",),
+        "certainty": ("Це напевно так.",),
+        "address": ("Ти маєш право.", "Твоя заява тут."),
+    },
+    "ru": {
+        "machine-decides": (
+            "Программа отклоняет заявление.",
+            "Программа отказывает вам.",
+            "Программа одобряет заявление.",
+            "Заявление отклонено программой.",
+            "Отказала программа.",
+        ),
+        "cause": ("Доход привёл к проверке.",),
+        "certainty": ("Это наверняка так.",),
+        "address": ("Твой возраст был важен.", "Мы тебе напишем."),
+    },
+    "bg": {
+        "machine-decides": (
+            "Програмата отхвърля заявлението.",
+            "Програмата го е отхвърлила.",
+            "Системата отказва.",
+            "Заявлението беше отхвърлено от програмата.",
+        ),
+        "cause": ("Предложението се дължи на дохода.",),
+        "certainty": ("Това е със сигурност така.",),
+        "address": ("Твоята възраст беше важна.", "Ще ти пишем."),
+    },
+    "fr": {
+        "machine-decides": (
+            "Le programme refuse la demande.",
+            "Le système rejette la demande.",
+            "L’intelligence artificielle l’a refusée.",
+            "Le programme accorde la prestation.",
+            "La demande a été rejetée par le programme.",
+        ),
+        "cause": ("Le loyer a déclenché un contrôle.", "C’est dû à votre âge, suite à cela."),
+        "certainty": ("C’est juste à coup sûr.",),
+        "address": (
+            "Ton âge a compté.",
+            "Tu peux nous appeler.",
+            "Nous t’écrivons.",
+            "Peux-tu lire ?",
+        ),
+    },
+    "pl": {
+        "machine-decides": (
+            "Program odrzuca wniosek.",
+            "Program przyznał świadczenie.",
+            "System odmawia.",
+            "Wniosek został odrzucony przez program.",
+        ),
+        "cause": ("Propozycja wynika z wieku.",),
+        "certainty": ("To jest niewątpliwie tak.",),
+        "address": ("Twój wiek był ważny.", "Możesz zadzwonić.", "Podałaś czynsz."),
+    },
+    "ro": {
+        "machine-decides": (
+            "Programul respinge cererea.",
+            "Sistemul a aprobat cererea.",
+            "Cererea a fost respinsă de către program.",
+        ),
+        "cause": ("Propunerea se datorează vârstei.",),
+        "certainty": ("Este cu certitudine așa.",),
+        "address": ("Vârsta ta a contat.", "Poți să ne suni.", "Îți scriem."),
+    },
+    "tr": {
+        "machine-decides": (
+            "Program başvuruyu reddeder.",
+            "Sistem başvurunuzu onaylıyor.",
+            "Başvuru program tarafından reddedildi.",
+        ),
+        "cause": ("Öneri gelirinizden kaynaklanıyor.",),
+        "certainty": ("Bu elbette doğru.",),
+        "address": ("Sen arayabilirsin.", "Sana yazarız."),
+    },
+    "fa": {
+        "machine-decides": (
+            "برنامه درخواست را رد می‌کند.",
+            "سیستم درخواست را تأیید می‌کند.",
+            "درخواست توسط برنامه رد شد.",
+        ),
+        "cause": ("در نتیجه پیشنهاد فرق دارد.",),
+        "certainty": ("این قطعا درست است.",),
+        "address": ("سن تو مهم بود.",),
+    },
+    "ar": {
+        "machine-decides": (
+            "يرفض البرنامج الطلب.",
+            "البرنامج يرفض الطلب.",
+            "تم رفض الطلب من قبل البرنامج.",
+        ),
+        "cause": ("السبب هو عمرك.",),
+        "certainty": ("هذا صحيح قطعا.",),
+    },
+}
+OTHERWISE = [
+    (tag, rule, text)
+    for tag, rules in SAID_OTHERWISE.items()
+    for rule, texts in rules.items()
+    for text in texts
+]
+
+
+@pytest.mark.parametrize(("tag", "rule", "text"), OTHERWISE, ids=lambda v: str(v)[:40])
+def test_what_must_not_be_said_is_found_however_people_would_say_it(tag, rule, text):
+    severity = "warn" if rule == "gender" else "fail"
+    assert (severity, rule) in found(text, tag)
+
+
+RIGHT = {
+    "de": (
+        "Das Programm schlägt vor, den Antrag abzulehnen.",
+        "Frau Keller lehnt den Vorschlag vom Programm ab.",
+        "Den Vorschlag des Programms hat Frau Keller abgelehnt.",
+        "Das Programm hat gerechnet, Frau Keller hat entschieden.",
+        "Das Programm hat vorgeschlagen und Frau Keller hat entschieden.",
+        "Das Programm lehnt keinen Antrag ab.",
+        "Das Bürgeramt, der Mietervertrag und das Nutzerkonto waren wichtig.",
+        "Die Arbeitgeber-Bescheinigung fehlte.",
+        "Mieterinnen und Mieter lesen das.",
+        "Der Mieter oder die Mieterin liest das.",
+        "Das sagt Herr Richter.",
+        "Die Mieter*innen und Mieter:innen lesen das.",
+        "Der Kilometer und die Butter waren wichtig.",
+    ),
+    "en": (
+        "The program suggested to reject the application.",
+        "The program did not reject the application.",
+        "The suggestion made by the program was rejected.",
+        "The suggestion was made by the program.",
+    ),
+    "uk": ("Програма пропонує схвалити заяву.", "Ви подали заяву, рішення ухвалила людина."),
+    "ru": ("Программа предложила отклонить заявление.", "Решение принял человек."),
+    "bg": ("Програмата предложи да откажем.", "Те бяха важни.", "Вашият етаж беше важен."),
+    "fr": (
+        "Le programme a proposé de refuser la demande.",
+        "Une personne a refusé la demande.",
+        "Le ton est calme.",
+        "A-t-on lu la lettre ?",
+        "Votre âge, votre table et vos tests ont compté.",
+    ),
+    "pl": (
+        "Program zaproponował, żeby uwzględnić wniosek.",
+        "Program uwzględnia te informacje.",
+        "Państwa wniosek jest u nas, a te tytuły też.",
+    ),
+    "ro": (
+        "Programul a propus respingerea cererii.",
+        "Programul acordă importanță acestor informații.",
+        "Adresându-vă nouă, primiți răspuns.",
+        "Copiii și părinții ai căror bani contează.",
+    ),
+    "tr": (
+        "Program reddetmeyi önerdi.",
+        "Kararı bir insan verdi.",
+        "Sensör, seneler ve esen rüzgâr önemliydi.",
+    ),
+    "fa": ("برنامه پیشنهاد داد.", "توضیح و توافق مهم بود."),
+    "ar": ("اقترح البرنامج رفض الطلب.", "رفضت الموظفة الاقتراح."),
+}
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [(tag, text) for tag, texts in RIGHT.items() for text in texts],
+    ids=lambda v: str(v)[:40],
+)
+def test_what_a_person_decided_and_a_program_suggested_may_be_said(tag, text):
+    listed = {entry.kind for entry in lists_of(tag).banned}
+    assert not listed & {rule for _, rule in found(text, tag)}
+
+
+def test_every_other_language_guards_its_formal_address():
+    """German and English have a rule of their own; in Arabic an office addresses one reader so."""
+    for tag in set(all_languages()) - {"de", "de-simple", "en", "ar"}:
+        assert "address" in {entry.kind for entry in lists_of(tag).banned}, tag
+        assert lists_of(tag).better_for("address"), tag
+
+
+def test_a_name_of_a_thing_is_held_to_the_address_as_well():
+    assert ("fail", "address") in found("Твой возраст", "ru", Place.NAME)
+    assert ("fail", "address") in found("Ton âge", "fr", Place.NAME)
+    assert ("warn", "gender") in found("Vermieter", "de", Place.NAME)
+
+
 def test_every_language_has_words_for_cause_certainty_blame_and_a_machine_that_decides():
     needed = {"cause", "certainty", "blame", "machine-decides"}
     for tag in all_languages():
