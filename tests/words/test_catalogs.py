@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from explainer.errors import LanguageNotOffered, MessageMissing, WordingIncomplete
+from explainer.plain.lists import lists_of
 from explainer.text.catalogs import (
+    PUBLIC,
+    STAFF,
     Catalog,
     catalog,
     read_strictly,
     sound_messages,
     source_sentences,
+    wanted_messages,
 )
 from explainer.text.languages import Status, language, languages
 from explainer.text.translation import Wanted, ids_of
@@ -184,6 +188,23 @@ def test_every_sentence_of_the_product_is_there_in_every_language(tag):
             except MessageMissing:
                 missing.append(key)
     assert missing == []
+
+
+@pytest.mark.parametrize("tag", OTHERS)
+def test_whoever_runs_the_service_has_one_name_in_each_language(tag):
+    row = language(tag)
+    german, said = (lists_of(of).concepts["operator"].forms for of in ("de", tag))
+    words, named = catalog(row, staff=row.staff), 0
+    for domain in (PUBLIC, STAFF) if row.staff else (PUBLIC,):
+        for one in wanted_messages(domain):
+            if german.search(one.sources[0]):
+                text = words.sentence(one.context) if one.context else words.gettext(*one.sources)
+                assert said.search(text), (one.key, text)
+                named += 1
+    assert named >= 2
+    # a program that runs, and the place where somebody works, are called otherwise
+    assert not german.search("Das Programm ist nicht mehr in Betrieb.")
+    assert not german.search("Bescheinigung vom letzten Betrieb")
 
 
 @pytest.mark.parametrize("tag", [tag for tag, row in languages().items() if not row.staff])
