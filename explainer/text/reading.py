@@ -87,9 +87,6 @@ class _Reader(FrameReader):
 
     _known: Phrases
 
-    def __init__(self, told: Told, known: Phrases) -> None:
-        super().__init__(told, known)
-
     # -- the parts of a document, in their order -----------------------------------------------
 
     def read(self, banner: str | None) -> Reading:
