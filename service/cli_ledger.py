@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from explainer.ledger.log import Record
     from explainer.ledger.verify import Checkpoint, Key, Result
 
+PURPOSES = ("access_request", "appeal", "audit", "complaint", "court")
+"""What opened records may leave the agency for; an access request is one by Art. 15 GDPR."""
+
 UNUSABLE = 2
 """Exit code for keys, checkpoints or files that cannot be used."""
 
@@ -81,7 +84,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Write both logs into the new folder OUT, in the layout of C2SP tlog-tiles,\n"
         "with two verifiers beside them: OUT/verify.py, and OUT/verify.html to open in a\n"
         "browser. Payloads stay sealed, unless you say\n"
-        "whose may be opened; that hands over personal data. Give the verifier keys to the\n"
+        "whose may be opened; that hands over personal data, so what for and by whom is put\n"
+        "into the access log first. Give the verifier keys to the\n"
         "recipient yourself: a key that comes with what it checks proves nothing.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -94,6 +98,14 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     opened.add_argument(
         "--open-all", action="store_true", help="hand over all payloads, opened (court, audit)"
+    )
+    export.add_argument(
+        "--purpose",
+        choices=PURPOSES,
+        help="with --case or --open-all: what for. Recorded in the access log, as is who",
+    )
+    export.add_argument(
+        "--by", metavar="NAME", help="with --case or --open-all: who hands them over"
     )
     export.set_defaults(action=_export)
     receipt = inner.add_parser(
@@ -218,6 +230,7 @@ def _export(options: argparse.Namespace) -> int:
 
     where, out = installation(options.data, dict(os.environ), bundled_packages()), options.out
     folder = where.data
+    _record_export(options)
     with whole_folder(out, ExportFailed) as draft:
         with (
             closing(Store.examine(where.data, where.database)) as store,
@@ -228,7 +241,7 @@ def _export(options: argparse.Namespace) -> int:
             if options.case is not None:
                 file = find_case_by_ref(tx, options.case)
                 if file is None:
-                    raise ExportFailed("There is no such case.", options.case, "Check the number.")
+                    raise _no_such_case(options.case)
                 ours = frozenset(one.receipt.seq for one in entries_of_case(tx, file.id))
             keys = store.keys.all() if options.open_all or options.case else None
             for name in LogName:
@@ -257,6 +270,40 @@ def _export(options: argparse.Namespace) -> int:
     print(f"Written: {out}")
     print(f"To check it: python {out / 'verify.py'} {out} --key …")
     return DONE
+
+
+def _record_export(options: argparse.Namespace) -> None:
+    """Put into the access log that payloads are handed over opened, if they are."""
+    from service.store.cases import find_case_by_ref
+    from service.supervision import record_export
+    from service.wiring import the_clock
+
+    opened = options.open_all or options.case is not None
+    if opened != (options.by is not None) or opened != (options.purpose is not None):
+        raise ExportFailed(
+            "It has to be recorded by whom and what for payloads are handed over opened."
+            if opened
+            else "Nothing is opened, so there is nothing to record.",
+            "--by and --purpose",
+            "Give both with --case or --open-all, and neither without.",
+        )
+    if not opened:
+        return
+    if options.out.exists():
+        raise ExportFailed("It is there already.", str(options.out), "Name another folder.")
+    with cli_erasing.opened(options) as (_, ledger):
+        case_id = None
+        if options.case is not None:
+            with ledger.store.reading() as tx:
+                file = find_case_by_ref(tx, options.case)
+            if file is None:
+                raise _no_such_case(options.case)
+            case_id = file.id
+        record_export(ledger, options.purpose, options.by, the_clock(), case_id)
+
+
+def _no_such_case(number: str) -> ExportFailed:
+    return ExportFailed("There is no such case.", number, "Check the number.")
 
 
 def _copy_stamps(witness: WitnessDirectory, out: Path) -> None:

@@ -420,6 +420,6 @@ ON_THE_STORE: dict[str, Operation] = {
     "migrate": Migrate(),
 }
 OPERATIONS = ON_THE_STORE | {
-    "export": Command("export", "--open-all"),
+    "export": Command("export"),
     "backup": Command("backup"),
 }

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from offices import Office
+from test_erasing import HANDED_OVER
 
 from explainer.ledger.entries import EntryKind
+from explainer.ledger.log import LogName
 from service.cli import main
 
 
@@ -62,8 +64,11 @@ def test_nothing_personal_leaves_unless_it_is_asked_for(
 ) -> None:
     one = standing.cases[0]
     assert run(capsys, "export", tmp_path / "sealed", "--data", data)[0] == 0
-    assert run(capsys, "export", tmp_path / "one", "--data", data, "--case", one.case_ref)[0] == 0
-    assert run(capsys, "export", tmp_path / "all", "--data", data, "--open-all")[0] == 0
+    case = ("--case", one.case_ref, *HANDED_OVER)
+    assert run(capsys, "export", tmp_path / "one", "--data", data, *case)[0] == 0
+    assert (
+        run(capsys, "export", tmp_path / "all", "--data", data, "--open-all", *HANDED_OVER)[0] == 0
+    )
     texts = {name: everything(tmp_path / name) for name in ("sealed", "one", "all")}
     assert b'"key"' not in texts["sealed"]
     entries = len(standing.decisions(one)) + len(shown(standing, one.id))
@@ -72,6 +77,38 @@ def test_nothing_personal_leaves_unless_it_is_asked_for(
     assert b'"not_given"' in texts["one"]
     for text in texts.values():
         assert one.case_ref.encode() not in text  # opened payloads still need their key
+
+
+def test_who_hands_over_opened_payloads_and_what_for_is_recorded_before(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, one = office.tools.settings.data, office.decided(0)
+    office.tools.seals.now()
+    case = ("--data", data, "--case", one.case_ref)
+    for asked in (case, (*case, "--by", "Vera Beispiel"), (*case, "--purpose", "court")):
+        code, said = run(capsys, "export", tmp_path / "out", *asked)
+        assert (code, "by whom and what for" in said) == (1, True)
+    sealed = ("--data", data, *HANDED_OVER)
+    code, said = run(capsys, "export", tmp_path / "out", *sealed)
+    assert (code, "there is nothing to record" in said) == (1, True)
+    code, said = run(capsys, "export", data, *case, *HANDED_OVER)
+    assert (code, "It is there already." in said) == (1, True)
+    assert office.entries(EntryKind.EXPORT, LogName.ACCESS) == []
+    assert not (tmp_path / "out").exists()
+
+    assert run(capsys, "export", tmp_path / "out", *case, *HANDED_OVER)[0] == 0
+    every = ("--data", data, "--open-all", *HANDED_OVER)
+    assert run(capsys, "export", tmp_path / "all", *every)[0] == 0
+    of_one, of_all = office.entries(EntryKind.EXPORT, LogName.ACCESS)
+    assert (of_one.payload["case_id"], of_one.payload["purpose"]) == (one.id, "court")
+    assert of_all.payload["case_id"] is None
+    # who it was only the holder of the resolver's key can read
+    assert of_one.payload["actor_pseudonym"] != of_all.payload["actor_pseudonym"]
+    assert "Vera" not in str(of_one.payload)
+    # it lies in the very export it is about, under a signed head
+    size = int((tmp_path / "out/access/checkpoint").read_text().splitlines()[1])
+    assert size == of_one.receipt.seq + 1
+    assert one.case_ref not in str(of_one.payload)
 
 
 def everything(folder: Path) -> bytes:
@@ -90,7 +127,9 @@ def shown(standing: Office, case_id: str) -> list[object]:
 def test_faults_are_named_and_leave_nothing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = run(capsys, "export", tmp_path / "out", "--data", data, "--case", "nobody's")
+    code, said = run(
+        capsys, "export", tmp_path / "out", "--data", data, "--case", "nobody's", *HANDED_OVER
+    )
     assert (code, "There is no such case." in said) == (1, True)
     code, said = run(capsys, "export", tmp_path / "out", "--data", tmp_path)
     assert (code, "There is no ledger here." in said) == (1, True)

@@ -30,6 +30,7 @@ from service.wiring import Tools
 CASE = "BG-KANARIENVOGEL-4711"
 NOTE = "Frau Kanarienvogel legte den Mietvertrag vor."
 REASON = "Klage der Kanarienvogel vor dem Sozialgericht"
+HANDED_OVER = ("--purpose", "court", "--by", "Vera Beispiel")
 BOTH = ["--by", "Anna Berg", "--by", "Jan Ott"]
 BASIS = ["--basis", "Art. 17 DSGVO"]
 on_both = pytest.mark.parametrize("address", DATABASES, indirect=True)
@@ -99,7 +100,7 @@ def traces_in(folder: Path, traces: tuple[bytes, ...]) -> list[str]:
 def exported(out: Path, traces: tuple[bytes, ...], tools: Tools) -> bool:
     """Whether an export with everything opened holds any of the traces, payloads included."""
     tools.seals.now()
-    assert run("export", out, "--open-all", data=tools) == 0
+    assert run("export", out, "--open-all", *HANDED_OVER, data=tools) == 0
     opened = []
     with tools.store.reading() as tx:
         for log in LogName:

@@ -233,7 +233,7 @@ def test_who_writes_need_not_wait_for_an_export_and_it_is_the_same(
     data = office.tools.settings.data
     with monkeypatch.context() as plainly:
         plainly.setattr(snapshot, "still_file", _itself)
-        assert run("export", tmp_path / "before", "--open-all", data=office.tools) == 0
+        assert run("export", tmp_path / "before", data=office.tools) == 0
     write = exporting.export_log
     with closing(Store.open(data, tenant="demo", busy_seconds=BUSY_SECONDS)) as other:
 
@@ -243,7 +243,7 @@ def test_who_writes_need_not_wait_for_an_export_and_it_is_the_same(
             return done
 
         monkeypatch.setattr(exporting, "export_log", meanwhile)
-        assert run("export", tmp_path / "after", "--open-all", data=office.tools) == 0
+        assert run("export", tmp_path / "after", data=office.tools) == 0
     for path in (tmp_path / "before").rglob("*"):
         if path.is_file():
             twin = tmp_path / "after" / path.relative_to(tmp_path / "before")

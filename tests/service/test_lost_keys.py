@@ -15,7 +15,7 @@ from ledgers import NOON, RESOLVER, Installation, case, decision, row, shown
 from offices import NOON as OFFICE_NOON
 from offices import MakeOffice, Office, decide_by_form
 from test_backup import APPROVERS, lose, put_back
-from test_erasing import BASIS, BOTH, on_both, run
+from test_erasing import BASIS, BOTH, HANDED_OVER, on_both, run
 
 from explainer.errors import (
     CaseNotFound,
@@ -593,7 +593,7 @@ def test_a_service_that_lost_a_key_starts_again_and_everything_goes_on(
     assert run("verify", settings.data) == 0
 
     out = tmp_path / "export"
-    assert run("export", out, "--open-all", data=again.tools) == 0
+    assert run("export", out, "--open-all", *HANDED_OVER, data=again.tools) == 0
     keys = [
         f"--key={(settings.data / 'seals' / log / 'verifier.key').read_text().strip()}"
         for log in LogName
