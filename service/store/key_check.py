@@ -51,8 +51,11 @@ class LostKeys:
 
 
 def lost_keys(store: Store) -> LostKeys:
-    """Look for them, part by part. What an erasure takes away meanwhile is looked at once more:
-    then it is seen to be one."""
+    """Look for them, part by part.
+
+    What an erasure takes away meanwhile is not among them: it was recorded before the key went, and
+    what is recorded is read after the key was looked for; cases are looked at once more.
+    """
     with store.reading() as tx:
         used = tx.connection.execute(select(tables.payload.c.key_id).distinct()).scalars().all()
     found: list[_Under] = []
@@ -63,50 +66,40 @@ def lost_keys(store: Store) -> LostKeys:
         if gone:
             with store.reading() as tx:
                 found += _sealed_under(tx, gone)
-    with store.reading() as tx:  # who erased meanwhile recorded it before the key went
-        covered = {name: covered_seqs(tx, name) for name in {one.log for one in found}}
-        found = [one for one in found if one.seq not in covered[one.log]]
+    with store.reading() as tx:
         total = tx.connection.execute(_CASES).scalar_one()
         bare = cases_without_key(tx)
     if bare:
         with store.reading() as tx:
             bare &= cases_without_key(tx)
-    cases = bare.union(*(one.cases for one in found))
+    cases = bare.union(one.case_id for one in found if one.case_id is not None)
     return LostKeys(
         tuple(sorted(cases)),
         total - len(cases),
-        min((one.seq for one in found if not one.cases), default=None),
+        min((one.seq for one in found if one.case_id is None), default=None),
         any(one.damaged for one in found),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Under:
-    """A lost key: the first entry sealed under it that no erasure covers, and the cases it is of
-    by their rows or by links."""
+    """A lost key: the first entry sealed under it that no erasure covers, and the case whose row
+    names it."""
 
-    log: LogName
     seq: int
-    cases: frozenset[str]
+    case_id: str | None
     damaged: bool
 
 
 def _sealed_under(tx: Reading, gone: Mapping[str, bool]) -> list[_Under]:
     covered = {name: covered_seqs(tx, name) for name in LogName}
     wanted = {"wanted": list(gone)}
-    cases: dict[str, set[str]] = {key_id: set() for key_id in gone}
-    for query in (_BY_ROW, _BY_LINK):
-        for key_id, case_id in tx.connection.execute(query, wanted):
-            cases[key_id].add(case_id)
-    first: dict[str, tuple[LogName, int]] = {}
+    cases = {row.key_id: row.id for row in tx.connection.execute(_OF_KEYS, wanted)}
+    first: dict[str, int] = {}
     for row in tx.connection.execute(_UNDER, wanted):
-        log = LogName(row.log)
-        if row.seq not in covered[log]:
-            first.setdefault(row.key_id, (log, row.seq))
-    return [
-        _Under(log, seq, frozenset(cases[key_id]), gone[key_id])
-        for key_id, (log, seq) in first.items()
-    ]
+        if row.seq not in covered[LogName(row.log)]:
+            first.setdefault(row.key_id, row.seq)
+    return [_Under(seq, cases.get(key_id), gone[key_id]) for key_id, seq in first.items()]
 
 
 def check_keys(store: Store) -> None:
@@ -196,19 +189,12 @@ def key_missing(seq: int) -> KeyMissing:
 
 
 # made once, as they are asked for each part
-_SEALED, _LINK, _CASE = tables.payload, tables.case_entry, tables.case_file
+_SEALED, _CASE = tables.payload, tables.case_file
 _WANTED: BindParameter[str] = bindparam("wanted", expanding=True)
 _UNDER = (
     select(_SEALED.c.log, _SEALED.c.seq, _SEALED.c.key_id)
     .where(_SEALED.c.key_id.in_(_WANTED))
-    .order_by(_SEALED.c.log.desc(), _SEALED.c.seq)
+    .order_by(_SEALED.c.seq)
 )
-_BY_ROW = select(_CASE.c.key_id, _CASE.c.id).where(_CASE.c.key_id.in_(_WANTED))
-_BY_LINK = (
-    select(_SEALED.c.key_id, _CASE.c.id)
-    .distinct()
-    .join(_LINK, (_LINK.c.log == _SEALED.c.log) & (_LINK.c.seq == _SEALED.c.seq))
-    .join(_CASE, _CASE.c.id == _LINK.c.case_id)
-    .where(_SEALED.c.log == LogName.LEDGER.value, _SEALED.c.key_id.in_(_WANTED))
-)
+_OF_KEYS = select(_CASE.c.key_id, _CASE.c.id).where(_CASE.c.key_id.in_(_WANTED))
 _CASES = select(func.count()).where(_CASE.c.state != ERASED)
