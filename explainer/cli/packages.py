@@ -134,7 +134,10 @@ def _package_check(options: argparse.Namespace) -> int:
     print(f"{manifest.id} {manifest.version}: no fault found.")
     print(f"  digest       {manifest.digest}")
     print(f"  languages    {', '.join(package.wordings)}")
-    print(f"  features     {len(package.catalogue)}, comparison rows {manifest.background_rows}")
+    worth = package.explained.rows_worth
+    weighed = "" if package.explained.weights is None else f", by their weights worth {worth:.0f}"
+    rows = f"comparison rows {manifest.background_rows}{weighed}"
+    print(f"  features     {len(package.catalogue)}, {rows}")
     print(f"  recorded     {len(package.golden)} cases, {len(package.recorded_texts)} texts")
     print(f"  plain        {summary(checked.plain)}")
     print(f"  review       {manifest.review_status}: {manifest.review_note}")

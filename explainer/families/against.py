@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from explainer.core.attribution import Contrast
-from explainer.families.engine.estimate import Estimate, check_feasible, stages
+from explainer.families.engine.estimate import Estimate, Stage, check_feasible, stages
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Ints, Trees
 from explainer.families.engine.function import Function
@@ -65,8 +65,8 @@ class Outputs:
 
 
 class _Trees:
-    def __init__(self, trees: Trees, comparison: Floats) -> None:
-        self._exact = Exact(trees, comparison)
+    def __init__(self, trees: Trees, comparison: Floats, weights: Floats | None) -> None:
+        self._exact = Exact(trees, comparison, weights)
 
     def values(self, row: Floats) -> Floats:
         found: Floats = self._exact.values(row[None, :])[0]
@@ -77,36 +77,44 @@ class _Trees:
 
 
 class _Function:
-    def __init__(self, model: Model, function: Function, comparison: Floats) -> None:
+    def __init__(
+        self, model: Model, function: Function, comparison: Floats, weights: Floats | None
+    ) -> None:
         check_feasible(function, len(comparison))
         self._model = model
         self._function = function
-        self._comparison = comparison
+        self._comparison, self._weights = comparison, weights
 
     def measured(self, row: Floats, contrast: Contrast, sample: Ints) -> Iterator[Measured]:
         n_rows = len(self._comparison)
         if self._function.enumerable(n_rows):
-            found = self._model.row_values(row, self._comparison, contrast)
+            found = self._asked(row, contrast)
             yield Measured(found.values, found.by_row[sample])
             return
         whole: Estimate | None = None
         for stage in stages(self._function, n_rows):
-            found = self._model.row_values(row, self._comparison, contrast, stage)
+            found = self._asked(row, contrast, stage)
             whole = found if whole is None else whole.joined(found)
             yield Measured(whole.values, whole.by_row[sample], whole.covariance, whole.answers)
 
+    def _asked(self, row: Floats, contrast: Contrast, stage: Stage | None = None) -> Estimate:
+        return self._model.row_values(row, self._comparison, contrast, stage, self._weights)
 
-def against(model: Model, comparison: Floats) -> Against:
+
+def against(model: Model, comparison: Floats, weights: Floats | None = None) -> Against:
     """Lay out `comparison`, an ndarray of shape (n_rows, n_columns), for the model's forms.
+
+    `weights` of its rows, ndarray of shape (n_rows,), none below 0, any sum above 0; default: all
+    alike.
 
     Raises ArtefactRefused where a form cannot be explained against so many rows.
     """
     outputs: list[_Single] = []
     for form in model.forms:
         if isinstance(form, Function):
-            return _Function(model, form, comparison)
+            return _Function(model, form, comparison, weights)
         if isinstance(form, Trees):
-            outputs.append(_Trees(form, comparison))
+            outputs.append(_Trees(form, comparison, weights))
         else:
-            outputs.append(LinearAgainst(form, comparison))
+            outputs.append(LinearAgainst(form, comparison, weights))
     return Outputs(outputs)

@@ -204,7 +204,12 @@ class ModelApart:
         return Answer(margins, columns)
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`; computed in the model's process, beside the model."""
         request = Frame(
@@ -212,7 +217,8 @@ class ModelApart:
                 "contrast": [contrast.towards, contrast.away],
                 "stage": None if stage is None else [stage.first, stage.rounds],
             },
-            {"case": case, "comparison": comparison},
+            {"case": case, "comparison": comparison}
+            | ({} if weights is None else {"weights": weights}),
         )
         reply = self._asked(request, ENUMERATING)
         try:

@@ -26,6 +26,14 @@ from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear
 from explainer.families.model import Answer, Model, RawRow
 from explainer.families.settled import Said, precise, settled
+from explainer.families.weights import (
+    FEWEST_ROWS,
+    mean,
+    rows_worth,
+    sample,
+    spread,
+    weights_of,
+)
 
 METHODS = {
     Trees: "interventional-exact-groups/2",
@@ -33,7 +41,9 @@ METHODS = {
     Function: "interventional-all-coalitions/1",
 }
 ESTIMATE = "interventional-estimate/1"
-"""Recorded with every explanation; another way to reach the numbers gets another name."""
+WEIGHTED = "+weights/1"
+"""Recorded with every explanation; another way to reach the numbers gets another name. `WEIGHTED`
+is added where the rows of the comparison group do not weigh alike."""
 
 RESAMPLES = 30
 STABLE = 27
@@ -57,6 +67,8 @@ class Explained:
     comparison_columns: Floats
     comparison_margins: Floats
     """Of all outputs, shape (n_rows, n_outputs)."""
+    weights: Floats | None = None
+    """Of the comparison rows, shape (n_rows,), as `weights_of` gives them; None: all alike."""
 
     @property
     def comparison(self) -> ComparisonGroup:
@@ -68,9 +80,9 @@ class Explained:
     def outputs(self) -> tuple[tuple[float, float], ...]:
         """Mean of the comparison group's margins and their 90th minus their 10th percentile, of
         each output of the model."""
-        low, high = np.quantile(self.comparison_margins, [0.1, 0.9], axis=0)
-        means = self.comparison_margins.mean(axis=0)
-        return tuple(zip(means.tolist(), (high - low).tolist(), strict=True))
+        means = mean(self.comparison_margins, self.weights)
+        scales = spread(self.comparison_margins, self.weights)
+        return tuple(zip(means.tolist(), scales.tolist(), strict=True))
 
     def contrast(self, row: RawRow) -> Contrast:
         """What a case with these raw values is explained as."""
@@ -78,14 +90,17 @@ class Explained:
 
     @cached_property
     def _against(self) -> Against:
-        return against(self.model, self.comparison_columns)
+        return against(self.model, self.comparison_columns, self.weights)
 
     @cached_property
     def _sample(self) -> Ints:
-        """Fixed positions of comparison rows; all of them where they are few."""
-        rows = len(self.comparison_columns)
-        drawn = np.random.default_rng(SEED).permutation(rows)[:SAMPLE]
-        return np.sort(drawn).astype(np.int64)
+        """Fixed positions of comparison rows, for the stability of signs."""
+        return sample(len(self.comparison_columns), self.weights, SAMPLE, SEED)
+
+    @cached_property
+    def rows_worth(self) -> float:
+        """How many comparison rows of the same weight would tell a mean as well."""
+        return rows_worth(len(self.comparison_columns), self.weights)
 
     def attribute(self, case: Case, said: Said | None = None) -> Attribution:
         """How far each feature moved the margin of `case` away from the comparison group.
@@ -161,7 +176,7 @@ class Explained:
 
     def _contributions(self, measured: Measured) -> tuple[Contribution, ...]:
         phi = measured.values
-        stable = _stable_signs(measured.by_row, phi, len(self.comparison_columns))
+        stable = _stable_signs(measured.by_row, phi, self.rows_worth)
         errors = np.zeros(len(phi))
         if measured.covariance is not None:
             errors = np.sqrt(np.diag(measured.covariance))
@@ -223,10 +238,14 @@ class Explained:
     @property
     def method(self) -> str:
         """How the numbers are reached, as it is recorded."""
+        found = ESTIMATE if self.estimated else METHODS[type(self.model.forms[0])]
+        return found if self.weights is None else found + WEIGHTED
+
+    @property
+    def estimated(self) -> bool:
+        """Whether contributions are estimated: not all coalitions can be asked."""
         form = self.model.forms[0]
-        if isinstance(form, Function) and not form.enumerable(len(self.comparison_columns)):
-            return ESTIMATE
-        return METHODS[type(form)]
+        return isinstance(form, Function) and not form.enumerable(len(self.comparison_columns))
 
     def prepare(self) -> None:
         """Lay the comparison group out now rather than for the first case.
@@ -242,16 +261,22 @@ def explained(
     suggesting: Suggesting,
     rows: Sequence[RawRow],
     digest: str,
+    weights: Sequence[float] | None = None,
 ) -> Explained:
     """Set the model beside its comparison group.
 
-    Raises BackgroundInvalid where the group cannot serve: fewer than 30 rows, all alike, or some
-    that the model gives no answer for.
+    `weights` are positive finite numbers, one for each row; default: all alike.
+
+    Raises BackgroundInvalid where the group cannot serve: fewer than 30 rows or, by their weights,
+    worth fewer; all alike; or some that the model gives no answer for.
     """
-    if len(rows) < 30:
+    if len(rows) < FEWEST_ROWS:
         raise BackgroundInvalid(
-            f"The comparison group has {len(rows)} rows.", "background.csv", "Give at least 30."
+            f"The comparison group has {len(rows)} rows.",
+            "background.csv",
+            f"Give at least {FEWEST_ROWS}.",
         )
+    used = weights_of(weights)
     try:
         answer = model.answer(rows)
     except ModelFailed as fault:
@@ -264,7 +289,7 @@ def explained(
     groups = {
         contrast: group
         for contrast in suggesting.contrasts()
-        if (group := _group(answer, contrast, suggesting, digest)) is not None
+        if (group := _group(answer, contrast, suggesting, digest, used)) is not None
     }
     if not groups:
         raise BackgroundInvalid(
@@ -272,21 +297,25 @@ def explained(
             "background.csv",
             "Choose rows that differ.",
         )
-    found = Explained(model, catalogue, suggesting, groups, answer.columns, answer.margins)
+    found = Explained(model, catalogue, suggesting, groups, answer.columns, answer.margins, used)
     found.prepare()
     return found
 
 
 def _group(
-    answer: Answer, contrast: Contrast, suggesting: Suggesting, digest: str
+    answer: Answer,
+    contrast: Contrast,
+    suggesting: Suggesting,
+    digest: str,
+    weights: Floats | None,
 ) -> ComparisonGroup | None:
     """The group as a contrast sees it; None where its rows do not differ in it, so that nothing
     can be called large or small."""
     margins = answer.of(contrast)
-    low, high = np.quantile(margins, [0.1, 0.9])
-    if not high > low:
+    scale = float(spread(margins, weights))
+    if not scale > 0:
         return None
-    base = float(margins.mean())
+    base = float(mean(margins, weights))
     if contrast.away is None:
         alike = margins >= suggesting.between(contrast, base).threshold
     else:
@@ -296,7 +325,8 @@ def _group(
                 for row in answer.margins.tolist()
             ]
         )
-    return ComparisonGroup(digest, len(margins), base, float(high - low), float(alike.mean()))
+    share = float(mean(alike.astype(np.float64), weights))
+    return ComparisonGroup(digest, len(margins), base, scale, share)
 
 
 def raw_row(case: Case) -> RawRow:
@@ -305,7 +335,7 @@ def raw_row(case: Case) -> RawRow:
 
 
 @lru_cache(maxsize=64)
-def _strays(n: int, n_rows: int) -> Floats:
+def _strays(n: int, n_rows: float) -> Floats:
     """How far the mean of each resample strays from that of all, as weights of the `n` rows of a
     sample; shape (RESAMPLES, n). Less by the root of how much larger the group is."""
     draws = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
@@ -315,12 +345,17 @@ def _strays(n: int, n_rows: int) -> Floats:
 
 
 def _stable_signs(
-    by_row: Floats, phi: Floats, n_rows: int
+    by_row: Floats, phi: Floats, rows_worth: float
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Whether each sign holds in at least 27 of 30 resamples of the comparison group.
 
     Drawn from a sample of its rows: how far the mean of a resample strays from the mean of the
     sample, less by the root of how much larger the group is, is how far the group's own would.
+
+    Of a group with weights the sample has a row as often as it weighs, so drawing from it evenly
+    is drawing from the group by weight: a weight says for how many applications a row stands, and
+    those might have been drawn instead. The group counts as large as its rows are worth: a mean by
+    weights w strays as much as one of (sum of w)^2 / (sum of w^2) rows that weigh alike.
     """
-    means = phi + _strays(len(by_row), n_rows) @ by_row
+    means = phi + _strays(len(by_row), rows_worth) @ by_row
     return np.asarray(np.count_nonzero(means * phi > 0, axis=0) >= STABLE)

@@ -64,7 +64,12 @@ class Booster:
         return Answer(margins, table if self.columns is None else self.columns(table))
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`."""
         return asked(
@@ -73,6 +78,7 @@ class Booster:
             case,
             comparison,
             stage,
+            weights,
         )
 
     def _asked(self, table: Floats) -> Floats:

@@ -181,7 +181,12 @@ class LinearModel:
         return Answer(found, np.array(columns, dtype=np.float64).reshape(len(rows), -1))
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`."""
         raise TypeError("only a model known by its answers is asked about mixtures")

@@ -342,16 +342,20 @@ class OnnxModel:
         return Answer(self._margins(columns), columns)
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`."""
-        return asked(
-            lambda rows: margin_of(self._margins(rows), contrast),
-            known_by_answers(self.forms),
-            case,
-            comparison,
-            stage,
-        )
+
+        def margins(rows: Floats) -> Floats:
+            return margin_of(self._margins(rows), contrast)
+
+        function = known_by_answers(self.forms)
+        return asked(margins, function, case, comparison, stage, weights)
 
     def _margins(self, columns: Floats) -> Floats:
         with quietly_failing():

@@ -262,17 +262,20 @@ class RemoteModel:
         return Answer(self._margins(columns, deadline), columns)
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`."""
         deadline = time.monotonic() + ENUMERATING
-        return asked(
-            lambda columns: margin_of(self._margins(columns, deadline), contrast),
-            self._form,
-            case,
-            comparison,
-            stage,
-        )
+
+        def margins(columns: Floats) -> Floats:
+            return margin_of(self._margins(columns, deadline), contrast)
+
+        return asked(margins, self._form, case, comparison, stage, weights)
 
     def _margins(self, columns: Floats, deadline: float) -> Floats:
         """Each different row is asked about once: mixtures of case and comparison rows are often

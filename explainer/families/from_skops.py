@@ -240,7 +240,12 @@ class SkopsModel:
         return tried
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """See `Model.row_values`."""
         ask = self._margins if self._raw is None else self._margins_of_raw
@@ -251,6 +256,7 @@ class SkopsModel:
                 case,
                 comparison,
                 stage,
+                weights,
             )
 
     def _margins(self, prepared: Any) -> Floats:

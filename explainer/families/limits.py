@@ -14,7 +14,9 @@ from explainer.core.case import Case, FeatureCatalogue, Kind
 from explainer.core.explanation import Limit
 from explainer.core.reasons import share_in_thousandths
 from explainer.errors import OutsideExperience
+from explainer.families.engine.forest import Floats
 from explainer.families.model import RawRow
+from explainer.families.weights import spread
 
 FEWEST_COMPARABLE = 30
 RARE = 50
@@ -41,10 +43,24 @@ class LimitRules:
     """The fewest comparable rows; None means that it goes by the size of the group."""
 
 
-class ComparableRows:
-    """The rows of the comparison group, as people know them, to be compared with a case."""
+@dataclass(frozen=True, slots=True)
+class Comparable:
+    """How many rows of the comparison group are comparable with a case, and what they weigh: where
+    all rows weigh alike, one each."""
 
-    def __init__(self, rows: Sequence[RawRow], catalogue: FeatureCatalogue) -> None:
+    rows: int
+    weight: float
+
+
+class ComparableRows:
+    """The rows of the comparison group, as people know them, to be compared with a case.
+
+    `weights` of the rows, ndarray of shape (n_rows,), or None where all weigh alike.
+    """
+
+    def __init__(
+        self, rows: Sequence[RawRow], catalogue: FeatureCatalogue, weights: Floats | None = None
+    ) -> None:
         self._names = catalogue.names
         self._codes = [
             {choice: at for at, choice in enumerate(feature.choices)}
@@ -54,15 +70,17 @@ class ComparableRows:
         ]
         self._rows = np.array([self._numbers(row) for row in rows])
         self._missing = np.isnan(self._rows)
+        self._weights = np.ones(len(rows)) if weights is None else weights
         # a choice is near itself only
         self._near = np.zeros(len(self._names))
         for at, codes in enumerate(self._codes):
-            given = self._rows[~self._missing[:, at], at]
+            there = ~self._missing[:, at]
+            given = self._rows[there, at]
             if codes is None and len(given):
-                low, high = np.quantile(given, [0.1, 0.9])
-                self._near[at] = NEAR * (high - low)
+                of_given = None if weights is None else weights[there]
+                self._near[at] = NEAR * spread(given, of_given)
 
-    def like(self, case: Case, attribution: Attribution) -> int:
+    def like(self, case: Case, attribution: Attribution) -> Comparable:
         """How many rows are comparable with the case.
 
         Two values agree if they are the same choice, near each other, or both missing. A row is
@@ -79,13 +97,20 @@ class ComparableRows:
             agree |= self._missing & gone
         # a little less than half, so that no last bit of a sum decides
         enough = (0.5 - 1e-9) * weights.sum()
-        return int(np.count_nonzero(agree.astype(np.float64) @ weights >= enough))
+        comparable = agree.astype(np.float64) @ weights >= enough
+        return Comparable(int(np.count_nonzero(comparable)), float(self._weights[comparable].sum()))
 
-    def too_few(self, comparable: int, stated: int | None) -> bool:
-        """Whether so few comparable rows are told; `stated` is the package's own number."""
+    def too_few(self, comparable: Comparable, stated: int | None) -> bool:
+        """Whether so few comparable rows are told; `stated` is the package's own number of rows.
+
+        What has been seen goes by the number of rows: a heavy row is still one record. How rare
+        such cases are goes by weight: an application of a stratum that was sampled thinly is not
+        rare for being in few rows.
+        """
         if stated is not None:
-            return comparable < stated
-        return comparable < FEWEST_COMPARABLE and comparable * RARE < len(self._rows)
+            return comparable.rows < stated
+        rare = comparable.weight * RARE < self._weights.sum()
+        return bool(comparable.rows < FEWEST_COMPARABLE and rare)
 
     def _numbers(self, row: RawRow) -> list[float]:
         """Choices by their place in the list; NaN where a value is missing."""

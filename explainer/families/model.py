@@ -191,11 +191,16 @@ class Model(Protocol):
     def answer(self, rows: Sequence[RawRow]) -> Answer: ...
 
     def row_values(
-        self, case: Floats, comparison: Floats, contrast: Contrast, stage: Stage | None = None
+        self,
+        case: Floats,
+        comparison: Floats,
+        contrast: Contrast,
+        stage: Stage | None = None,
+        weights: Floats | None = None,
     ) -> Estimate:
         """For a `Function`: Shapley values of `case` against each comparison row alone, by asking
         the model about mixtures of their columns: about all, or where there are too many about
-        those of a stage."""
+        those of a stage. `weights` of the comparison rows count in the values against all."""
         ...
 
 

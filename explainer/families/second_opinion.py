@@ -2,6 +2,11 @@
 
 Slow, and shap alone takes seconds to import: they speak when a package is checked and in the
 tests, never while a person waits.
+
+Where the rows of the comparison group do not weigh alike, the few rows that witnesses are asked
+about do not either: the first weighs 1, the second 2, and on. Witnesses that know no weights are
+given each row as often as it weighs. That the group's own weights are the ones that count, every
+explanation shows by its sum.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import numpy as np
 
 from explainer.core.case import FeatureCatalogue, Scalar
 from explainer.families.against import against
-from explainer.families.attribute import ESTIMATE, Explained
+from explainer.families.attribute import Explained
 from explainer.families.engine import forest
 from explainer.families.engine.estimate import Stage
 from explainer.families.engine.exact import Exact
@@ -25,6 +30,7 @@ from explainer.families.engine.kernel import kernel
 from explainer.families.engine.linear import Linear
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import RawRow
+from explainer.families.weights import mean
 
 MOST_ENUMERATED = 14
 """Features up to which all coalitions are asked: each more doubles the answers that takes."""
@@ -63,9 +69,9 @@ def witnesses(explained: Explained) -> list[Witness]:
         return [
             _whole("brute force over all coalitions", explained, by_brute_force),
             _whole("shap's exact explainer", explained, by_shap),
-            *([estimate] if explained.method == ESTIMATE else []),
+            *([estimate] if explained.estimated else []),
         ]
-    if explained.method == ESTIMATE:
+    if explained.estimated:
         return [estimate]
     found = [
         Witness(
@@ -91,7 +97,21 @@ def _whole(
         mine = ours(explained, row, comparison)
         return float(abs(mine - values(explained, row, comparison)).max())
 
-    return Witness(name, differs)
+    weighed = "" if explained.weights is None else ", comparison rows weighed 1, 2, 3 and on"
+    return Witness(name + weighed, differs)
+
+
+def _weights(explained: Explained, count: int) -> Floats | None:
+    """What the rows weigh that witnesses are asked about."""
+    return None if explained.weights is None else np.arange(1.0, count + 1)
+
+
+def _as_often(explained: Explained, comparison: Sequence[RawRow]) -> Sequence[RawRow]:
+    """The rows, each as often as it weighs."""
+    weights = _weights(explained, len(comparison))
+    if weights is None:
+        return comparison
+    return [z for z, times in zip(comparison, weights, strict=True) for _ in range(int(times))]
 
 
 def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -99,7 +119,7 @@ def ours(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Flo
     answer = explained.model.answer([row, *comparison])
     contrast = explained.contrast(row)
     nobody = np.zeros(1, dtype=np.int64)
-    found = against(explained.model, answer.columns[1:])
+    found = against(explained.model, answer.columns[1:], _weights(explained, len(comparison)))
     return next(found.measured(answer.columns[0], contrast, nobody)).values
 
 
@@ -111,7 +131,12 @@ def by_brute_force(explained: Explained, row: RawRow, comparison: Sequence[RawRo
         asked = [dict(zip(names, r, strict=True)) for r in rows]
         return explained.model.answer(asked).of(contrast)
 
-    return brute_force(margin, [row[n] for n in names], [[z[n] for n in names] for z in comparison])
+    return brute_force(
+        margin,
+        [row[n] for n in names],
+        [[z[n] for n in names] for z in comparison],
+        _weights(explained, len(comparison)),
+    )
 
 
 def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -119,6 +144,7 @@ def by_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
 
     The masker is told how many rows to keep: left to itself shap cuts them to 100 unasked.
     """
+    comparison = _as_often(explained, comparison)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shap = _shap()
@@ -152,10 +178,11 @@ def estimate_by_parts(explained: Explained, row: RawRow, comparison: Sequence[Ra
     the same mixed rows as one comparison group. Where nothing is estimated, no error is allowed."""
     parts = list(_parts(explained, row, comparison))
     columns = explained.model.answer([row, *(mixed for mixed, _ in parts)]).columns
+    weights = _weights(explained, len(parts))
     found = explained.model.row_values(
-        columns[0], columns[1:], explained.contrast(row), Stage(0, ROUNDS)
+        columns[0], columns[1:], explained.contrast(row), Stage(0, ROUNDS), weights
     )
-    gaps = abs(found.values - np.mean([theirs for _, theirs in parts], axis=0))
+    gaps = abs(found.values - mean(np.array([theirs for _, theirs in parts]), weights))
     return float(np.max(np.maximum(gaps - ALLOWED * found.errors, 0)))
 
 
@@ -188,12 +215,12 @@ def one_at_a_time(explained: Explained, row: RawRow, comparison: Sequence[RawRow
     comparison row is its value against that row, whatever the others are."""
     answer, contrast = explained.model.answer, explained.contrast(row)
     before = answer(comparison).of(contrast)
-    return np.array(
-        [
-            (answer([{**z, name: row[name]} for z in comparison]).of(contrast) - before).mean()
-            for name in explained.catalogue.names
-        ]
-    )
+    weights = _weights(explained, len(comparison))
+    moved = [
+        answer([{**z, name: row[name]} for z in comparison]).of(contrast) - before
+        for name in explained.catalogue.names
+    ]
+    return mean(np.array(moved).T, weights)
 
 
 def by_tree_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> Floats:
@@ -203,7 +230,7 @@ def by_tree_shap(explained: Explained, row: RawRow, comparison: Sequence[RawRow]
     to single precision, it is given the codes that the trees compare. That the trees and their
     codes are the model's own, every explanation shows by its sum.
     """
-    columns = explained.model.answer([row, *comparison]).columns
+    columns = explained.model.answer([row, *_as_often(explained, comparison)]).columns
     return _of_contrast(explained, row, lambda form: _tree_shap(form, columns))
 
 
@@ -230,9 +257,10 @@ def by_twin(explained: Explained, row: RawRow, comparison: Sequence[RawRow]) -> 
     """The same by the engine's second implementation, which the compiled kernel shares no code
     with but the form of the trees."""
     columns = explained.model.answer([row, *comparison]).columns
+    weights = _weights(explained, len(comparison))
 
     def values(form: Trees) -> Floats:
-        found: Floats = Exact(form, columns[1:], compiled=False).values(columns[:1])[0]
+        found: Floats = Exact(form, columns[1:], weights, compiled=False).values(columns[:1])[0]
         return found
 
     return _of_contrast(explained, row, values)

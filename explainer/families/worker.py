@@ -296,6 +296,7 @@ class _Desk:
                 request.arrays["comparison"],
                 Contrast(*contrast),
                 None if stage is None else Stage(*stage),
+                request.arrays.get("weights"),
             )
             return estimate_frame(found)
         rows = [dict(zip(self._names, row, strict=True)) for row in request.head["rows"]]

@@ -75,6 +75,8 @@ class Manifest:
     background_file: str
     background_rows: int
     background_note: str
+    background_weight: str | None
+    """The column of the comparison rows that says what each weighs; None: all weigh alike."""
     base: tuple[float, ...]
     margin_scale: tuple[float, ...]
     """Of the comparison group, as the bare pipeline gave them where it was trained; of each
@@ -170,6 +172,9 @@ def _manifest(top: Table, digest: str) -> Manifest:
         "background_file": background.text("file", "Name the file.", FILE_NAME),
         "background_rows": background.take("rows", int, "Say how many rows it has."),
         "background_note": background.text("note", "Say how its rows were chosen."),
+        "background_weight": background.text("weight", "Name the column of the weights.")
+        if background.has("weight")
+        else None,
         "base": read_each_output(
             background, "base", "Give the mean margin of its rows, from training.", target
         ),

@@ -224,7 +224,7 @@ def open_package(folder: Path, admitted_in: Collection[str] = ()) -> ModelPackag
         for name, data in files.data.items()
         if name.startswith("golden/") and name.endswith(".txt")
     }
-    comparable = ComparableRows(rows, catalogue)
+    comparable = ComparableRows(rows, catalogue, model.weights)
     return ModelPackage(manifest, catalogue, model, comparable, wordings, stopped, golden, texts)
 
 
@@ -242,8 +242,10 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> tuple[Explai
     background = files.data[manifest.background_file]
     faults: list[PackageError] = []
     rows: list[RawRow] = []
+    weights: list[float] | None = None
     try:
-        rows = read_background(background, catalogue)
+        read = read_background(background, catalogue, weight=manifest.background_weight)
+        rows, weights = read.rows, read.weights
         if len(rows) != manifest.background_rows:
             raise BackgroundInvalid(
                 f"It has {len(rows)} rows where the manifest says {manifest.background_rows}.",
@@ -269,7 +271,7 @@ def _explained(files: PackageFiles, catalogue: FeatureCatalogue) -> tuple[Explai
     if faults or model is None:
         raise PackageFaulty(manifest.id, faults)
     digest = hashlib.sha256(background).hexdigest()
-    return explained(model, catalogue, manifest.suggesting, rows, digest), rows
+    return explained(model, catalogue, manifest.suggesting, rows, digest, weights), rows
 
 
 def _check_missing(model: Model, catalogue: FeatureCatalogue, rows: Sequence[RawRow]) -> None:

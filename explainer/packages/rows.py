@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,15 +75,28 @@ def _numbers(given: Any) -> tuple[float, ...]:
     return tuple(float(each) for each in given) if isinstance(given, list) else (float(given),)
 
 
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The comparison rows, and what each weighs; None where no column says so."""
+
+    rows: list[RawRow]
+    weights: list[float] | None
+
+
 def read_background(
-    data: bytes, catalogue: FeatureCatalogue, declared: Sequence[str] | None = None
-) -> list[RawRow]:
+    data: bytes,
+    catalogue: FeatureCatalogue,
+    declared: Sequence[str] | None = None,
+    weight: str | None = None,
+) -> Background:
     """The comparison rows; an empty cell is a missing value.
 
     `declared` names all features where the catalogue holds only those that are not faulty: they
-    are its columns, and those of the catalogue are looked into.
+    are its columns, and those of the catalogue are looked into. `weight` names a column beside
+    them that holds what each row weighs.
 
-    Raises PackageFaulty naming the lines where a value does not fit the catalogue.
+    Raises PackageFaulty naming the lines where a value does not fit the catalogue, or where a
+    weight is no positive finite number.
     """
     columns = catalogue.names if declared is None else tuple(declared)
     where = "background.csv"
@@ -94,13 +108,28 @@ def read_background(
         raise BackgroundInvalid(
             "The file is not a table of comma-separated values.", where, "Export it again."
         ) from None
-    if sorted(names) != sorted(columns):
+    if weight is not None and weight in columns:
         raise BackgroundInvalid(
-            "Its columns are not the features of the catalogue.",
+            f"The weights stand in the column {weight}, which is a feature.",
+            "manifest.toml, background.weight",
+            "Give them a column of their own: a weight is no information about a case.",
+        )
+    if weight is not None and weight not in names:
+        raise BackgroundInvalid(
+            f"The manifest says that the column {weight} holds the weights; there is none.",
             where,
-            f"Give exactly: {', '.join(columns)}.",
+            "Add the column, or remove background.weight: then all rows weigh alike.",
+        )
+    wanted = (*columns, *([] if weight is None else [weight]))
+    if sorted(names) != sorted(wanted):
+        raise BackgroundInvalid(
+            "Its columns are not the features of the catalogue"
+            f"{'' if weight is None else ' and the weight'}.",
+            where,
+            f"Give exactly: {', '.join(wanted)}.",
         )
     rows: list[RawRow] = []
+    weights: list[float] = []
     faults: list[PackageError] = []
     for number, line in enumerate(lines, start=2):
         row: dict[str, Scalar | None] = {}
@@ -122,9 +151,29 @@ def read_background(
                     )
                 )
         rows.append(row)
+        if weight is not None:
+            given = _weight(line[weight])
+            weights.append(given)
+            if not (0 < given < math.inf):
+                faults.append(
+                    BackgroundInvalid(
+                        "The weight is not a positive finite number.",
+                        f"{where}, line {number}, {weight}",
+                        "Say for how many applications the row stands; leave out rows that stand "
+                        "for none.",
+                    )
+                )
     if faults:
         raise PackageFaulty(where, faults)
-    return rows
+    return Background(rows, None if weight is None else weights)
+
+
+def _weight(text: str | None) -> float:
+    """NaN where it is no number."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return math.nan
 
 
 def _cell(text: str | None, name: str, catalogue: FeatureCatalogue) -> Scalar | None:

@@ -153,7 +153,8 @@ trained_with = {{ {trained} }}
 {each}[background]
 file = "background.csv"
 rows = {facts.rows if facts else 0}
-{rows}note = ""
+{rows}# weight = "weight": a further column, where a row stands for more applications than another
+note = ""
 base = {base}
 margin_scale = {scale}
 

@@ -66,7 +66,8 @@ def survey(folder: Path) -> list[PackageError]:
     if features is not None:
         background = (manifest.background_file if manifest else "") or "background.csv"
         with _collecting(faults):
-            read_background(data.get(background, b""), catalogue, names)
+            weight = manifest.background_weight if manifest else None
+            read_background(data.get(background, b""), catalogue, names, weight)
     _survey_golden(data.get(GOLDEN, b""), catalogue, names, faults)
     return faults
 

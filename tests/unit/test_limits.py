@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
 from factories import attribution, catalogue, choice, feature, raw_case
 
 from explainer.core.case import Case, FeatureCatalogue, read_case
 from explainer.core.explanation import Limit
 from explainer.errors import OutsideExperience
-from explainer.families.limits import ComparableRows, LimitRules, limits_of
+from explainer.families.limits import Comparable, ComparableRows, LimitRules, limits_of
 
 FEW, MANY, STALE = Limit.FEW, Limit.MANY_MISSING, Limit.STALE
 END = date(2026, 6, 30)
@@ -92,7 +93,7 @@ def comparable(rows: list[dict], phis: dict, **values: object) -> int:
     known = FeatureCatalogue([feature("income", optional=True), choice("tenancy")])
     given = {"income": 400.0, "tenancy": "rent"} | values
     case = read_case({"ref": "A-1", "values": given}, known)
-    return ComparableRows(rows, known).like(case, attribution(phis))
+    return ComparableRows(rows, known).like(case, attribution(phis)).rows
 
 
 BOTH = {"income": 1.0, "tenancy": -1.0}
@@ -154,7 +155,40 @@ def test_too_few_goes_by_the_size_of_the_group_unless_the_package_states_a_numbe
     rows, found, stated, few
 ):
     group = ComparableRows([{"income": 1.0}] * rows, FeatureCatalogue([feature("income")]))
+    assert group.too_few(Comparable(found, float(found)), stated) is few
+
+
+@pytest.mark.parametrize(
+    ("heavy", "stated", "few"),
+    [
+        # a stratum that was sampled thinly is not rare for being in few rows
+        (100.0, None, False),
+        (1.0, None, True),
+        # what a package states are rows
+        (100.0, 30, True),
+    ],
+)
+def test_how_rare_a_case_is_goes_by_weight_and_what_was_seen_by_rows(heavy, stated, few):
+    """Twenty of 2,000 rows are like the case; they weigh as much as `heavy` times as many."""
+    known = FeatureCatalogue([choice("tenancy")])
+    rows = [{"tenancy": "own"}] * 20 + [{"tenancy": "rent"}] * 1980
+    weights = np.array([heavy] * 20 + [1.0] * 1980) / heavy
+    group = ComparableRows(rows, known, weights)
+    case = read_case({"ref": "A-1", "values": {"tenancy": "own"}}, known)
+    found = group.like(case, attribution({"tenancy": 1.0}))
+    assert found.rows == 20
     assert group.too_few(found, stated) is few
+
+
+def test_what_is_near_goes_by_the_weighted_spread():
+    """Of nine rows in ten that weigh next to nothing the spread is that of the others."""
+    known = FeatureCatalogue([feature("income")])
+    rows = [{"income": float(at)} for at in range(1000)]
+    weights = np.where(np.arange(1000) < 100, 1.0, 1e-6)
+    case = read_case({"ref": "A-1", "values": {"income": 50}}, known)
+    moved = attribution({"income": 1.0})
+    assert ComparableRows(rows, known).like(case, moved).rows == 250
+    assert ComparableRows(rows, known, weights).like(case, moved).rows == 41
 
 
 @pytest.mark.parametrize(("stated", "expect"), [(None, set()), (41, {FEW}), (40, set())])

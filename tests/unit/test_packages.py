@@ -519,7 +519,7 @@ def test_all_lines_that_do_not_fit_are_named(small, small_model):
 
 
 def test_a_missing_value_of_the_comparison_group_stays_missing(small, small_model):
-    rows = read_background(background(small_model.rows), small.catalogue)
+    rows = read_background(background(small_model.rows), small.catalogue).rows
     assert sum(row["tenure"] is None for row in rows) == small_model.rows["tenure"].isna().sum() > 0
 
 

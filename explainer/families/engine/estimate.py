@@ -179,14 +179,17 @@ def asked(
     case: Floats,
     comparison: Floats,
     stage: Stage | None,
+    weights: Floats | None = None,
 ) -> Estimate:
-    """One stage, or where `stage` is None all coalitions: then nothing is estimated."""
+    """One stage, or where `stage` is None all coalitions: then nothing is estimated. `weights` of
+    the comparison rows as in `estimated`."""
     if stage is not None:
-        return estimated(margins, function, case, comparison, stage)
+        return estimated(margins, function, case, comparison, stage, weights)
     by_row = row_values(margins, function, case, comparison)
     n = function.n_players
     answers = 2**n * len(comparison)
-    return Estimate(by_row, by_row.mean(axis=0), np.zeros((n, n)), 0, answers)
+    values = by_row.mean(axis=0) if weights is None else np.average(by_row, axis=0, weights=weights)
+    return Estimate(by_row, values, np.zeros((n, n)), 0, answers)
 
 
 class _Walk:

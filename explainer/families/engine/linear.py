@@ -2,7 +2,8 @@
 
 Each column moves the margin by  w (x - mean of the comparison rows),  whatever the others do; a
 player's value is the sum over the columns that belong to it (Lundberg and Lee 2017, corollary 1,
-arXiv 1705.07874). Sums of columns are the value of the group here, because nothing interacts.
+arXiv 1705.07874). Sums of columns are the value of the group here, because nothing interacts. Where
+the comparison rows have weights, the mean is the weighted one.
 """
 
 from __future__ import annotations
@@ -54,11 +55,21 @@ class Linear:
 class LinearAgainst:
     """A weighted sum and the rows every case is compared with."""
 
-    def __init__(self, linear: Linear, comparison: Floats) -> None:
-        """`comparison` : ndarray of shape (n_rows, n_columns), the model's own columns."""
+    def __init__(self, linear: Linear, comparison: Floats, weights: Floats | None = None) -> None:
+        """Take the mean of the comparison rows.
+
+        Parameters
+        ----------
+        comparison : ndarray of shape (n_rows, n_columns), the model's own columns
+        weights : ndarray of shape (n_rows,), none below 0, any sum above 0; default: all alike
+        """
         self._linear = linear
         self._comparison = comparison
-        self._mean = comparison.mean(axis=0)
+        self._mean = (
+            comparison.mean(axis=0)
+            if weights is None
+            else np.average(comparison, axis=0, weights=weights)
+        )
 
     def values(self, row: Floats) -> Floats:
         """Shapley values of one case; ndarray of shape (n_players,), in raw margin."""
