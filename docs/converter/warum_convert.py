@@ -151,7 +151,7 @@ def convert(
     with open(os.path.join(out, "background.csv"), "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(kind.names)
-        for values in _values(rows, inputs):
+        for values in _values(kind, rows, inputs):
             writer.writerow(["" if v is None else v for v in values.values()])
     with open(os.path.join(out, "golden", "cases.jsonl"), "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -225,10 +225,11 @@ class _XGBoost:
         self.space = _space(self.task)
         self.outputs = int(whole["learner"]["learner_model_param"]["num_class"] or 0)
         stored = whole["learner"]["gradient_booster"].get("model", {}).get("cats", {}).get("enc")
-        self.choices = {}
+        self.choices, self.widths = {}, {}
         for at, name in enumerate(self.names):
             if types[at] == "c":
                 self.choices[name] = _stored(stored[at]) if stored else None
+                self.widths[name] = WIDTHS.get(stored[at].get("type")) if stored else None
         self.classes = _listed(model) if self.task != AMOUNT else None
 
     def check_rows(self, frame):
@@ -247,10 +248,15 @@ class _XGBoost:
         self._booster.save_model(path)
 
 
+WIDTHS = {9: "int8", 10: "uint8", 11: "int16", 12: "uint16", 13: "int32", 14: "uint32"}
+"""Of categories that are numbers, by XGBoost's own names: it takes them as they were alone. Others
+are int64."""
+
+
 def _stored(entry):
-    """The names of categories as XGBoost keeps them since 3.1."""
+    """The categories as XGBoost keeps them since 3.1: texts, or whole numbers of any length."""
     if "offsets" not in entry:
-        return [f"{value:g}" for value in entry["values"]]
+        return [int(value) if value == int(value) else value for value in entry["values"]]
     text = bytes(value & 0xFF for value in entry["values"])
     ends = entry["offsets"]
     return [text[a:b].decode("utf-8") for a, b in zip(ends[:-1], ends[1:])]  # noqa: RUF007 - 3.9
@@ -664,10 +670,54 @@ def _with_categories(kind, frame):
                 f"{name}: the model holds the numbers of its categories, not their names. Call "
                 "convert() with the frame it was trained on, where they are of category type."
             )
-        text = [isinstance(each, str) for each in known]
-        values = _as_text(table[name]) if all(text) else table[name]
-        table[name] = pandas.Categorical(values, categories=known)
+        find = _finder(known)
+        codes = [-1 if (at := find(value)) is None else at for value in table[name]]
+        width = getattr(kind, "widths", {}).get(name)
+        categories = pandas.Index(known, dtype=width)
+        table[name] = pandas.Categorical.from_codes(codes, categories=categories)
     return table
+
+
+def _known(kind, column, name):
+    """The categories as the model has them, or else the rows; None where neither says."""
+    known = kind.choices.get(name)
+    if known is None and _is_category(column):
+        known = list(column.cat.categories)  # in the order of their numbers
+    return known
+
+
+def _finder(known):
+    """Which of the categories a value of the rows is. A table in a file holds numbers as text,
+    and where a cell is empty whole ones with a decimal point."""
+    texts = {str(each): at for at, each in enumerate(known)}
+    numbers = {each: at for at, each in enumerate(known) if not isinstance(each, str)}
+
+    def find(value):
+        at = texts.get(str(value))
+        return numbers.get(_number(value)) if at is None else at
+
+    return find
+
+
+def _namer(known):
+    """The name of a value of the rows: that of its category."""
+    known = known or []
+    find = _finder(known)
+
+    def named(value):
+        at = find(value)
+        return str(value if at is None else known[at])
+
+    return named
+
+
+def _number(value):
+    for as_number in (int, float) if isinstance(value, str) else ():
+        try:
+            return as_number(value)
+        except ValueError:
+            continue
+    return value
 
 
 def _input(kind, frame, name):
@@ -677,14 +727,16 @@ def _input(kind, frame, name):
     there = column.dropna()
     found = {"name": name, "missing": bool(column.isna().any())}
     if name in kind.choices or _is_category(column):
-        known = kind.choices.get(name)
-        if known is None and _is_category(column):
-            known = list(column.cat.categories)  # in the order of their numbers
-        if known is None:
-            known = sorted({str(value) for value in there})
-        known = [str(each) for each in known]
+        named = _namer(_known(kind, column, name))
+        known = [str(each) for each in _known(kind, column, name) or ()]
+        for each in known:
+            if known.count(each) > 1:
+                raise Refused(
+                    f"{name}: two categories have the same name as text, {each!r}. Make them one, "
+                    "or give each its own text, and train the model again."
+                )
         # what stands in the rows and the model has never seen is a choice all the same
-        more = sorted({str(value) for value in there} - set(known))
+        more = sorted({named(value) for value in there} - set(known))
         return {**found, "kind": "choice", "choices": known + more}
     numbers = pandas.to_numeric(there, errors="coerce")
     if numbers.isna().any() or not numbers.map(math.isfinite).all():
@@ -734,9 +786,10 @@ def _drawn(frame, inputs, background, golden, seed):
     return sorted(compared), sorted(recorded)
 
 
-def _values(frame, inputs):
+def _values(kind, frame, inputs):
     """Each row as plain values by name, None where one is missing."""
     columns = {each["name"]: frame[each["name"]].tolist() for each in inputs}
+    named = {name: _namer(_known(kind, frame[name], name)) for name in columns}
     for row in range(len(frame)):
         values = {}
         for each in inputs:
@@ -744,7 +797,7 @@ def _values(frame, inputs):
             if value is None or value != value:
                 values[each["name"]] = None
             elif each["kind"] == "choice":
-                values[each["name"]] = str(value)
+                values[each["name"]] = named[each["name"]](value)
             else:
                 values[each["name"]] = int(value) if each["kind"] == "integer" else float(value)
         yield values
@@ -808,7 +861,7 @@ def _recorded(model, kind, frame, inputs, classes):
     lines = []
     named = [] if kind.task == AMOUNT else _named(model, kind, frame, classes)
     for at, (values, margins) in enumerate(
-        zip(_values(frame, inputs), _margins(kind, frame, classes))
+        zip(_values(kind, frame, inputs), _margins(kind, frame, classes))
     ):
         told = {n: {"missing": "not_given"} if v is None else v for n, v in values.items()}
         line = {"case": {"ref": f"A-{at + 1:03}", "values": told}, "margin": _plain(margins)}

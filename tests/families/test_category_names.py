@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from explainer.families.engine.reference import brute_force
 from explainer.families.inspect import inspect
 from explainer.families.model import Input
 from explainer.families.second_opinion import ours
+from explainer.packages.bundled import converter
 
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
 PLACES = (12345671, 12345672, 12345679, 9162000)
@@ -223,3 +225,61 @@ def test_an_encoder_that_knows_two_categories_of_one_name_is_refused(encoder):
     learned.categories_[0] = learned.categories_[0].astype(object)
     with pytest.raises(ArtefactRefused, match="the same name"):
         open_model("skops", skops.io.dumps(model), pipelines.CATALOGUE, pipelines.TARGET)
+
+
+def with_gaps(places: Any) -> tuple[pd.DataFrame, np.ndarray]:
+    rows, label = table(list(places))
+    codes = np.where(np.arange(len(rows)) % 9 == 4, -1, rows["place"].cat.codes)
+    rows["place"] = pd.Categorical.from_codes(codes, categories=pd.Index(places))
+    return rows, label
+
+
+def booster_of(library: str, rows: pd.DataFrame, label: np.ndarray) -> Any:
+    if library == "xgboost":
+        matrix = xgboost.DMatrix(rows, label, enable_categorical=True, nthread=1)
+        return xgboost.train({"objective": "binary:logistic", "nthread": 1}, matrix, 8)
+    settings = {"objective": "binary", "num_threads": 1, "verbose": -1, "max_cat_to_onehot": 1}
+    return lightgbm.train(settings, lightgbm.Dataset(rows, label), 8)
+
+
+@pytest.mark.parametrize("kept", ["as categories", "in a file"])
+@pytest.mark.parametrize("width", ["int64", "int32"])
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_the_converter_records_long_numbers_as_the_model_has_them(library, width, kept, tmp_path):
+    """Where a cell is empty pandas writes the others with a decimal point."""
+    program = runpy.run_path(str(converter()))
+    rows, label = with_gaps(np.array(PLACES, dtype=width))
+    model = booster_of(library, rows, label)
+    given = rows
+    if kept == "in a file":
+        text = [float("nan") if value != value else float(value) for value in rows["place"]]
+        rows.assign(place=text).to_csv(tmp_path / "rows.csv", index=False)
+        given = program["read_rows"](str(tmp_path / "rows.csv"), model)
+        assert "12345671.0" in set(given["place"])
+    facts = program["convert"](model, given, str(tmp_path / "out"), positive_class="1")
+    assert facts["inputs"][0]["choices"] == [str(place) for place in PLACES]
+    inputs = (Input("place", tuple(facts["inputs"][0]["choices"])), Input("income", None))
+    data = (tmp_path / "out" / facts["file"]).read_bytes()
+    found = parse(facts["format"], data, inputs, two("not_1", "1"))
+    lines = (tmp_path / "out" / "golden" / "cases.jsonl").read_text().splitlines()
+    cases = [json.loads(line) for line in lines]
+    recorded = [
+        {n: None if isinstance(v, dict) else v for n, v in each["case"]["values"].items()}
+        for each in cases
+    ]
+    assert {row["place"] for row in recorded} == {None, *map(str, PLACES)}
+    margins = [each["margin"] for each in cases]
+    assert np.abs(found.answer(recorded).margin - margins).max() <= SINGLE
+    assert np.ptp(margins) > 1
+    group = pd.read_csv(tmp_path / "out" / "background.csv", dtype=str)
+    assert set(group["place"].dropna()) == set(map(str, PLACES))
+
+
+def test_the_converter_refuses_two_categories_of_one_name(tmp_path):
+    program = runpy.run_path(str(converter()))
+    rows, label = table([1, "1", "2"])
+    with pytest.raises(program["Refused"], match=r"place: two categories .* '1'"):
+        program["convert"](
+            booster_of("lightgbm", rows, label), rows, str(tmp_path / "out"), positive_class="1"
+        )
+    assert not (tmp_path / "out").exists()
