@@ -31,6 +31,7 @@ PAGES: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("GET", "/feedback"): (OPEN, frozenset(PERSONS)),
     ("GET", "/healthz"): (OPEN, frozenset(PERSONS)),
     ("GET", "/readyz"): (OPEN, frozenset(PERSONS)),
+    ("GET", "/metrics"): (OPEN, frozenset(PERSONS)),
     ("GET", "/cases"): (Action.QUEUE, frozenset({"caseworker"})),
     ("GET", "/cases/{case_id}"): (Action.SEE_AS_CASEWORKER, frozenset({"caseworker"})),
     ("POST", "/cases/{case_id}/decision"): (Action.DECIDE, frozenset({"caseworker"})),

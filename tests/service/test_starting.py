@@ -110,8 +110,10 @@ def test_the_process_lives_and_says_that_it_is_not_ready(starting: Office) -> No
         "packages": [],
         "refused": [],
     }
+    assert visitor.get("/metrics").body.count("warum_ready 0\n") == 1
     starting.tools.admission.run()
     ready = visitor.get("/readyz")
+    assert visitor.get("/metrics").body.count("warum_ready 1\n") == 1
     assert ready.status == 200
     assert ready.json()["packages"] == ["second_benefit", SMALL]
 

@@ -1,0 +1,95 @@
+"""The figures a monitor watches: their form, what they say, and that they come at any time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from offices import NOON, Office, demo_settings, open_office
+from visiting import Visitor
+from witnesses import WITNESS, serving
+
+from explainer.errors import LogForked
+from explainer.ledger.log import LogName
+from service.routes.health import FIGURES
+from service.witnesses import Witnesses
+
+LINE = re.compile(r'([a-z_]+)(?:\{([a-z]+="[a-z_ ]+"(?:,[a-z]+="[a-z_ ]+")*)\})? ([0-9]+)')
+
+
+def figures(visitor: Visitor) -> dict[str, int]:
+    """Each figure by name and labels, from an answer that is nothing but what the format knows."""
+    answer = visitor.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.body.endswith("\n")
+    found: dict[str, int] = {}
+    typed = []
+    for line in answer.body.splitlines():
+        if line.startswith("# HELP "):
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert kind == "gauge"
+            typed.append(name)
+            continue
+        parts = LINE.fullmatch(line)
+        assert parts is not None, line
+        assert parts[1] == typed[-1]  # its kind is said right before
+        assert line.rpartition(" ")[0] not in found
+        found[line.rpartition(" ")[0]] = int(parts[3])
+    assert typed == list(FIGURES)
+    return found
+
+
+def test_they_say_what_is_written_sealed_and_vouched_for(office: Office) -> None:
+    office.decided(0)
+    office.tools.seals.now()
+    found = figures(office.visitor())
+    assert found["warum_ready"] == found["warum_log_intact"] == 1
+    assert found['warum_packages{state="in_force"}'] == len(office.tools.packages)
+    assert found['warum_packages{state="refused"}'] == 0
+    for name in LogName:
+        entries = found[f'warum_entries{{log="{name}"}}']
+        assert entries == office.size(name)
+        assert found[f'warum_sealed_entries{{log="{name}"}}'] == entries
+        assert found[f'warum_witnessed_entries{{log="{name}",witness="directory"}}'] == entries
+        assert found[f'warum_unsealed_seconds{{log="{name}"}}'] == 0
+        assert found[f'warum_unwitnessed_seconds{{log="{name}",witness="directory"}}'] == 0
+    assert found['warum_entries{log="ledger"}'] > 0
+
+
+def test_while_a_witness_is_away_its_age_grows(tmp_path: Path) -> None:
+    with serving(lambda body: (503, b"")) as url:
+        given = {"WARUM_WITNESS_URL": url, "WARUM_WITNESS_KEY": WITNESS}
+        office = open_office(replace(demo_settings(tmp_path / "data"), outside=given), 1)
+        away = 'warum_unwitnessed_seconds{log="ledger",witness="cosigner"}'
+        try:
+            office.tools.seals.now()
+            assert figures(office.visitor())[away] == 0
+            for minutes in (7, 60):
+                later = NOON + timedelta(minutes=minutes)
+                object.__setattr__(office.tools, "now", lambda later=later: later)
+                found = figures(office.visitor())
+                assert found[away] == minutes * 60
+                assert found['warum_witnessed_entries{log="ledger",witness="cosigner"}'] == 0
+                assert found['warum_unwitnessed_seconds{log="ledger",witness="directory"}'] == 0
+        finally:
+            office.tools.close()
+
+
+def test_a_log_that_is_not_the_sealed_one_and_a_witness_that_knows_another_are_figures(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forked = LogForked(what="Other entries.", where="the log ledger", mend="Stop.")
+    monkeypatch.setattr(office.tools.seals, "broken", forked)
+    standing = office.tools.outside.standing()
+    monkeypatch.setattr(
+        Witnesses, "standing", lambda _: [replace(one, fault=forked) for one in standing]
+    )
+    found = figures(office.visitor())
+    assert found["warum_ready"] == found["warum_log_intact"] == 0
+    assert found['warum_witness_alarm{log="ledger",witness="directory"}'] == 1
