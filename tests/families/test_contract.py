@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import skops.io
 from factories import YES, feature
+from resealed import comparison_rows
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.pipeline import Pipeline
@@ -38,6 +39,7 @@ from explainer.families.engine.linear import Linear
 from explainer.families.engine.reference import brute_force
 from explainer.families.model import Answer
 from explainer.families.second_opinion import by_brute_force, by_shap, ours
+from explainer.packages.bundled import find_package
 
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
 REGRESSION = 1e-9
@@ -67,11 +69,29 @@ def test_recorded_cases_add_up_to_the_pipelines_own_margin(package, cases):
         assert abs(attribution.difference) <= REGRESSION * scale
 
 
-def test_the_base_is_the_mean_margin_of_the_comparison_group(package):
-    group = package.explained.comparison
-    assert group.rows == len(package.explained.comparison_columns)
-    assert 0 < group.share_above < 1
-    assert group.scale > 0
+def rows_of_the_group(package, small_model) -> list:
+    """The comparison rows as they stand in the file, read here."""
+    if package.manifest.id == "small_benefit":
+        table = small_model.rows
+        return [
+            {name: None if value != value else value for name, value in row.items()}
+            for row in table.to_dict("records")
+        ]
+    return comparison_rows(find_package(package.manifest.id), package)
+
+
+def test_the_base_is_the_mean_margin_of_the_comparison_group(package, small_model):
+    group, rows = package.explained.comparison, rows_of_the_group(package, small_model)
+    assert group.rows == len(package.explained.comparison_columns) == len(rows)
+    # one row at a time, and summed by other means than numpy's
+    margins = [float(package.explained.model.answer([row]).margin[0]) for row in rows]
+    assert abs(group.base - math.fsum(margins) / len(margins)) <= 1e-12 * group.scale
+    low, high = (np.quantile(margins, at) for at in (0.1, 0.9))
+    assert abs(group.scale - (high - low)) <= 1e-12 * group.scale
+    line = package.manifest.suggesting.threshold
+    above = sum(margin >= line for margin in margins)
+    assert group.share_above == above / len(margins)
+    assert 0 < above < len(margins)
 
 
 def test_a_missing_value_counts_as_the_model_takes_it(package, cases):

@@ -6,12 +6,13 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-
 from typing import Any
+
 import catboost
 import lightgbm
 import numpy as np
@@ -27,6 +28,7 @@ from trained_formats import (
     NUMBERS,
     SINGLE,
     VARIANTS,
+    all_trees_alike,
     amounts,
     apart,
     awkward,
@@ -34,9 +36,9 @@ from trained_formats import (
     comparison,
     few_awkward,
     households,
+    infinities,
     labels,
     made,
-    infinities,
     three,
     tolerance,
     weights_of_trees,
@@ -53,7 +55,7 @@ from explainer.families.attribute import Explained, explained
 from explainer.families.engine.exact import Exact
 from explainer.families.engine.forest import Floats, Trees
 from explainer.families.engine.reference import brute_force
-from explainer.families.model import RawRow
+from explainer.families.model import Model, RawRow
 from explainer.families.second_opinion import ours
 
 # XGBoost 3.4 warns of dart and gblinear; people have models of both
@@ -255,12 +257,24 @@ def test_trap_1_and_2_histogram_boosting_with_categories_is_no_comparison_of_cod
     adds_up(trap)
 
 
+def naive(name: str, change: Callable[[dict[str, Any]], object]) -> Model:
+    """The same file as it reads to whoever passes over what `change` takes away."""
+    model = made(name)
+    whole = json.loads(model.data)
+    change(whole["learner"])
+    return parse(model.declared, json.dumps(whole).encode(), model.inputs, model.target)
+
+
 def test_trap_3_a_sentinel_that_marks_missing_values_is_one():
     name = "xgboost, missing is -999"
     rows = [{**comparison(name)[0], "months": m} for m in (None, -999.0, -998.0)]
     adds_up(name, rows)
     missing, marked, number = apart(name).answer(rows).margin
-    assert missing == marked
+    assert missing == marked != number
+    unmarked = naive(name, lambda learner: learner["attributes"].pop("missing"))
+    as_missing, as_number, beside = unmarked.answer(rows).margin
+    assert as_missing == missing
+    assert as_number == beside == number
     nothing = "xgboost, missing is 0"
     rows = [{**comparison(nothing)[0], "months": m} for m in (None, 0.0, 0.5)]
     adds_up(nothing, rows)
@@ -273,6 +287,9 @@ def test_trap_4_trees_that_were_dropped_in_training_count_less():
     weights = weights_of_trees(json.loads(made(name).data))
     assert len(set(weights)) > 1
     adds_up(name)
+    answer = apart(name).answer(comparison(name))
+    alike = naive(name, all_trees_alike).forms[0].sums(answer.columns)
+    assert np.abs(alike - answer.margin).min() > 0.01 * in_place(name).comparison.scale
 
 
 def test_weights_of_trees_are_read_where_newer_libraries_write_them_or_refused():
@@ -441,23 +458,6 @@ def test_trap_22_a_category_that_training_never_saw():
     adds_up("random forest with NaN", rows)
 
 
-# -- what is not explained is refused, with the way out -----------------------------------------
-
-
-def trained() -> tuple[pd.DataFrame, np.ndarray]:
-    """Numbers only, for models that are to be refused anyway."""
-    return households()[list(NUMBERS)], labels()
-
-
-def xgboost_file(label=None, group=None, rename=True, **parameters) -> bytes:
-    table, own = trained()
-    matrix = xgboost.DMatrix(table, own if label is None else label, nthread=1)
-    if group is not None:
-        matrix.set_group(group)
-    booster = xgboost.train({"nthread": 1, "max_depth": 2, **parameters}, matrix, 3)
-    if not rename:
-        booster.feature_names = None
-    return bytes(booster.save_raw("json"))
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -493,6 +493,23 @@ def _marked(whole: dict[str, Any], marked: str) -> None:
     whole["learner"]["attributes"] = {"missing": marked}
 
 
+# -- what is not explained is refused, with the way out -----------------------------------------
+
+
+def trained() -> tuple[pd.DataFrame, np.ndarray]:
+    """Numbers only, for models that are to be refused anyway."""
+    return households()[list(NUMBERS)], labels()
+
+
+def xgboost_file(label=None, group=None, rename=True, **parameters) -> bytes:
+    table, own = trained()
+    matrix = xgboost.DMatrix(table, own if label is None else label, nthread=1)
+    if group is not None:
+        matrix.set_group(group)
+    booster = xgboost.train({"nthread": 1, "max_depth": 2, **parameters}, matrix, 3)
+    if not rename:
+        booster.feature_names = None
+    return bytes(booster.save_raw("json"))
 
 
 def stopped_early() -> bytes:

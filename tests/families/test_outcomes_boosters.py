@@ -26,6 +26,7 @@ from trained_formats import (
     SUGGESTING,
     THREE,
     ZERO_ONE,
+    all_trees_alike,
     amounts,
     apart,
     awkward,
@@ -269,8 +270,17 @@ def test_trap_5_each_class_begins_at_a_base_score_of_its_own():
 
 def test_trap_4_trees_dropped_in_training_count_less_in_every_class():
     name = "classes: xgboost, dart"
-    weights = weights_of_trees(json.loads(made(name).data))
+    model = made(name)
+    whole = json.loads(model.data)
+    weights = weights_of_trees(whole)
     assert all(len(set(weights[at::3])) > 1 for at in range(3))
+    all_trees_alike(whole["learner"])
+    alike = parse(model.declared, json.dumps(whole).encode(), model.inputs, model.target)
+    answer = apart(name).answer(comparison(name))
+    for at in range(3):
+        sums, naive = (forms[at].sums(answer.columns) for forms in (apart(name).forms, alike.forms))
+        assert np.abs(sums - answer.margins[:, at]).max() <= SINGLE * narrowest(name)
+        assert np.abs(naive - answer.margins[:, at]).max() > 0.01 * narrowest(name)
 
 
 def test_trap_19_the_outputs_stand_in_the_order_of_the_labels():

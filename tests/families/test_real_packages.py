@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from resealed import SEEDS, check_counts, check_resealed
 
 from explainer.core.attribution import Space
 from explainer.core.case import FeatureCatalogue, FeatureClass, Missing, Value, read_case
@@ -181,6 +182,11 @@ def test_a_choice_nobody_has_seen_is_refused_and_named(package):
             read_case(given, package.catalogue)
         (fault,) = caught.value.faults
         assert name in fault.where
+
+
+@pytest.mark.parametrize("seeds", SEEDS, ids=["20", "200"])
+def test_a_damaged_file_that_is_sealed_again_is_refused_or_answers_as_before(real, seeds, tmp_path):
+    check_counts(check_resealed(real.folder, tmp_path, seeds), len(seeds))
 
 
 def test_a_missing_value_counts_as_the_library_takes_it(real, package):

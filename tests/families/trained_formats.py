@@ -280,6 +280,13 @@ def weights_of_trees(whole: dict[str, Any]) -> list[float]:
     return list(written["weight_drop"])
 
 
+def all_trees_alike(learner: dict[str, Any]) -> None:
+    """As the file reads to whoever passes over the weights of its trees."""
+    booster = learner["gradient_booster"]
+    weights = booster if booster["name"] == "dart" else booster["model"]
+    weights["weight_drop"] = [1.0] * len(weights["weight_drop"])
+
+
 def without_categories(whole: dict[str, Any]) -> None:
     """As XGBoost wrote it before it kept their names: codes in an order nobody wrote down."""
     del whole["learner"]["gradient_booster"]["model"]["cats"]
