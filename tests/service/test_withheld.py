@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -201,13 +202,11 @@ def test_an_explanation_that_is_not_ready(make_office: MakeOffice, make_package:
 
 
 def test_a_late_explanation_is_there_later(make_office: MakeOffice, make_package: Any) -> None:
-    import time
-
     office = make_office(make_package(), deadline=0.0)
     visitor = office.visitor("caseworker")
     path = f"/cases/{office.cases[0].id}"
     assert not visitor.get(path).all("p", class_="w-suggestion")
-    for _ in range(100):
+    for _ in range(1000):
         page = visitor.get(path)
         if page.all("p", class_="w-suggestion"):
             break
