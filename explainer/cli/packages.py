@@ -29,7 +29,8 @@ language, the comparison group, the scores of all recorded cases. Only here:
   they are brute force over all coalitions and shap's exact explainer, both through the original
   model. For more: brute force where 10 features differ at a time, and with it, for a weighted sum
   the model itself, one feature at a time; for trees shap's tree explainer where every feature is
-  one column of numbers, otherwise the compiled kernel's twin in NumPy, which reads the same trees;
+  one column of numbers, otherwise the compiled kernel's twin in NumPy, which reads the same trees.
+  Where comparison rows have weights, the rows they are asked about have some, too;
 - cases are tried with values exactly on thresholds and one step beside, with each gap that is
   allowed, with every choice and with one nobody has seen. Each must add up to the model's own
   margin, or be refused; the report counts both."""

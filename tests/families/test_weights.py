@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from factories import two
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from test_estimated import cases, network
 from test_second_opinion import by_boosting, by_pipeline, many
@@ -33,6 +35,9 @@ from explainer.families.weights import mean, rows_worth, sample, spread, weights
 
 # XGBoost 3.4 warns of gblinear; people have models of it
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*is deprecated:UserWarning")
+
+
+OWN_MODEL = Path(__file__).parents[2] / "docs" / "own-model.md"
 
 
 def uneven(count: int, seed: int = 4) -> np.ndarray:
@@ -68,6 +73,17 @@ def test_mean_and_spread_are_those_of_the_rows_repeated(drawn, unit):
     assert mean(values, times * unit) == pytest.approx(often.mean(), **close)
     low, high = np.quantile(often, [0.1, 0.9])
     assert spread(values, times * unit) == pytest.approx(high - low, **close)
+
+
+def test_the_lines_for_the_environment_of_training_say_the_same(capsys):
+    """What an agency is told to run, as it stands in docs/own-model.md."""
+    _, _, page = OWN_MODEL.read_text("utf-8").partition("### Where rows do not weigh alike")
+    lines = page.partition("```python\n")[2].partition("```")[0]
+    margins, weights = np.random.default_rng(8).normal(0, 2, 200), uneven(200)
+    exec(lines, {"numpy": np, "margins": margins, "weights": weights})
+    base, scale = (line.split(" = ") for line in capsys.readouterr().out.splitlines())
+    assert base == ["base", str(mean(margins, weights))]
+    assert scale == ["margin_scale", str(float(spread(margins, weights)))]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40), st.floats(1e-3, 1e3))
@@ -406,12 +422,24 @@ def by_logistic() -> Explained:
     return by_pipeline(LogisticRegression())
 
 
-@pytest.mark.parametrize("make", [by_boosting, by_logistic])
-def test_with_many_features_witnesses_count_weights_too(make):
+def by_two_columns() -> Explained:
+    return by_pipeline(GradientBoostingClassifier(n_estimators=15, random_state=1))
+
+
+@pytest.mark.parametrize(
+    ("make", "beside_it"),
+    [
+        (by_boosting, "shap's tree explainer on our trees"),
+        (by_logistic, "the model itself, one feature at a time"),
+        (by_two_columns, "the kernel's twin in NumPy"),
+    ],
+)
+def test_with_many_features_witnesses_count_weights_too(make, beside_it):
     found = with_weights(make())
     rows = raw(many()[0])
     asked_of = witnesses(found)
     assert len(asked_of) == 2
+    assert asked_of[1].name.startswith(beside_it)
     for witness in asked_of:
         assert witness.differs(rows[0], rows[1:6]) <= 1e-6 * found.comparison.scale
     assert asked_of[1].name.endswith(", comparison rows weighed 1, 2, 3 and on")

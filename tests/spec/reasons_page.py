@@ -389,8 +389,8 @@ that has at least half of the total movement: a similarity weighted by what move
 (Gower 1971). Two values agree if they are the same choice, both missing, or numbers no further
 apart than a quarter of the distance from the 10th to the 90th percentile of the group. Few are
 fewer than 30 and fewer than one in 50: the comparison group is a sample, and one in 50 of 300
-rows stands for more applications than six. A package that states `comparable_rows` means rows, as
-they are.
+rows stands for more applications than six. Where the rows have weights, one in 50 goes by weight. A
+package that states `comparable_rows` means rows, as they are.
 
 | Package | Recorded cases | Told | Rows of its own comparison group | Told |
 |---|---|---|---|---|
