@@ -634,9 +634,10 @@ def verify_database(
             database.text_factory = _text
             database.execute("PRAGMA trusted_schema = OFF")
             database.execute("BEGIN")  # one moment of the database for all that follows
+            damaged = list(_damaged(database))
             return [
                 verify_log(
-                    _stored_log(database, key.log),
+                    _stored_log(database, key.log, damaged),
                     key,
                     [one for one in outside if one.origin == key.name],
                     case_keys,
@@ -644,21 +645,41 @@ def verify_database(
                 for key in keys
             ]
     except sqlite3.Error as fault:
-        raise Unusable(f"{path} cannot be read as a database of Warum: {fault}.") from None
+        raise Unusable(f"{path} is damaged, or no database of Warum: {fault}. {_RESTORE}") from None
+    except (UnicodeDecodeError, MemoryError):
+        # SQLite's own words, or a length it asks for, came out of the file
+        raise Unusable(f"{path} is damaged. {_RESTORE}") from None
+
+
+_RESTORE = "Restore a backup and verify that."
 
 
 def _text(value: bytes) -> str:
     return value.decode(errors="replace")  # damaged text is a fault to find, not to stumble on
 
 
-def _stored_log(database: sqlite3.Connection, name: str) -> StoredLog:
+def _stored_log(database: sqlite3.Connection, name: str, damaged: Iterable[str] = ()) -> StoredLog:
     head = database.execute("SELECT size, range FROM head WHERE log = ?", (name,)).fetchone()
     size, edge = head or (None, None)
     checkpoints = database.execute(
         "SELECT size, range, note FROM checkpoint WHERE log = ? ORDER BY size", (name,)
     ).fetchall()
-    entries = _stored_entries(database, name)
-    return StoredLog(name, entries, size, edge, checkpoints, list(_strays(database, name)))
+    entries, strays = _stored_entries(database, name), [*damaged, *_strays(database, name)]
+    return StoredLog(name, entries, size, edge, checkpoints, strays)
+
+
+_TABLES = ("entry", "head", "payload", "opening", "checkpoint")
+
+
+def _damaged(database: sqlite3.Connection) -> Iterator[str]:
+    """Say in which tables damage may hide rows: nobody would miss a checkpoint that is gone.
+
+    SQLite before 3.33 knows no check of one table and looks at the whole file for each.
+    """
+    for table in _TABLES:
+        said = database.execute(f"PRAGMA integrity_check('{table}')").fetchone()
+        if said != ("ok",):
+            yield f"The table {table} of the file is damaged, and may hide rows ({said[0]})."
 
 
 def _stored_entries(database: sqlite3.Connection, name: str) -> Iterator[StoredEntry]:
@@ -675,7 +696,7 @@ def _stored_entries(database: sqlite3.Connection, name: str) -> Iterator[StoredE
 def _strays(database: sqlite3.Connection, name: str) -> Iterator[str]:
     """Say what belongs to no entry of this log, or to no log at all."""
     others = f"log NOT IN ({', '.join('?' * len(LOGS))})"
-    for table in ("entry", "head", "payload", "opening", "checkpoint"):
+    for table in _TABLES:
         query = f"SELECT count(*) FROM {table} WHERE {others}"  # noqa: S608 - fixed names
         if database.execute(query, LOGS).fetchone()[0]:
             yield f"The table {table} has rows of no known log."

@@ -136,6 +136,9 @@ def storage_errors(where: str) -> Iterator[None]:
         raise _failed(_name_of(fault), where) from None
     except SQLAlchemyError as fault:
         raise _failed(type(fault).__name__, where) from None
+    except (UnicodeDecodeError, MemoryError) as fault:
+        # a damaged file, where SQLite's own words or the lengths it asks for come out of the file
+        raise _failed(type(fault).__name__, where) from None
     except sqlite3.Error as fault:
         raise _failed(getattr(fault, "sqlite_errorname", type(fault).__name__), where) from None
     except OSError as fault:
@@ -180,6 +183,10 @@ _KNOWN = (
     ("SQLITE_IOERR", "The disk fails", "Look there. " + _AGAIN),
     # SQLite calls it the same when the disk gives a page out no more
     ("SQLITE_CORRUPT", "The database file is damaged, or the disk fails", _DAMAGED),
+    ("SQLITE_ERROR", "The tables are not those Warum made, or the file is damaged", _DAMAGED),
+    ("OperationalError", "The database file is damaged", _DAMAGED),  # a text that is no UTF-8
+    ("UnicodeDecodeError", "The database file is damaged", _DAMAGED),
+    ("MemoryError", "There is too little memory, or the database file is damaged", _DAMAGED),
     ("SQLITE_NOTADB", "The file is not a database", "Check the configured path."),
     ("ENOSPC", "The disk is full", "Make room, then try again."),
     ("EDQUOT", "The disk is full", "Make room, then try again."),

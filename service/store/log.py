@@ -140,7 +140,7 @@ class SqlLog:
         if at_most is not None:
             query = query.where(table.c.size <= at_most)
         row = self.connection.execute(query.order_by(table.c.size.desc()).limit(1)).one_or_none()
-        return None if row is None else (Range.from_bytes(row.size, row.range), row.note)
+        return None if row is None else (_edge(row.size, row.range), _bytes(row.note))
 
     def add_checkpoint(self, edge: Range, note: bytes) -> None:
         """Store a signed checkpoint with the right edge it was made from."""
@@ -171,8 +171,17 @@ def join_entries() -> Select[Any]:
 
 
 def _head(row: Row[Any]) -> Head:
-    clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
-    return Head(Range.from_bytes(row.size, row.range), clock)
+    try:
+        clock = None if row.last_clock is None else datetime.fromtimestamp(row.last_clock, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):  # beyond the year 9999, or no number
+        raise _damaged("The time of the newest entry is none.") from None
+    return Head(_edge(row.size, row.range), clock)
+
+
+def _edge(size: Any, data: Any) -> Range:
+    if type(size) is not int:
+        raise _damaged("The size that is stored is no whole number.")
+    return Range.from_bytes(size, _bytes(data))
 
 
 # made once: making a statement anew takes longer than the database does
@@ -244,7 +253,9 @@ def _record(row: Any) -> Record:
 def _bytes(value: Any) -> bytes:
     """`value`; in SQLite it may be of another type than its column, if somebody changed it."""
     if not isinstance(value, bytes):
-        raise EntryMalformed(
-            what="What is stored are no bytes.", where="the log", mend="Verify the log."
-        )
+        raise _damaged("What is stored are no bytes.")
     return value
+
+
+def _damaged(what: str) -> EntryMalformed:
+    return EntryMalformed(what, "the log", "Verify the log.")

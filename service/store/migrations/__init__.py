@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from explainer.errors import StorageFailed
 from service.store.keys import KeyStore
 
 NEWEST = "0005"
@@ -27,6 +28,13 @@ def upgrade(engine: Engine, keys: Callable[[], KeyStore] | None = None) -> str |
         before = revision(connection)
         if before == NEWEST:
             return before
+        if before is not None and before not in CLEAR:
+            raise StorageFailed(
+                "The tables are of no form this version of Warum knows: a newer one made them, or"
+                " the file is damaged.",
+                "the database",
+                "Use the version that wrote them last, or restore a backup and verify it.",
+            )
         # imported here: a start that has nothing to migrate should not wait for it
         from alembic import command
         from alembic.config import Config
