@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Commands = argparse._SubParsersAction  # what argparse gives to hang commands on
 
+EVENTS = ("notified", "final", "closed", "objection", "remedy", "court")
+"""What happened to a case on a day, as people say it who run commands."""
+
 
 def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
     erase = _command(
@@ -71,12 +74,14 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
     event = _command(
         inner,
         "event",
-        "say when a case was notified, final or closed",
-        "The time to keep a case runs from the newest of these days, or from its newest decision\n"
-        "if that came later. Without such a day it is never due.",
+        "say when a case was notified, final or closed, or what became of it",
+        "The time to keep a case runs from the newest of the days it was notified, final and\n"
+        "closed, or from its newest decision if that came later. Without such a day it is never\n"
+        "due. What became of the decision is recorded as well, and no time runs from it: an\n"
+        "objection, that it was granted (remedy), a judgment (court).",
     )
     event.add_argument("case", metavar="CASE", help="number of the case")
-    event.add_argument("event", metavar="EVENT", choices=["notified", "final", "closed"])
+    event.add_argument("event", metavar="EVENT", choices=EVENTS)
     event.add_argument("--on", required=True, metavar="DAY", type=_day, help="YYYY-MM-DD")
     event.add_argument("--by", required=True, metavar="NAME", help="who says so; it is sealed")
     event.set_defaults(action=_event, reason="")

@@ -51,6 +51,11 @@ class Event(StrEnum):
     FINAL = "final"
     CLOSED = "closed"
     ASSESSED = "assessed"
+    # what became of the decision. No time runs from these: a case in dispute becomes final on a
+    # day of its own, or is on hold
+    OBJECTION = "objection"
+    REMEDY = "remedy"
+    COURT = "court"
 
 
 STARTS = (Event.NOTIFIED, Event.FINAL, Event.CLOSED)
@@ -84,7 +89,8 @@ def record_event(
     reason: str = "",
     on: date | None = None,
 ) -> Receipt:
-    """Record a hold, its release, or the day (`on`) something happened that time runs from.
+    """Record a hold, its release, or the day (`on`) something happened to a case: what time runs
+    from, or what became of the decision.
 
     Raises CaseNotFound, and ErasureRefused where a hold has no reason or nobody is named.
     """

@@ -14,6 +14,7 @@ from explainer.errors import ErasureRefused, SettingsInvalid, StorageFailed
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.cli import _daily
+from service.cli_erasing import EVENTS
 from service.erasing import Event, record_event
 from service.retention import (
     CLASSES,
@@ -64,6 +65,8 @@ NOTIFIED, FINAL, CLOSED = Event.NOTIFIED, Event.FINAL, Event.CLOSED
         (13, {NOTIFIED: "2026-11-30"}, "2027-12-30"),  # 13 months after notification
         (13, {NOTIFIED: "2026-11-30", FINAL: "2027-01-31"}, "2028-02-29"),
         (13, {FINAL: "2027-06-15", NOTIFIED: "2026-12-01"}, "2028-07-15"),
+        (13, {NOTIFIED: "2026-11-30", Event.OBJECTION: "2027-05-01"}, "2027-12-30"),
+        (13, {Event.REMEDY: "2027-05-01", Event.COURT: "2028-05-01"}, None),
         (13, {}, None),  # no day to run from: never
     ],
 )
@@ -193,6 +196,18 @@ def test_the_command_lists_without_deleting_then_deletes_with_certificates(
     assert run("retain", *BOTH, data=tools) == 0
     assert len(office.entries(EntryKind.POLICY)) == 1
     assert len(office.entries(EntryKind.ERASURE)) == 2
+
+
+@pytest.mark.parametrize("what", EVENTS)
+def test_what_happened_to_a_case_is_recorded_sealed(what: str, office: Office) -> None:
+    case = office.cases[0]
+    event(office, Event(what), TODAY)
+    entry = office.entries(EntryKind.FOLLOW_UP)[-1]
+    assert entry.payload is not None
+    assert (entry.payload["event"], entry.payload["on"]) == (what, f"{TODAY}")
+    assert entry.payload["case_ref"] == case.case_ref
+    assert "Eva" not in str(entry.payload)
+    assert what.encode() not in entry.leaf.to_bytes()
 
 
 def test_days_that_cannot_be_are_refused(office: Office) -> None:
