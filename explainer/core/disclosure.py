@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 
 from explainer.core.attribution import Amount, Side, Task
@@ -233,12 +232,3 @@ def _row(finding: Finding, explanation: Explanation, flat: bool) -> ShownRow:
         parts=None if flat else parts_of_100(finding.share),
         told=told,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """The human decision as block I of an applicant's page names it."""
-
-    outcome: str
-    relation: str
-    decided_on: date

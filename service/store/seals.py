@@ -7,7 +7,6 @@ commit, the seal follows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import NoReturn
@@ -25,15 +24,6 @@ PART = 1000
 """Entries that are read in one moment."""
 
 _MEND = "Do not go on with this database: verify it against its witnesses, or put it back."
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a log is written, sealed and witnessed; the differences are the open window."""
-
-    written: int
-    sealed: int
-    witnessed: int
 
 
 def seal(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> bytes | None:
@@ -99,15 +89,6 @@ def guard(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory
             _behind(name)
         if edge != head:
             _forked(name)
-
-
-def standing(store: Store, name: LogName, sealer: Sealer, witness: WitnessDirectory) -> Standing:
-    """Say how many entries are written, sealed and witnessed."""
-    with storage_errors("the seal"):
-        with store.reading() as tx:
-            written = tx.log(name).head().size
-        last, kept = sealer.last(), witness.newest(sealer.key)
-    return Standing(written, last.size if last else 0, kept.size if kept else 0)
 
 
 def proof_since(store: Store, name: LogName, old: int, size: int) -> list[bytes]:

@@ -105,6 +105,14 @@ class Installation:
     def witness_of(self, log: LogName) -> WitnessDirectory:
         return WitnessDirectory(self.witness / log)
 
+    def sizes(self, store: Store, log: LogName) -> tuple[int, int, int]:
+        """How many entries of a log are written, sealed and witnessed."""
+        sealer = self.sealer(log)
+        sealed, kept = sealer.last(), self.witness_of(log).newest(sealer.key)
+        with store.reading() as tx:
+            written = tx.log(log).head().size
+        return written, sealed.size if sealed else 0, kept.size if kept else 0
+
     def seal(self, store: Store) -> None:
         for log in LogName:
             seals.seal(store, log, self.sealer(log), self.witness_of(log))
