@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import ClassVar
 
 import numpy as np
@@ -25,10 +26,12 @@ from sklearn.preprocessing import StandardScaler
 
 from explainer.core.attribution import Contrast, DecisionLine, SeveralOutcomes, Side, Space
 from explainer.core.case import Case, FeatureCatalogue, Missing, Value, read_case
+from explainer.core.disclosure import Audience
 from explainer.errors import (
     BackgroundInvalid,
     DoesNotAddUp,
     ModelFailed,
+    NotExplainable,
     OutsideExperience,
     ScoreDiffers,
 )
@@ -40,8 +43,11 @@ from explainer.families.engine.reference import brute_force
 from explainer.families.model import Answer
 from explainer.families.second_opinion import by_brute_force, by_shap, ours
 from explainer.packages.bundled import find_package
+from explainer.pipeline import explain, tell
+from explainer.text.languages import language
 
 LINE = DecisionLine(0.0, "grant", "check", Side.ABOVE)
+DAY = date(2026, 3, 1)
 REGRESSION = 1e-9
 """Far below the gate of 1e-4: supported models have never been further off."""
 
@@ -327,10 +333,46 @@ def test_a_case_alone_in_many_and_in_threads_has_equal_bits(package, cases):
             assert bits(attribution) == alone[case.ref]
 
 
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_so_many_mixed_requests_at_once_are_answered_as_one_after_another(demo, mortgage, count):
+    """Two models, all their recorded cases, every audience, two languages, in any order."""
+    random = np.random.default_rng(16)
+    kinds = [
+        (package, read_case(golden.case, package.catalogue), audience, tag)
+        for package in (demo, mortgage)
+        for golden in package.golden
+        for audience in Audience
+        for tag in ("de", "en")
+    ]
+    asked = [kinds[at] for at in random.integers(0, len(kinds), count)]
+    assert {package.manifest.id for package, *_ in asked} == {
+        demo.manifest.id,
+        mortgage.manifest.id,
+    }
+
+    def answered(request) -> tuple:
+        package, case, audience, tag = request
+        try:
+            found = explain(case, package, DAY)
+        except NotExplainable as fault:
+            return (type(fault), str(fault))
+        told = tell(found, audience, language(tag), package, form="text")
+        return repr(found), told.body
+
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(answered, asked))
+    alone = [answered(request) for request in asked]
+    right = sum(mine == serial for mine, serial in zip(together, alone, strict=True))
+    assert right == count
+    assert len(set(map(str, alone))) > count / 4
+
+
 OTHER_PROCESS = """
 import json
 from explainer.packages.admit import admit
 from explainer.packages.bundled import find_package
+from explainer.pipeline import explain, tell
+from explainer.text.languages import language
 from explainer.core.case import read_case
 package = admit(find_package("unemployment_benefit"))
 for golden in package.golden[:3]:

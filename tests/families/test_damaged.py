@@ -1,8 +1,9 @@
-"""Damaged, crafted and renamed files: refused or right, and the service lives on.
+"""Damaged, crafted and renamed files: refused, or explained as what they are; the service lives on.
 
 Bits are flipped and files cut short as if the digest had been computed anew, so that what stands
 here is the second line, behind the digest. Each file is opened as the service opens it, in a
-process of its own.
+process of its own. A file alone cannot tell that its numbers were others: that is the third line,
+the recorded cases of a package (test_resealed.py).
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def small(declared: str) -> Made:
 
 
 def outcome(model: Made, data: bytes) -> str:
-    """What becomes of a file: `refused`, `withheld`, or `verified` answers; it never hangs."""
+    """What becomes of a file: `refused`, `withheld`, or its own answers are `verified`; it never
+    hangs."""
     rows = raw(households())[:31]
     try:
         opened = open_apart(model.declared, data, model.catalogue, model.target)
@@ -127,13 +129,13 @@ def check_damaged(declared: str, seeds: range) -> None:
 
 
 @pytest.mark.parametrize("declared", SMALL)
-def test_twenty_damaged_files_are_refused_or_right(declared):
+def test_twenty_damaged_files_are_refused_or_add_up_to_what_they_hold(declared):
     check_damaged(declared, range(20))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("declared", SMALL)
-def test_two_hundred_damaged_files_are_refused_or_right(declared):
+def test_two_hundred_damaged_files_are_refused_or_add_up_to_what_they_hold(declared):
     check_damaged(declared, range(1000, 1200))
 
 

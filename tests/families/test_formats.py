@@ -39,6 +39,7 @@ from trained_formats import (
     infinities,
     labels,
     made,
+    raw,
     three,
     tolerance,
     weights_of_trees,
@@ -116,6 +117,19 @@ def test_contributions_add_up_on_every_awkward_row(name):
     group = in_place(name).comparison
     away = np.abs(group.base + values.sum(axis=1) - margins).max()
     assert away <= tolerance(name) * group.scale
+
+
+@pytest.mark.long
+def test_a_thousand_random_rows_add_up_to_what_the_trained_model_says(name):
+    """Values of people of the table, each drawn by itself, so that most rows are nobody's."""
+    random, table = np.random.default_rng(17), households()
+    drawn = {n: table[n].to_numpy()[random.integers(0, len(table), 1000)] for n in table}
+    drawn["income"] = np.round(drawn["income"] * random.uniform(0.5, 1.5, 1000), 2)
+    rows = [{n: row[n] for n in made(name).names} for row in raw(pd.DataFrame(drawn))]
+    adds_up(name, rows)
+    own = np.asarray(made(name).margins(made(name).table(rows)), dtype=np.float64)
+    away = np.abs(apart(name).answer(rows).margin - own).max()
+    assert away <= 1e-12 * in_place(name).comparison.scale
 
 
 @pytest.mark.parametrize("every", EVERY)

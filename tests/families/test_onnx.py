@@ -6,6 +6,7 @@ import json
 import math
 import pickle  # noqa: TID251 - the attack these tests are about
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -29,6 +30,7 @@ from households import (
     permuted,
 )
 from onnx import TensorProto, helper, numpy_helper
+from resealed import SEEDS, check_counts, check_resealed
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -44,6 +46,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from trained import NAMES as SMALL
+from trained import SmallModel, demo_rows, write_package
+from trained import labels as small_labels
 
 from explainer.core.attribution import Contrast, SeveralOutcomes, Space, Task
 from explainer.core.case import Case, FeatureCatalogue, Value
@@ -1012,7 +1017,7 @@ def test_a_damaged_file_gives_our_errors_only(count, kind, forest):
         estimator = RandomForestClassifier(n_estimators=10, random_state=1)
         model, catalogue = of_numbers(estimator, by_name=False), MANY
         rows = [dict(zip(MANY.names, row, strict=True)) for row in numbers(4).tolist()]
-    met = {"refused": 0, "failed": 0, "answered": 0}
+    met = {"refused": 0, "failed": 0, "answered": 0}  # rightly or not: the test below tells
     for damaged in damages(model.SerializeToString(), count):
         try:
             opened(damaged, catalogue).answer(rows)
@@ -1024,3 +1029,51 @@ def test_a_damaged_file_gives_our_errors_only(count, kind, forest):
             met["answered"] += 1
     assert sum(met.values()) == count
     assert met["refused"] > 0
+
+
+def as_package(folder: Path, estimator) -> Path:
+    """A whole package around a graph, recorded cases and comparison rows by the pipeline it was
+    converted from; nothing is missing."""
+    rows = demo_rows()[list(SMALL)]
+    rows = rows.fillna({"tenure": 4.0, "job_lost_by": rows["job_lost_by"].mode()[0]})
+    columns = ColumnTransformer(
+        [
+            ("numbers", "passthrough", ["age", "tenure"]),
+            ("choices", OneHotEncoder(sparse_output=False), ["married", "job_lost_by"]),
+        ]
+    )
+    pipeline = Pipeline([("columns", columns), ("estimator", estimator)])
+    pipeline.fit(rows, small_labels(rows))
+    types = [
+        (
+            name,
+            StringTensorType([None, 1])
+            if rows[name].dtype == object
+            else FloatTensorType([None, 1]),
+        )
+        for name in rows
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = {id(pipeline[-1]): {"raw_scores": True, "zipmap": False}}
+        graph = to_onnx(pipeline, initial_types=types, options=options, target_opset=18)
+    stand_ins = {"tenure": 4, "job_lost_by": rows["job_lost_by"].mode()[0]}
+    graph = declaring(
+        graph, {"classes": ["no", "yes"], "gives": "log-odds", "stand_ins": stand_ins}
+    )
+    small = SmallModel(pipeline, b"", rows)
+    return write_package(
+        folder,
+        small,
+        manifest=lambda text: text.replace('"skops"', '"onnx"').replace(".skops", ".onnx"),
+        files={"model.skops": None, "model.onnx": graph.SerializeToString()},
+    )
+
+
+@pytest.mark.parametrize("seeds", SEEDS, ids=["20", "200"])
+def test_a_damaged_graph_that_is_sealed_again_is_refused_or_answers_as_before(seeds, tmp_path):
+    folder = as_package(
+        tmp_path / "small_benefit", GradientBoostingClassifier(n_estimators=12, random_state=1)
+    )
+    (tmp_path / "scratch").mkdir()
+    check_counts(check_resealed(folder, tmp_path / "scratch", seeds), len(seeds))
