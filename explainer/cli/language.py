@@ -60,6 +60,8 @@ missing, fuzzy, plural, file   it is not there, or not whole
 slot, markup, character        it would break a page or turn what it says
 digits, number                 digits other than 0 to 9; a number the German text has is gone
 script, language               letters or words of another language; the German text itself
+spacing                        French: a sign without the no-break space beside it
+words, such as cause, address  words that must not stand there: docs/plain-language.md has the kinds
 length, ending, left over,     hints: worth a look, they do not stop the language
 glossary
 
@@ -208,18 +210,37 @@ def findings_of(language: Language, package: str | None) -> Iterator[tuple[str, 
             found += [(path, one) for one in check_product(language, domain)]
     yield from found
     if not any(one.rule == "file" for _, one in found):
-        yield from ((where, one) for one in _terms(language, folder))
+        yield from _by_lists(language, folder, where)
 
 
-def _terms(language: Language, folder: Path | None) -> Iterator[Finding]:
-    """Where the German text has a term of the glossary, and the translation another word."""
-    from explainer.packages.plainly import plain_findings
+def _by_lists(language: Language, folder: Path | None, where: str) -> Iterator[tuple[str, Finding]]:
+    """Words that must not stand there, and where the German text has a term of the glossary and the
+    translation another word; of a package, `where` is its file."""
+    from explainer.packages.plainly import package_messages, package_texts
+    from explainer.plain.gate import check_message
+    from explainer.plain.lists import FAIL, lists_of
+    from explainer.plain.product import messages
+    from explainer.text.catalogs import PUBLIC, STAFF, catalog_path
+    from explainer.text.languages import locales_dir
     from explainer.text.translation import Finding
 
-    for found in plain_findings(language.tag, folder):
-        if found.rule == "glossary":
-            says = f"has another word than the glossary: {found.found}"
-            yield Finding(found.key, "glossary", says, stops=False)
+    if folder is None:
+        asked = messages(language)
+    else:
+        texts = package_texts(folder)
+        asked = package_messages(texts.get(language.tag, {}), texts["de"])
+    kinds = {entry.kind for entry in lists_of(language.tag).banned}
+    for message in asked:
+        if folder is None:
+            path = catalog_path(language, STAFF if message.place.staff else PUBLIC)
+            where = path.relative_to(locales_dir().parent).as_posix()
+        for found in check_message(message, language.tag):
+            if found.rule == "glossary":
+                says = f"has another word than the glossary: {found.found}"
+                yield where, Finding(found.key, "glossary", says, stops=False)
+            elif found.rule in kinds and found.severity == FAIL:
+                says = f"must not say “{found.found}”. {found.mend}"
+                yield where, Finding(found.key, found.rule, says)
 
 
 # -- update -----------------------------------------------------------------------------------

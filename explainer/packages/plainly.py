@@ -125,7 +125,7 @@ def package_messages(
         labels = sorted((t for k, t in texts.items() if k.startswith(choices)), key=len)
         values = (labels[0], labels[-1]) if "|reason|" in key and labels else ()
         place, of = _place(key), source.get(key, "")
-        message = Message(key, text, place, german=of)
+        message = Message(key, text, place, reason="|reason|" in key, german=of)
         yield replace(message, values=values) if values else message
 
 

@@ -63,6 +63,7 @@ class Message:
     values : what may stand in its slots, the shortest and the longest
     heading : whether it stands alone
     counterfactual : whether it tells what another value had changed
+    reason : whether it is the sentence of a reason, which a plainer level words in its own way
     german : the text it translates
     """
 
@@ -72,6 +73,7 @@ class Message:
     values: tuple[str, ...] = ("1", "31. Dezember 2026")
     heading: bool = False
     counterfactual: bool = False
+    reason: bool = False
     german: str = ""
 
     @property
@@ -194,6 +196,8 @@ def unstressed(text: str) -> str:
 
 def _untranslated(message: Message, text: str, lists: Lists) -> Iterator[Concept]:
     """Concepts the German text names and the translation does not, by its own glossary."""
+    if message.reason and lists.plainer:
+        return
     for key, concept in lists_of("de").concepts.items():
         there = lists.concepts.get(key)
         if there is None or not concept.forms.search(message.german):

@@ -62,6 +62,8 @@ class Lists:
     better: Mapping[str, str]
     banned: tuple[Banned, ...]
     concepts: Mapping[str, Concept]
+    plainer: bool = False
+    """Whether it is a plainer level of another language."""
 
     def words(self, name: str) -> frozenset[str]:
         """A list of the grammar in small letters."""
@@ -144,6 +146,7 @@ def lists_of(tag: str) -> Lists:
         {**(under.better if under else {}), **head.get("better", {})},
         banned + inherited,
         concepts,
+        plainer=under is not None,
     )
 
 

@@ -17,6 +17,7 @@ from explainer.plain.gate import (
 from explainer.text import extract
 from explainer.text.catalogs import PUBLIC, read_strictly
 from explainer.text.languages import Language, all_languages, locales_dir
+from explainer.text.translation import key_of
 
 ROOT = Path(extract.__file__).resolve().parents[2]
 
@@ -54,13 +55,12 @@ def messages(language: Language) -> Iterator[Message]:
             words = read_strictly(path.read_bytes(), f"{language.folder}/{path.name}")
         for source, context in template:
             texts: tuple[str, ...] = (source,) if isinstance(source, str) else source
-            german = "" if words is None else texts[0]
+            key, german = key_of(context, texts[0]), "" if words is None else texts[0]
             if words is not None:
                 there = words.get(source, context=context)
                 if there is None or there.fuzzy or not there.string:
                     continue
                 texts = (there.string,) if isinstance(there.string, str) else tuple(there.string)
-            key = context or f"“{texts[0][:40]}”"
             for text in dict.fromkeys(texts):
                 if text and not key.startswith(NOT_SAID):
                     yield Message(

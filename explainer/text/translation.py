@@ -53,7 +53,12 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        return self.context or self.sources[0][:60]
+        return key_of(self.context, self.sources[0])
+
+
+def key_of(context: str | None, source: str) -> str:
+    """What a message is called in findings: its context, or the beginning of the German text."""
+    return context or source[:60]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def check_messages(
             texts.append(text)
     for message in po:
         if message.id and (message.context, ids_of(message)[0]) not in known:
-            key = message.context or ids_of(message)[0][:60]
+            key = key_of(message.context, ids_of(message)[0])
             yield Finding(key, "left over", "translates no German text there is", stops=False)
     yield from _tongue_of_all(language, texts)
 

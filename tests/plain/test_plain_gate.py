@@ -71,6 +71,21 @@ def test_no_text_calls_anything_positive_or_negative(tag):
     assert [m.key for m in told if FOR_WHOM.search(m.text)] == []
 
 
+@pytest.mark.parametrize("tag", sorted(set(all_languages()) - {"de", "de-simple", "en"}))
+def test_every_translation_names_each_thing_as_its_glossary_does(tag):
+    """English has words for staff as well, and the plainer German says much in its own way."""
+    found = [*findings(tag)]
+    for name in OURS:
+        found += package_findings(bundled_packages() / name, (tag,))
+    assert [f"{f.key}: {f.found}" for f in found if f.rule == "glossary"] == []
+
+
+def test_what_is_found_is_named_by_the_german_text_it_translates():
+    keys = {message.key for message in messages(all_languages()["uk"])}
+    assert "Rechtsbehelfsbelehrung aus Ihrem Bescheid" in keys
+    assert "told.role" in keys
+
+
 def test_what_things_are_called_in_a_package_is_told_apart_from_its_sentences():
     texts = package_texts(bundled_packages() / "unemployment_benefit")["de"]
     places = {message.key: message.place for message in package_messages(texts)}

@@ -557,6 +557,67 @@ def test_every_concept_of_a_glossary_is_one_of_the_german_one():
         assert set(lists_of(tag).concepts) <= german | {"reason"}, tag
 
 
+SAID_TO_APPLICANTS = {
+    *("notice", "deviation", "reason", "legal-reasons", "hearing", "document", "granting"),
+    *("suggestion", "decision", "program", "application", "check", "explanation", "objection"),
+    *("information", "stand-in", "closer-check", "time-limit", "receipt", "remedies"),
+}
+
+
+@pytest.mark.parametrize("tag", GLOSSARIES)
+def test_every_glossary_has_what_applicants_are_told(tag):
+    assert set(lists_of(tag).concepts) >= SAID_TO_APPLICANTS
+
+
+OTHER_WORDS = [
+    ("fr", "Wir haben anders entschieden.", "Nous avons changé d’avis.", "décider autrement"),
+    (
+        "fr",
+        "Sie können Unterlagen abgeben.",
+        "Vous pouvez tout remettre.",
+        "document, justificatif",
+    ),
+    (
+        "pl",
+        "Sie bekommen einen Bescheid.",
+        "Dostaną Państwo pismo.",
+        "decyzja na piśmie (Bescheid)",
+    ),
+    ("pl", "Wir haben das bewilligt.", "Zgodziliśmy się na to.", "uwzględnienie wniosku"),
+    ("ro", "Die Anhörung ist am Montag.", "Discuția este luni.", "audiere (Anhörung)"),
+    ("ar", "Gründe der Entscheidung", "تفاصيل القرار", "أسباب القرار"),
+    ("tr", "Sie können Unterlagen abgeben.", "Kâğıtları verebilirsiniz.", "belge"),
+    ("fa", "Wenn wir Ihre Daten löschen", "وقتی داده‌ها را نگه نداریم", "پاک کردن"),
+    ("en", "Das ist eine Vorführung.", "This is a show.", "demonstration"),
+    ("de-simple", "Das ist ein Ersatzwert.", "Das ist ein anderer Wert.", "Ersatz-Wert"),
+]
+
+
+@pytest.mark.parametrize(("tag", "german", "text", "term"), OTHER_WORDS)
+def test_another_word_than_the_glossarys_is_noted(tag, german, text, term):
+    notes = [
+        f.found
+        for f in check_message(Message("key", text, Place.PAGE, german=german), tag)
+        if f.rule == "glossary"
+    ]
+    assert notes == [term]
+
+
+def test_the_sentence_of_a_reason_may_leave_words_out_at_a_plainer_level():
+    """“So alt sind Sie: 30 Jahre.” names neither the program nor what it pointed towards."""
+    german = "Ihr Alter sprach aus Sicht des Programms für die Bewilligung."
+    said = [("de-simple", "So alt sind Sie.", True), ("en", "Your age mattered.", True)]
+    said.append(("de-simple", "So alt sind Sie.", False))
+    noted = [
+        any(
+            f.rule == "glossary"
+            for f in check_message(Message("k", text, Place.TOLD, reason=r, german=german), tag)
+        )
+        for tag, text, r in said
+    ]
+    assert noted == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("german", "english", "noted"),
     [

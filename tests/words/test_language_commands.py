@@ -12,12 +12,12 @@ import pytest
 from pseudo import fill, filled_catalog, forget, other_locales
 from test_cli import warum
 
-from explainer.errors import MessageMissing, PackageFaulty
+from explainer.errors import InstallationBroken, MessageMissing, PackageFaulty
 from explainer.packages.admit import admit
 from explainer.packages.bundled import find_package
 from explainer.packages.scaffold import seal
 from explainer.packages.translations import german_texts, wording_file
-from explainer.text import languages
+from explainer.text import languages, translation
 from explainer.text.catalogs import catalog, catalog_path
 from explainer.text.extract import template_of
 from explainer.text.languages import Status, language
@@ -66,7 +66,56 @@ FAULTS = {
     "markup": (f'msgstr "{ENGLISH}"', 'msgstr "There is <b>no</b> such page."', "[markup]"),
     "slot": ('msgstr "As of: {value}."', 'msgstr "As of: {date}."', "told.as_of: has other slots"),
     "number": ('of 1,000"', 'of 100"', "[number]"),
+    "fuzzy": (
+        'msgctxt "error.page.not_found"',
+        '#, fuzzy\nmsgctxt "error.page.not_found"',
+        "error.page.not_found: is fuzzy: it was made for another German text [fuzzy]",
+    ),
+    "digits": (f'msgstr "{ENGLISH}"', 'msgstr "There is no page ٣."', "[digits]"),
     "file": ('msgid ""', "lost words", "catalog: The catalog cannot be read"),
+}
+WORDS = {
+    "cause": (
+        "en",
+        f'msgstr "{ENGLISH}"',
+        'msgstr "This page is gone because it moved."',
+        "error.page.not_found: must not say “because”",
+    ),
+    "address": (
+        "fr",
+        'msgstr "Cette page n’existe pas."',
+        'msgstr "Ta page n’existe pas."',
+        "error.page.not_found: must not say “Ta”",
+    ),
+    "term": (
+        "uk",
+        'msgstr "Такої сторінки немає."',
+        'msgstr "Така система."',
+        "error.page.not_found: must not say “система”",
+    ),
+}
+HINTS = {
+    "length": (
+        f'msgstr "{ENGLISH}"',
+        f'msgstr "{ENGLISH[:-1]}, {ENGLISH[:-1].lower()}, and {ENGLISH.lower()}"',
+        "warum.po: error.page.not_found: hint: is very long beside the German text [length]",
+    ),
+    "ending": (
+        f'msgstr "{ENGLISH}"',
+        f'msgstr "{ENGLISH[:-1]}"',
+        "warum.po: error.page.not_found: hint: does not end like the German text, with . [ending]",
+    ),
+    "glossary": (
+        'msgstr "After the check you will receive a notice (Bescheid)."',
+        'msgstr "After the check you will receive a letter."',
+        "warum.po: Nach der Prüfung bekommen Sie einen Bescheid.: hint: has another word than the "
+        "glossary: notice (Bescheid) [glossary]",
+    ),
+    "left over": (
+        'msgctxt "error.page.not_found"',
+        'msgctxt "error.page.gone"\nmsgid "Weg."\nmsgstr "Gone."\n\nmsgctxt "error.page.not_found"',
+        "warum.po: error.page.gone: hint: translates no German text there is [left over]",
+    ),
 }
 
 
@@ -80,6 +129,55 @@ def test_check_names_each_fault_and_its_rule_on_a_line(locales, capsys, rule) ->
     assert found[0].startswith("locales/en/LC_MESSAGES/warum.po: ")
     # and for that language alone
     assert said_of(capsys, "check", "ar")[0] == 0
+
+
+@pytest.mark.parametrize("rule", WORDS)
+def test_check_names_words_that_must_not_stand_in_a_catalog(locales, capsys, rule) -> None:
+    tag, old, new, says = WORDS[rule]
+    replaced(locales / f"{tag}/LC_MESSAGES/warum.po", old, new)
+    code, lines = said_of(capsys, "check", tag)
+    found = [line for line in lines if says in line]
+    assert (code, len(found)) == (1, 1), lines
+    assert found[0].startswith(f"locales/{tag}/LC_MESSAGES/warum.po: ")
+    assert found[0].endswith(f"[{rule}]")
+    sign = ("sign", tag, "--name", "A. Reader", "--date", "2026-03-01")
+    assert said_of(capsys, *sign)[0] == 1
+
+
+@pytest.mark.parametrize("rule", HINTS)
+def test_a_hint_names_its_file_and_message_and_stops_nothing(locales, capsys, rule) -> None:
+    old, new, says = HINTS[rule]
+    path = locales / "en/LC_MESSAGES/warum.po"
+    before = said_of(capsys, "check", "en")
+    replaced(path, old, new)
+    code, lines = said_of(capsys, "check", "en")
+    assert (before[0], code) == (0, 0), lines
+    assert set(lines) - set(before[1]) == {f"locales/en/LC_MESSAGES/{says}"}
+
+
+def test_the_help_of_check_names_every_rule_there_is(capsys) -> None:
+    told = "\n".join(said_of(capsys, "check", "--help")[1])
+    source = Path(translation.__file__).read_text("utf-8")
+    rules = re.findall(r'yield (?:Finding\([^\n]*?)?"([a-z ]+)", f?"\w+ ', source)
+    assert len(rules) > 10
+    assert not {rule for rule in (*FAULTS, *HINTS, *rules, "spacing") if rule not in told}
+
+
+def test_the_plainer_german_may_word_a_packages_reasons_in_its_own_way(capsys) -> None:
+    for package in ("unemployment_benefit", "mortgage_guarantee"):
+        code, lines = said_of(capsys, "check", "de-simple", "--package", package)
+        assert (code, [line for line in lines if "[glossary]" in line]) == (0, [])
+
+
+def test_words_of_a_package_that_must_not_stand_there_are_named_with_its_file(
+    package, capsys
+) -> None:
+    path = wording_file(package, row("fr"))
+    replaced(path, 'msgstr "Âge"', 'msgstr "Ton âge"')
+    code, lines = said_of(capsys, "check", "fr", "--package", package)
+    assert code == 1
+    (found,) = [line for line in lines if "[address]" in line]
+    assert found.startswith("benefit/locales/fr/wording.po: feature|age|label: must not say “Ton”")
 
 
 @pytest.mark.parametrize("rule", [rule for rule in FAULTS if rule != "file"])
@@ -199,6 +297,39 @@ def test_a_signature_is_of_the_words_that_were_read_and_ends_with_them(locales, 
     replaced(locales / "en/LC_MESSAGES/warum.po", ENGLISH, "There is no such page.")
     lapsed = language("en")
     assert (lapsed.status, lapsed.lapsed) == (Status.UNREVIEWED, True)
+
+
+WHO = {
+    "reviewer": 'reviewer = "A. Reader"',
+    "reviewed_on": 'reviewed_on = "2026-03-01"',
+    "digest": 'digest = "0123"',
+}
+
+
+@pytest.mark.parametrize("lacks", [*WHO, "all of it"])
+def test_a_language_is_not_called_reviewed_without_saying_who_read_what_and_when(
+    locales, lacks
+) -> None:
+    said = "\n".join(line for name, line in WHO.items() if lacks not in (name, "all of it"))
+    table = locales / "languages.toml"
+    text = table.read_text("utf-8")
+    head, tag, rest = text.partition('tag = "uk"')
+    assert tag
+    reviewed = rest.replace('status = "unreviewed"', f'status = "reviewed"\n{said}', 1)
+    assert reviewed != rest
+    table.write_text(head + tag + reviewed, "utf-8")
+    languages.all_languages.cache_clear()
+    with pytest.raises(InstallationBroken, match="needs the name of its reviewer") as refused:
+        languages.all_languages()
+    assert refused.value.where == "locales/languages.toml, uk"
+    assert "warum language sign" in refused.value.mend
+    # with all of it the row is read, and of other words than were signed it says so
+    whole = "\n".join(WHO.values())
+    table.write_text(
+        text.replace(rest, rest.replace('"unreviewed"', f'"reviewed"\n{whole}', 1)), "utf-8"
+    )
+    languages.all_languages.cache_clear()
+    assert (row("uk").status, row("uk").lapsed) == (Status.UNREVIEWED, True)
 
 
 def test_a_translation_with_faults_cannot_be_signed(locales, capsys) -> None:
