@@ -189,7 +189,7 @@ def test_what_cannot_be_recorded_is_not_decided(
     break_it(how)
     before = everything(office)
     assert visitor.post(action, fields).status == 503
-    check_problem(machine.post(f"/cases/{case.id}/decisions", form, key=KEY), 503, "storage.failed")
+    check_problem(machine.post(f"/cases/{case.id}/decisions", form, key=key), 503, "storage.failed")
     assert everything(office) == before
     office.sql("DROP TRIGGER broken")
     assert visitor.post(action, fields).status == 303
