@@ -175,7 +175,7 @@ def _tables_agree(where: Settings) -> bool:
     """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
     from service.store.database import Store
     from service.store.key_check import keys_of_no_case
-    from service.verification import cases_at_fault, rows_that_disagree
+    from service.verification import DISAGREES, cases_at_fault, rows_that_disagree
 
     try:
         store = Store.examine(where.data, where.database)
@@ -188,7 +188,7 @@ def _tables_agree(where: Settings) -> bool:
     finally:
         store.close()
     for seq in wrong:
-        print(f"tables: FAULT at entry {seq}: The tables say something else than what was sealed.")
+        print(f"tables: FAULT at entry {seq}: {DISAGREES}")
     for case in cases:
         print(f"tables: FAULT. {case}")
     if spare:

@@ -22,6 +22,7 @@ from service.wiring import Tools
 
 PART = 100
 """Entries, or cases, that are looked at in one moment."""
+DISAGREES = "The tables say something else than what was sealed, or that does not open."
 
 
 def verify(actor: Actor, tools: Tools) -> list[Result]:
@@ -43,8 +44,7 @@ def verify_files(tools: Tools) -> list[Result]:
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
     results = verify_store(tools.store, keys, outside, tools.store.keys.all())
     ledger = next(result for result in results if result.log == LogName.LEDGER.value)
-    said = "The tables say something else than what was sealed."
-    faults = [(seq, said) for seq in rows_that_disagree(tools.store)]
+    faults = [(seq, DISAGREES) for seq in rows_that_disagree(tools.store)]
     end = max(ledger.size - 1, 0)  # what no entry is about
     faults += [(end, str(one)) for one in cases_at_fault(tools.store)]
     for seq, what in faults:
