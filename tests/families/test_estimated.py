@@ -6,6 +6,8 @@ What is told is settled, how precise it is is told as well, and what is not prec
 from __future__ import annotations
 
 import json
+import math
+import re
 import warnings
 from dataclasses import replace
 from datetime import date
@@ -22,6 +24,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from trained import NAMES as SMALL
+from trained import SmallModel, demo_rows, small_pipeline, write_package
+from trained import labels as small_labels
 from trained_formats import raw
 
 from explainer.core.attribution import DecisionLine, Side
@@ -40,6 +45,7 @@ from explainer.families.engine.function import MOST_ANSWERS, Function
 from explainer.families.frames import FrameBroken
 from explainer.families.second_opinion import witnesses
 from explainer.families.wire import estimate_frame, estimate_in, forms_in, frame_of
+from explainer.packages.admit import admit
 from explainer.pipeline import explain, tell
 from explainer.text.languages import language
 
@@ -373,6 +379,60 @@ def test_caseworkers_are_told_how_far_shares_may_be_off(demo):
             assert (sentence in text_of(found, audience, tag, demo)) == staff
             exact = replace(found, precision=None)
             assert sentence not in text_of(exact, audience, tag, demo)
+
+
+class AsScores:
+    """A pipeline whose margin is its probability, as the package of a network has it."""
+
+    def __init__(self, pipeline) -> None:
+        self.predict_proba = pipeline.predict_proba
+        self.decision_function = lambda rows: pipeline.predict_proba(rows)[:, 1]
+
+
+@pytest.fixture
+def network_package(tmp_path):
+    """A whole package around a network, admitted as the service does it."""
+    rows = demo_rows()[list(SMALL)]
+    pipeline = small_pipeline()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would learn on for long
+        layers = [("scaled", StandardScaler(with_mean=False)), ("network", MLPClassifier((8,)))]
+        pipeline = Pipeline([pipeline.steps[0], *layers]).set_params(
+            network__random_state=1, network__max_iter=80
+        )
+        pipeline.fit(rows, small_labels(rows))
+    model = SmallModel(AsScores(pipeline), skops.io.dumps(pipeline), rows)
+    folder = write_package(
+        tmp_path / "small_benefit",
+        model,
+        manifest=lambda text: text.replace('"log-odds"', '"probability"').replace(
+            "threshold = 0.0", "threshold = 0.5"
+        ),
+    )
+    return admit(folder)
+
+
+def test_what_was_really_estimated_is_said_to_caseworkers_on_their_page(
+    network_package, only_estimates
+):
+    said = {
+        "de": r"Die Anteile sind geschätzt\. Sie können um bis zu (\d+) von 100 Teilen abweichen\.",
+        "en": r"The shares are estimated\. They may be off by up to (\d+) out of 100 parts\.",
+    }
+    for golden in network_package.golden[:4]:
+        case = read_case(golden.case, network_package.catalogue)
+        found = explain(case, network_package, date(2026, 3, 1))
+        assert found.method == ESTIMATE
+        assert any(finding.error > 0 for finding in found.findings)
+        for tag, sentence in said.items():
+            for form in ("html", "text"):
+                spoken = language(tag)
+                told = tell(found, Audience.CASEWORKER, spoken, network_package, form=form)
+                (parts,) = re.findall(sentence, " ".join(told.body.decode().split()))
+                assert int(parts) == math.ceil(found.precision.within / 10)
+                other = tell(found, Audience.APPLICANT, spoken, network_package, form=form)
+                assert "estimate" not in other.body.decode()
+                assert "geschätzt" not in other.body.decode()
 
 
 def text_of(found, audience, tag, demo) -> str:
