@@ -42,7 +42,8 @@ def weights_of(given: Sequence[float] | None) -> Floats | None:
             "Leave out rows that hardly count, or correct their weights.",
         )
     worth = rows_worth(len(weights), weights)
-    if worth < FEWEST_ROWS:
+    # a little less, so that no last bit of a weight decides
+    if worth < FEWEST_ROWS * (1 - 1e-9):
         raise BackgroundInvalid(
             f"Its {len(weights)} rows weigh so unevenly that they are worth only "
             f"{math.floor(10 * worth) / 10} rows that weigh alike.",

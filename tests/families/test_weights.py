@@ -149,6 +149,11 @@ def test_weights_that_are_too_uneven_are_refused(weights, says):
     assert caught.value.mend
 
 
+def test_a_last_bit_of_a_weight_refuses_no_group():
+    """Thirty rows that weigh alike but for the way their weights were worked out."""
+    assert weights_of([0.3] * 29 + [0.1 + 0.2]) is not None
+
+
 def test_the_sample_has_every_row_as_often_as_it_weighs():
     """Rounded up or down, whatever the order of the rows in the file."""
     for rows, seed in ((40, 1), (500, 2)):
