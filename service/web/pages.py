@@ -163,8 +163,9 @@ def _framed(
             dir=language.dir,
             languages=links,
             path=path,
-            # a page that carries a told document has that document's own
-            banner=None if context.get("told_html") else _banner(language, package),
+            # applicants are told at the top; the document says so once more wherever it is kept.
+            # A page of staff that carries one has that document's own
+            banner=None if staff and context.get("told_html") else _banner(language, package),
             in_german="" if language.is_source else f"{path}?lang=de",
             **context,
         )

@@ -104,7 +104,7 @@ def test_an_applicant_reads_in_their_language(
     # it says that nobody read the translation, and where the German text is
     assert page.locator(".w-banner").count() == (0 if tag == "de" else 1)
     if tag != "de":
-        page.locator(".w-german--top a").click()
+        page.locator(".w-translation a").click()
         expect(root).to_have_attribute("lang", "de")
         expect(page.locator("h1")).to_have_text("Die Entscheidung über Ihren Antrag")
 
