@@ -149,12 +149,8 @@ def opened(
 
 
 def _erase(options: argparse.Namespace) -> int:
-    from service.erasing import (
-        certificate,
-        check_names_no_case,
-        erase_case,
-        erase_case_of_lost_key,
-    )
+    from service.certificate import certificate
+    from service.erasing import check_names_no_case, erase_case, erase_case_of_lost_key
     from service.wiring import the_clock
 
     if options.certificate is not None and options.certificate.exists():
@@ -178,7 +174,8 @@ def _erase(options: argparse.Namespace) -> int:
 
 
 def _retain(options: argparse.Namespace) -> int:
-    from service.erasing import Erased, certificate, check_two
+    from service.certificate import certificate
+    from service.erasing import Erased, check_two
     from service.retention import plan, read_classes, retain
     from service.wiring import the_clock
 

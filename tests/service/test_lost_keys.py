@@ -30,11 +30,11 @@ from explainer.ledger.log import SYSTEM_KEY, LogName
 from explainer.packages.bundled import bundled_packages
 from service import erasing
 from service.actions import submit
+from service.certificate import certificate
 from service.demo import SYSTEM
 from service.doctor import examine
 from service.erasing import (
     Event,
-    certificate,
     erase_case,
     erase_case_of_lost_key,
     record_event,
