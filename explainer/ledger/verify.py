@@ -30,6 +30,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import sqlite3
 import sys
@@ -37,7 +38,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -53,6 +54,9 @@ NO_EDGE = object()  # in the place of a right edge, where a storage keeps none
 
 class Unusable(Exception):
     """An argument or a file cannot be used; says which, and why."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(printable(what))
 
 
 class Wrong(Exception):
@@ -627,7 +631,7 @@ def verify_database(
     case_keys: Mapping[str, bytes | None] | None = None,
 ) -> list[Result]:
     """Check every log that one of `keys` is for; raises Unusable if the file cannot be read."""
-    if not path.is_file():
+    if not _is_file(path):
         raise Unusable(f"There is no file {path}.")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
@@ -721,7 +725,7 @@ def verify_export(
     witnesses: Sequence[Key] = (),
 ) -> list[Result]:
     """Check every exported log that one of `keys` is for; raises Unusable if there is none."""
-    found = [key for key in keys if (folder / key.log).is_dir()]
+    found = [key for key in keys if _is_folder(folder / key.log)]
     if not found:
         raise Unusable(f"{folder} holds no exported log whose key was given.")
     return [
@@ -749,7 +753,7 @@ class _KeysBeside(dict[str, bytes | None]):
 
 
 def _exported_log(folder: Path, key: Key, witnesses: Sequence[Key]) -> StoredLog:
-    newest = _read_file(folder / "checkpoint", NOTE_LIMIT)
+    newest = _read_exported(folder / "checkpoint", NOTE_LIMIT)
     try:
         head = read_note(newest, key, outside=False, witnesses=witnesses)
     except Wrong as wrong:
@@ -759,8 +763,8 @@ def _exported_log(folder: Path, key: Key, witnesses: Sequence[Key]) -> StoredLog
         )
     tiles = _ExportedTiles(folder, head.size)
     history = folder / "checkpoints"
-    files = sorted(history.iterdir()) if history.is_dir() else []
-    notes = [(_size_of(path), NO_EDGE, _read_file(path, NOTE_LIMIT)) for path in files]
+    files = _files_in(history) if _is_folder(history) else []
+    notes = [(_size_of(path), NO_EDGE, _read_exported(path, NOTE_LIMIT)) for path in files]
     return StoredLog(
         key.log,
         tiles.entries(),
@@ -851,7 +855,7 @@ class _ExportedTiles:
 
     def _file(self, name: str, limit: int) -> bytes | None:
         try:
-            return _read_file(self._folder / name, limit)
+            return _read_exported(self._folder / name, limit)
         except Unusable:
             return None
 
@@ -891,9 +895,9 @@ class _ExportedTiles:
                 expected.add(f"tile/{level}/{_file_name(index, width)}")
         for index, width in _places(self._size, 0):
             expected |= {f"{at}/{_file_name(index, width)}" for at in ("tile/entries", "payload")}
-        for path in sorted(self._folder.rglob("*")):
+        for path in _files_below(self._folder):
             name = path.relative_to(self._folder).as_posix()
-            if path.is_dir() or name in expected or name.startswith("checkpoints/"):
+            if name in expected or name.startswith("checkpoints/"):
                 continue
             yield f"The file {name} belongs to no entry under the newest checkpoint."
 
@@ -1051,7 +1055,9 @@ def read_outside(paths: Iterable[Path], keys: Sequence[Key]) -> list[Checkpoint]
     """
     found = []
     for path in paths:
-        files = sorted(path.rglob("*.note")) if path.is_dir() else [path]
+        files = [path]
+        if _is_folder(path):
+            files = [one for one in _files_below(path) if one.name.endswith(".note")]
         notes = [(file, _read_file(file, NOTE_LIMIT)) for file in files]
         origins = {key.name.encode(): key for key in keys}
         ours = [(file, note) for file, note in notes if note.split(b"\n")[0] in origins]
@@ -1088,7 +1094,57 @@ def _read_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def _read_exported(path: Path, limit: int) -> bytes:
+    if not _is_file(path):  # a pipe would keep us waiting
+        raise Unusable(f"{path} is no file.")
+    return _read_file(path, limit)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        raise Unusable(f"{path} cannot be read.") from None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        raise Unusable(f"{path} cannot be read.") from None
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        raise Unusable(f"{folder} cannot be read.") from None
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Every file in a folder and the folders in it; none of these is passed over unread."""
+
+    def refuse(fault: OSError) -> NoReturn:
+        raise Unusable(f"{fault.filename} cannot be read.")
+
+    found = os.walk(folder, onerror=refuse)
+    return sorted(Path(at) / name for at, _, names in found for name in names)
+
+
 # -- the command --------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """Spell out what is no plain sign: a name in an export could steer a terminal or hide words."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def _say(text: str, stream: TextIO) -> None:
+    """Print; signs the terminal does not have are spelled out, too."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def report(result: Result, kept: str = "from outside") -> str:
@@ -1114,7 +1170,7 @@ def report(result: Result, kept: str = "from outside") -> str:
         lines.append(f"  FAULT at entry {result.first_bad.seq}: {result.first_bad.what}")
         lines += [f"  also: {one.what}" for one in result.faults if one != result.first_bad][:20]
         lines.append(f"  last good checkpoint: size {good}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def receipt_in_words(
@@ -1132,7 +1188,7 @@ def receipt_in_words(
         if told is not None
         else "Whether it vouches for a letter or page you hold, --told FILE says.",
     ]
-    return "\n".join([*words, "clean"]), True
+    return "\n".join([*map(printable, words), "clean"]), True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -1170,20 +1226,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.database.suffix == ".tlog-proof":
             told = None if given.told is None else _read_file(given.told, PAYLOAD_LIMIT)
             said, holds = receipt_in_words(_read_file(given.database, NOTE_LIMIT), keys, told)
-            print(said)
+            _say(said, sys.stdout)
             return 0 if holds else 1
         outside = read_outside(given.checkpoint, keys)
-        if given.database.is_dir():
+        if _is_folder(given.database):
             witnesses = [read_witness(text) for text in given.witness]
             results = verify_export(given.database, keys, outside, witnesses)
         else:
             case_keys = None if given.keys is None else read_case_keys(given.keys)
             results = verify_database(given.database, keys, outside, case_keys)
     except Unusable as fault:
-        print(f"Cannot verify: {fault}", file=sys.stderr)
+        _say(f"Cannot verify: {fault}", sys.stderr)
         return 2
     for result in results:
-        print(report(result))
+        _say(report(result), sys.stdout)
     clean = all(result.clean for result in results)
     print("clean" if clean else "NOT CLEAN")
     return 0 if clean else 1

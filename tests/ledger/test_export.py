@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from explainer.ledger.durable import whole_folder
 from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.export import Exported, export_log, file_name, tile_name
 from explainer.ledger.log import LogName, Record
+from explainer.ledger.tree import leaf_hash
 from service.store import records
 
 MASKS = (0x01, 0x20, 0x80)
@@ -249,6 +252,63 @@ def test_bundles_that_changed_places_are_noticed(long: Installation, tmp_path: P
         assert noticed(long, tmp_path / "export"), part
         one.write_bytes(first)
         other.write_bytes(second)
+
+
+def renumbered(whole: dict[int, int]) -> Iterator[tuple[str, dict[int, int]]]:
+    """Other numbers for the entries: any two exchanged, or all from one on moved up or down."""
+    for one in whole:
+        for other in range(one + 1, len(whole)):
+            yield f"{one} and {other} exchanged", {**whole, one: other, other: one}
+        for step in (-1, 1, 2**32):
+            if one + step >= 0:
+                moved = {at: number + step * (at >= one) for at, number in whole.items()}
+                yield f"from {one} on moved by {step}", moved
+
+
+def number_anew(data: bytes, numbers: dict[int, int]) -> bytes:
+    return re.sub(rb'"seq":(\d+)', lambda found: b'"seq":%d' % numbers[int(found[1])], data)
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize(
+    ("parts", "recomputed"),
+    [("leaves", False), ("leaves", True), ("payloads", False), ("both", False), ("both", True)],
+)
+def test_every_renumbering_is_noticed(
+    parts: str, in_order: bool, recomputed: bool, installation: Installation, exported: Path
+) -> None:
+    """With the records left in their places or put where their new numbers are, and with the hashes
+    left or made to fit; only the signed head cannot be."""
+    ledger = exported / "ledger"
+    leaves_file, hashes_file, lines_file = (
+        ledger / part / "000.p" / "7" for part in ("tile/entries", "tile/0", "payload")
+    )
+    kept = {path: path.read_bytes() for path in (leaves_file, hashes_file, lines_file)}
+    leaves = [record.leaf for record in records_of(installation)]
+    lines = kept[lines_file].splitlines(keepends=True)
+    tried = 0
+    for what, numbers in renumbered({at: at for at in range(7)}):
+        tried += 1
+        order = sorted(numbers, key=numbers.__getitem__) if in_order else list(numbers)
+        if parts != "payloads":
+            new = [number_anew(leaves[at], numbers) for at in order]
+            leaves_file.write_bytes(b"".join(len(one).to_bytes(2, "big") + one for one in new))
+            if recomputed:
+                hashes_file.write_bytes(b"".join(map(leaf_hash, new)))
+        if parts != "leaves":
+            lines_file.write_bytes(b"".join(number_anew(lines[at], numbers) for at in order))
+        # of two entries that were erased nothing is left to be exchanged but these very numbers
+        same = parts == "payloads" and what == "0 and 1 exchanged"
+        assert noticed(installation, exported) is not same, what
+        for path, data in kept.items():
+            path.write_bytes(data)
+    assert tried == 21 + 20
+    assert not noticed(installation, exported)
+
+
+def records_of(made: Installation) -> list[Record]:
+    with closing(made.open()) as store, store.reading() as tx:
+        return list(tx.log(LogName.LEDGER).records())
 
 
 @given(seed=st.integers(0, 2**32))
