@@ -429,9 +429,14 @@ RIGHT = {
         "The program did not reject the application.",
         "The suggestion made by the program was rejected.",
         "The suggestion was made by the program.",
+        "Please write clearly.",
     ),
     "uk": ("Програма пропонує схвалити заяву.", "Ви подали заяву, рішення ухвалила людина."),
-    "ru": ("Программа предложила отклонить заявление.", "Решение принял человек."),
+    "ru": (
+        "Программа предложила отклонить заявление.",
+        "Решение принял человек.",
+        "Ведомство вызывает вас на беседу.",
+    ),
     "bg": ("Програмата предложи да откажем.", "Те бяха важни.", "Вашият етаж беше важен."),
     "fr": (
         "Le programme a proposé de refuser la demande.",
@@ -439,6 +444,7 @@ RIGHT = {
         "Le ton est calme.",
         "A-t-on lu la lettre ?",
         "Votre âge, votre table et vos tests ont compté.",
+        "Écrivez clairement.",
     ),
     "pl": (
         "Program zaproponował, żeby uwzględnić wniosek.",
@@ -454,6 +460,7 @@ RIGHT = {
     "tr": (
         "Program reddetmeyi önerdi.",
         "Kararı bir insan verdi.",
+        "Lütfen açıkça yazın.",
         "Sensör, seneler ve esen rüzgâr önemliydi.",
     ),
     "fa": ("برنامه پیشنهاد داد.", "توضیح و توافق مهم بود."),
