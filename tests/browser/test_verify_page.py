@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -486,17 +487,25 @@ def test_signatures_hold_by_hand_and_by_the_browser_alike(page: Page) -> None:
 
 
 def test_roots_and_proofs_are_those_of_the_other_implementations(page: Page) -> None:
-    leaves = [*PUBLISHED, *(number.to_bytes(2, "big") for number in range(56))]
+    leaves = [*PUBLISHED, *(number.to_bytes(2, "big") for number in range(248))]
     hashes = [tree.leaf_hash(leaf) for leaf in leaves]
-    subtree = tree.subtrees(hashes)
+    subtree = cache(tree.subtrees(hashes))
     roots = [tree.root(hashes[:size]) for size in range(len(hashes) + 1)]
+    nodes: dict[bytes, int] = {}  # each hash is handed over once, and named by its place
     proofs = [
-        [index, size, [text(one) for one in tree.inclusion_proof(index, size, subtree)]]
-        for size in range(1, 65)
+        [
+            index,
+            size,
+            [
+                nodes.setdefault(one, len(nodes))
+                for one in tree.inclusion_proof(index, size, subtree)
+            ],
+        ]
+        for size in range(1, 257)
         for index in range(size)
     ]
     said = page.evaluate(
-        """([leaves, proofs]) => {
+        """([leaves, texts, proofs]) => {
           const data = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
           const { Growing, leafHash, rootAbove } = warumVerify, { hex } = warumArithmetic;
           const growing = new Growing(), hashes = leaves.map((leaf) => leafHash(data(leaf)));
@@ -505,23 +514,24 @@ def test_roots_and_proofs_are_those_of_the_other_implementations(page: Page) -> 
           const refused = (...probe) => {
             try { rootAbove(...probe); return 0; } catch { return 1; }
           };
+          const nodes = texts.map(data), of = (places) => places.map((place) => nodes[place]);
           let others = 0;
-          for (const [index, size, texts] of proofs) {
-            const proof = texts.map(data), hash = hashes[index];
+          for (const [index, size, places] of proofs) {
+            const proof = of(places), hash = hashes[index];
             others += refused(index, size, hash, [...proof, hash]);
             others += refused(size, size, hash, proof);
             if (size > 1) others += refused(index, size, hash, proof.slice(0, -1));
           }
-          return [roots, proofs.map(([index, size, proof]) =>
-            hex(rootAbove(index, size, hashes[index], proof.map(data)))), others];
+          return [roots, proofs.map(([index, size, places]) =>
+            hex(rootAbove(index, size, hashes[index], of(places)))), others];
         }""",
-        [[text(leaf) for leaf in leaves], proofs],
+        [[text(leaf) for leaf in leaves], [text(node) for node in nodes], proofs],
     )
     assert said[0] == [root.hex() for root in roots]
     assert said[0][8] == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     assert said[1] == [roots[size].hex() for _, size, _ in proofs]
-    assert len(proofs) == 2_080
-    assert said[2] == 3 * 2_080 - 1  # too long, beyond the log, too short
+    assert len(proofs) == 32_896
+    assert said[2] == 3 * 32_896 - 1  # too long, beyond the log, too short
 
 
 # -- for people ---------------------------------------------------------------------------------
@@ -572,6 +582,15 @@ def test_names_of_files_are_text_and_never_markup(page: Page, handed: Handed, co
     said = ask(page, handed, copied)
     assert "<img src=x onerror=alert(1)>" in said
     assert page.locator("#result img").count() == 0
+
+
+def test_signs_that_hide_or_turn_words_around_are_spelled_out(
+    page: Page, handed: Handed, copied: Path
+) -> None:
+    (copied / "ledger" / "\u202egnundrO nI\u200b").write_bytes(b"")
+    said = ask(page, handed, copied)
+    assert r"\u{202e}gnundrO nI\u{200b}" in said
+    assert "\u202e" not in said
 
 
 def test_a_person_can_check_a_receipt_and_its_letter(page: Page, tmp_path: Path) -> None:
