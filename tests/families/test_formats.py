@@ -119,12 +119,15 @@ def test_contributions_add_up_on_every_awkward_row(name):
     assert away <= tolerance(name) * group.scale
 
 
+RANDOM_ROWS = 1000
+
+
 @pytest.mark.long
 def test_a_thousand_random_rows_add_up_to_what_the_trained_model_says(name):
     """Values of people of the table, each drawn by itself, so that most rows are nobody's."""
     random, table = np.random.default_rng(17), households()
-    drawn = {n: table[n].to_numpy()[random.integers(0, len(table), 1000)] for n in table}
-    drawn["income"] = np.round(drawn["income"] * random.uniform(0.5, 1.5, 1000), 2)
+    drawn = {n: table[n].to_numpy()[random.integers(0, len(table), RANDOM_ROWS)] for n in table}
+    drawn["income"] = np.round(drawn["income"] * random.uniform(0.5, 1.5, RANDOM_ROWS), 2)
     rows = [{n: row[n] for n in made(name).names} for row in raw(pd.DataFrame(drawn))]
     adds_up(name, rows)
     own = np.asarray(made(name).margins(made(name).table(rows)), dtype=np.float64)
