@@ -148,7 +148,7 @@ class Feature:
             )
         if self.hard is not None and not self.hard[0] <= raw <= self.hard[1]:
             raise ValueOutOfRange(
-                f"The value is outside {self.hard[0]:g} to {self.hard[1]:g}.",
+                f"The value is outside {_digits(self.hard[0])} to {_digits(self.hard[1])}.",
                 self.name,
                 "Check the value and its unit.",
             )
@@ -296,6 +296,11 @@ def read_case(raw: object, catalogue: FeatureCatalogue) -> Case:
     if faults:
         raise CaseFaulty(f"case {ref}" if ref else "case", faults)
     return Case(ref, package, values, reported)
+
+
+def _digits(limit: float) -> str:
+    """A limit with every digit it has, and no more."""
+    return repr(limit).removesuffix(".0")
 
 
 def _not_an_object() -> CaseMalformed:

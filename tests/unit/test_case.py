@@ -24,7 +24,7 @@ from explainer.core.case import (
     Value,
     read_case,
 )
-from explainer.errors import CaseError, CaseFaulty
+from explainer.errors import CaseError, CaseFaulty, ValueOutOfRange
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "case-1.schema.json"
 
@@ -436,3 +436,11 @@ def test_the_schema_of_cases_takes_the_reported_scores_that_are_read_and_no_othe
     for margin in ([], [0.5, 0.5], "x", [0.1, 0.2, "x"], [[0.1, 0.2, 0.3]], {"a": 1}, True):
         raw = {"ref": "A-1", "values": {"income": 1}, "reported": {"margin": margin}}
         assert not validator.is_valid(raw)
+
+
+def test_a_range_is_told_with_every_digit_of_its_limits() -> None:
+    key = feature("municipality", kind=Kind.INTEGER, hard=(1_001_000.0, 12_345_671.0))
+    with pytest.raises(ValueOutOfRange, match="outside 1001000 to 12345671"):
+        key.check(12_345_672)
+    with pytest.raises(ValueOutOfRange, match=r"outside 0\.125 to 2\.5"):
+        feature("share", hard=(0.125, 2.5)).check(3)
