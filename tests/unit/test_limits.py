@@ -159,21 +159,25 @@ def test_too_few_goes_by_the_size_of_the_group_unless_the_package_states_a_numbe
 
 
 @pytest.mark.parametrize(
-    ("heavy", "stated", "few"),
+    ("others", "times", "stated", "few"),
     [
-        # a stratum that was sampled thinly is not rare for being in few rows
-        (100.0, None, False),
-        (1.0, None, True),
+        # by rows one in a hundred; a stratum that was sampled thinly is not rare for that
+        (1980, 1, None, True),
+        (1980, 100, None, False),
+        # by rows one in ten; one that was sampled densely is rare all the same
+        (180, 1, None, False),
+        (180, 0.01, None, True),
         # what a package states are rows
-        (100.0, 30, True),
+        (1980, 100, 21, True),
+        (180, 0.01, 20, False),
     ],
 )
-def test_how_rare_a_case_is_goes_by_weight_and_what_was_seen_by_rows(heavy, stated, few):
-    """Twenty of 2,000 rows are like the case; they weigh as much as `heavy` times as many."""
+def test_how_rare_a_case_is_goes_by_weight_and_what_was_seen_by_rows(others, times, stated, few):
+    """Twenty rows are like the case, and weigh so many times as much as each of the others."""
     known = FeatureCatalogue([choice("tenancy")])
-    rows = [{"tenancy": "own"}] * 20 + [{"tenancy": "rent"}] * 1980
-    weights = np.array([heavy] * 20 + [1.0] * 1980) / heavy
-    group = ComparableRows(rows, known, weights)
+    rows = [{"tenancy": "own"}] * 20 + [{"tenancy": "rent"}] * others
+    weights = np.array([float(times)] * 20 + [1.0] * others)
+    group = ComparableRows(rows, known, weights / weights.max())
     case = read_case({"ref": "A-1", "values": {"tenancy": "own"}}, known)
     found = group.like(case, attribution({"tenancy": 1.0}))
     assert found.rows == 20
