@@ -211,7 +211,7 @@ class Phrases(Frame):
         self.stand_in = self._pattern(say("told.stand_in"))
         self.as_of = self._pattern(say("told.as_of"))
         self.source = self._pattern(say("told.source"))
-        self.stale = self._pattern(say("told.limit.stale"), isolated=False)
+        self.stale = self._pattern(say("told.limit.stale"))
         if staff:
             self._for_staff()
 

@@ -113,7 +113,7 @@ def to_sentences(view: View, voice: Voice, decision: HumanDecision | None = None
     warnings = [_warning(one, view, voice) for one in view.limits if one is not Limit.STALE]
     limits = []
     if Limit.STALE in view.limits:
-        limits.append(voice.say("told.limit.stale", str(view.as_of)))
+        limits.append(voice.say("told.limit.stale", isolate(str(view.as_of))))
     limits.append(voice.say("staff.told.limits" if staff else "told.limits"))
     if staff:
         limits.append(voice.say("staff.told.linked"))
