@@ -259,7 +259,12 @@ def _stored(entry):
         return [int(value) if value == int(value) else value for value in entry["values"]]
     text = bytes(value & 0xFF for value in entry["values"])
     ends = entry["offsets"]
-    return [text[a:b].decode("utf-8") for a, b in zip(ends[:-1], ends[1:])]  # noqa: RUF007 - 3.9
+    if max(text, default=0) > 127:
+        raise Refused(
+            "XGBoost stores names of categories with letters outside ASCII so that nobody can tell "
+            "which is whose. Rename them (a to z, digits, _ . -) and train again."
+        )
+    return [text[a:b].decode("ascii") for a, b in zip(ends[:-1], ends[1:])]  # noqa: RUF007 - 3.9
 
 
 class _LightGBM:

@@ -43,5 +43,6 @@ def versions_for(declared: str) -> Mapping[str, str]:
             continue  # whoever opens the model says what is not installed
     return found
 
+
 MAY_NAME_NO_CLASSES = frozenset({"xgboost-json", "xgboost-ubj", "lightgbm-txt", "catboost-cbm"})
 """Formats whose files need not name the classes: XGBoost's and LightGBM's never do."""

@@ -326,6 +326,9 @@ def _group(
             ]
         )
     share = float(mean(alike.astype(np.float64), weights))
+    if weights is not None:
+        # exactly half is no majority, whatever the last bit of a sum says
+        share = round(share, 12)
     return ComparisonGroup(digest, len(margins), base, scale, share)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from explainer.errors import ArtefactRefused
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import MOST_CATEGORIES, Ints
 from explainer.families.model import named_once
@@ -139,7 +140,7 @@ def stored_categories(
 ) -> dict[int, tuple[str, ...]]:
     """Names of categories; since 3.1 a file holds them if the model was trained on a frame.
 
-    Raises ArtefactRefused where two of a column have the same.
+    Raises ArtefactRefused where two of a column have the same, or where XGBoost wrote them wrongly.
     """
     stored = booster.get("cats", {}).get("enc", [])
     if stored and len(stored) != len(types):
@@ -159,6 +160,14 @@ def stored_categories(
         ends = [int(n) for n in stored[at]["offsets"]]
         if ends[0] != 0 or ends[-1] != len(text) or ends != sorted(ends):
             raise damaged("The categories of the model cannot be read.")
-        words = [text[start:end].decode("utf-8") for start, end in pairwise(ends)]
+        if not text.isascii():
+            # XGBoost takes lengths in letters for lengths in bytes: names and places are shifted
+            raise ArtefactRefused(
+                "XGBoost stores names of categories with letters outside ASCII so that nobody can "
+                "tell which is whose.",
+                f"model, {column}" if column else "model",
+                "Rename the categories (a to z, digits, _ . -) and train again.",
+            )
+        words = [text[start:end].decode("ascii") for start, end in pairwise(ends)]
         found[at] = named_once(words, column)
     return found

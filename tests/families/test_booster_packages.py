@@ -146,7 +146,8 @@ def test_reversed_classes_of_a_model_that_names_none_are_refused(tmp_path):
         for one, other in (("granted", "not_granted"), ("not_granted", "granted"))
     }
     assert {fault.mend for fault in refused.value.faults} == {
-        "Declare model.classes in the order of the model."
+        "Declare model.classes in the order of the model; or, if the model names its class from "
+        "another probability on than a half, record what a half would name."
     }
 
 

@@ -275,6 +275,31 @@ def test_the_converter_records_long_numbers_as_the_model_has_them(library, width
     assert set(group["place"].dropna()) == set(map(str, PLACES))
 
 
+@pytest.mark.parametrize("kind", ["json", "ubj"])
+@pytest.mark.parametrize(
+    "places", [["Ö1", "2", "3", "4"], ["gas", "ol", "Ö"], ["Öl", "Gas", "Holz"]]
+)
+def test_names_that_xgboost_shifts_are_refused_by_name(places, kind, tmp_path):
+    """It counts letters where it should count bytes: read back, names and places are others."""
+    model = by_xgboost(places, kind)
+    inputs = (Input("place", tuple(places)), Input("income", None))
+    for ask in (
+        lambda: parse(model.declared, model.data, inputs, two("0", "1")),
+        lambda: inspect(model.declared, model.data),
+    ):
+        with pytest.raises(ArtefactRefused, match="outside ASCII") as refused:
+            ask()
+        assert refused.value.where == "model, place"
+        assert "Rename" in refused.value.mend
+    program = runpy.run_path(str(converter()))
+    rows, label = table(places)
+    with pytest.raises(program["Refused"], match="outside ASCII"):
+        program["convert"](
+            booster_of("xgboost", rows, label), rows, str(tmp_path / "out"), positive_class="1"
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_converter_refuses_two_categories_of_one_name(tmp_path):
     program = runpy.run_path(str(converter()))
     rows, label = table([1, "1", "2"])

@@ -18,7 +18,7 @@ from test_estimated import cases, network
 from test_second_opinion import by_boosting, by_pipeline, many
 from trained_formats import SUGGESTING, apart, case, comparison, made, raw, tolerance
 
-from explainer.core.attribution import Attribution, DecisionLine, Side
+from explainer.core.attribution import Attribution, DecisionLine, Side, Task
 from explainer.errors import BackgroundInvalid
 from explainer.families import attribute
 from explainer.families.apart import open_apart
@@ -29,7 +29,7 @@ from explainer.families.engine.estimate import Stage
 from explainer.families.engine.function import Function
 from explainer.families.engine.linear import Linear, LinearAgainst
 from explainer.families.engine.reference import brute_force
-from explainer.families.model import Model, RawRow, margin_of
+from explainer.families.model import Answer, Model, RawRow, margin_of
 from explainer.families.second_opinion import by_brute_force, by_shap, ours, witnesses
 from explainer.families.weights import mean, rows_worth, sample, spread, weights_of
 
@@ -417,6 +417,20 @@ def test_a_row_that_hardly_weighs_turns_no_sign():
 
 
 # -- witnesses ------------------------------------------------------------------------------
+
+
+def test_exactly_half_of_the_weight_is_no_majority_whatever_its_last_bit_says():
+    """Two strata that weigh the same, above the line and below it."""
+    suggesting = SUGGESTING[Task.BINARY]
+    (contrast,) = suggesting.contrasts()
+    margins = np.array([1.0] * 60 + [-1.0] * 20)
+    weights = weights_of([0.1] * 60 + [0.3] * 20)
+    assert weights is not None
+    assert mean((margins > 0).astype(float), weights) > 0.5  # as a sum has it
+    answer = Answer(margins[:, None], margins[:, None])
+    group = attribute._group(answer, contrast, suggesting, "d" * 64, weights)
+    assert group is not None
+    assert group.share_above == 0.5
 
 
 def with_weights(found: Explained) -> Explained:

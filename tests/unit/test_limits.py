@@ -167,6 +167,9 @@ def test_too_few_goes_by_the_size_of_the_group_unless_the_package_states_a_numbe
         # by rows one in ten; one that was sampled densely is rare all the same
         (180, 1, None, False),
         (180, 0.01, None, True),
+        # exactly one in fifty, which a sum of tenths misses by its last bit, is not fewer
+        (294, 0.3, None, False),
+        (295, 0.3, None, True),
         # what a package states are rows
         (1980, 100, 21, True),
         (180, 0.01, 20, False),

@@ -497,7 +497,7 @@ def test_a_stale_background_is_refused(make_package, small_model):
     only_fault(folder, BACKGROUND, "Draw the comparison group again")
 
 
-@pytest.mark.parametrize(("key", "off"), [("base", 1e-3), ("margin_scale", -1e-3)])
+@pytest.mark.parametrize(("key", "off"), [("base", 1e-4), ("margin_scale", -1e-3)])
 def test_figures_of_the_comparison_group_may_differ_by_the_tolerance_only(
     make_package, small_model, key, off
 ):
