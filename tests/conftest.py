@@ -28,7 +28,7 @@ LONGEST_FIRST = (
     *("service/test_restore_kills.py", "service/test_corrections.py", "service/test_erasing.py"),
     *("install/test_wheel.py", "words/test_language_commands.py", "families/test_apart.py"),
     *("families/test_hostile_skops.py", "words/test_bad_input.py", "service/test_replay.py"),
-    "families/test_resealed.py",
+    *("families/test_resealed.py", "ledger/test_damaged_file.py", "service/test_lost_keys.py"),
 )
 """Files that take long, the longest first: a process that gets one of them as the last would work
 on while the others wait."""
