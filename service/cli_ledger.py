@@ -274,6 +274,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _record_export(options: argparse.Namespace) -> None:
     """Put into the access log that payloads are handed over opened, if they are."""
+    from service.erasing import AS_A_NAME, names_somebody
     from service.store.cases import find_case_by_ref
     from service.supervision import record_export
     from service.wiring import the_clock
@@ -289,6 +290,8 @@ def _record_export(options: argparse.Namespace) -> None:
         )
     if not opened:
         return
+    if not names_somebody(options.by):
+        raise ExportFailed("Nobody is named.", "--by", f"Say who hands them over, {AS_A_NAME}.")
     if options.out.exists():
         raise ExportFailed("It is there already.", str(options.out), "Name another folder.")
     with cli_erasing.opened(options) as (_, ledger):

@@ -40,6 +40,7 @@ from service.wiring import Ledger
 
 BASIS_LIMIT = 200
 REASON_LIMIT = 300
+NAME_LIMIT = 200
 
 
 class Event(StrEnum):
@@ -94,8 +95,8 @@ def record_event(
 
     Raises CaseNotFound, and ErasureRefused where a hold has no reason or nobody is named.
     """
-    if not by.strip():
-        raise _refused("Nobody is named.", case_ref, "Say who with --by.")
+    if not names_somebody(by):
+        raise _refused("Nobody is named.", case_ref, f"Say who with --by, {AS_A_NAME}.")
     if event in (Event.HOLD, Event.RELEASE) and not 0 < len(reason.strip()) <= REASON_LIMIT:
         raise _refused(
             "A hold and its release need a reason.",
@@ -241,7 +242,10 @@ def check_approval(basis: str, approvers: Sequence[str]) -> None:
 
 
 def check_names_no_case(basis: str, case_ref: str) -> None:
-    """Raise ErasureRefused where what somebody typed as the legal basis names the case."""
+    """Raise ErasureRefused where what somebody typed as the legal basis names the case, and
+    CaseNotFound where they named none."""
+    if not case_ref.strip():
+        raise CaseNotFound("There is no such case.", "CASE", "Give its number, or its id.")
     if case_ref.casefold() in basis.casefold():
         raise _refused(
             "The legal basis names the case, and everybody can read it for ever.",
@@ -254,6 +258,18 @@ def check_two(approvers: Sequence[str]) -> None:
     """Raise ErasureRefused unless they are two different people."""
     if len({one.strip().casefold() for one in approvers} - {""}) != 2 or len(approvers) != 2:
         raise _refused("Two different people have to approve.", "--by", "Name both: --by A --by B.")
+    if not all(map(names_somebody, approvers)):
+        raise _refused("One of the two is not named.", "--by", f"Name both, {AS_A_NAME}.")
+
+
+def names_somebody(name: str) -> bool:
+    """Whether this can be recorded as who acted: it says something, all of it can be seen, and it
+    is a name by its length."""
+    return len(name) <= NAME_LIMIT and name.isprintable() and any(sign.isalnum() for sign in name)
+
+
+AS_A_NAME = f"in at most {NAME_LIMIT} characters, all of which can be seen"
+"""What `names_somebody` asks for, at the end of a sentence."""
 
 
 def _erasure(

@@ -111,6 +111,22 @@ def test_who_hands_over_opened_payloads_and_what_for_is_recorded_before(
     assert one.case_ref not in str(of_one.payload)
 
 
+NOBODY = ("", "   ", "\u200b", "Vera\u200b", "Vera\nBeispiel", "\x1b[31mVera", "...", "x" * 201)
+
+
+@pytest.mark.parametrize("what", ["--case", "--open-all"])
+@pytest.mark.parametrize("by", NOBODY, ids=ascii)
+def test_nothing_is_handed_over_by_nobody(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str, what: str
+) -> None:
+    asked = ["--case", office.cases[0].case_ref] if what == "--case" else ["--open-all"]
+    asked += ["--purpose", "court", "--by", by, "--data", str(office.tools.settings.data)]
+    code, said = run(capsys, "export", tmp_path / "out", *asked)
+    assert (code, "--by" in said, "Nobody is named." in said) == (1, True, True)
+    assert not (tmp_path / "out").exists()
+    assert office.entries(EntryKind.EXPORT, LogName.ACCESS) == []
+
+
 def everything(folder: Path) -> bytes:
     return b"".join(
         path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".py"

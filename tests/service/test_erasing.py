@@ -232,10 +232,13 @@ def test_who_approved_is_recorded_sealed_and_the_legal_basis_in_clear(marked: Ma
         ([CASE, *BASIS, "--by", "Anna Berg", "--by", " anna berg"], "Two different people"),
         ([CASE, *BASIS, "--by", "Anna Berg", "--by", ""], "Two different people"),
         ([CASE, *BASIS, *BOTH, "--by", "Eva"], "Two different people"),
+        ([CASE, *BASIS, "--by", "Anna Berg", "--by", "\u200b"], "One of the two is not named."),
         ([CASE, "--basis", " ", *BOTH], "no legal basis"),
         ([CASE, "--basis", "x" * 201, *BOTH], "too long"),
         ([CASE, "--basis", f"Antrag zu {CASE.lower()}", *BOTH], "names the case"),
         (["nobody's", *BASIS, *BOTH], "no such case"),
+        (["", *BASIS, *BOTH], "no such case"),
+        ([" ", *BASIS, *BOTH, "--key-lost"], "no such case"),
     ],
 )
 def test_an_approval_that_is_not_whole_erases_nothing(
@@ -269,7 +272,12 @@ def test_a_hold_needs_a_reason_and_a_name(
     marked: Marked, capsys: pytest.CaptureFixture[str]
 ) -> None:
     size = marked.office.size()
-    for reason, by in ((" ", "Anna Berg"), ("x" * 301, "Anna Berg"), (REASON, " ")):
+    for reason, by in (
+        (" ", "Anna Berg"),
+        ("x" * 301, "Anna Berg"),
+        (REASON, " "),
+        (REASON, "\u200b"),
+    ):
         assert run("hold", CASE, "--reason", reason, "--by", by, data=marked.office.tools) == 1
     assert "error [ledger.erasure_refused]" in capsys.readouterr().err
     assert marked.office.size() == size
