@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -248,17 +248,23 @@ class Witnesses:
         if self._thread is not None:
             self._thread.join(timeout=2 * SECONDS)
 
-    def standing(self) -> list[Standing]:
-        """How far each witness is, the directory among them."""
-        found = [
-            Standing(name, "directory", size, written_at(self.store, name, size), None)
-            for name, size in self._kept.items()
+    def as_kept(self) -> list[Standing]:
+        """How far each witness is, the directory among them, as it is known here: the logs are not
+        read, so since when something is open is not said."""
+        return [
+            *(Standing(name, "directory", size, None, None) for name, size in self._kept.items()),
+            *(
+                Standing(one.log, one.witness.name, one.covered, None, one.fault, one.asked_at)
+                for one in self._asked
+            ),
         ]
-        for one in self._asked:
-            open_since = written_at(self.store, one.log, one.covered)
-            who, size = one.witness.name, one.covered
-            found.append(Standing(one.log, who, size, open_since, one.fault, one.asked_at))
-        return found
+
+    def standing(self) -> list[Standing]:
+        """How far each witness is, the directory among them. Raises where a log cannot be read."""
+        return [
+            replace(one, unwitnessed_since=written_at(self.store, one.log, one.covered))
+            for one in self.as_kept()
+        ]
 
     def ask_due(self) -> float:
         """Hand over what is due; return the seconds until something is due again."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from explainer.errors import ExplainerError, StorageFailed
 from explainer.ledger.entries import minute
 from explainer.ledger.log import LogName
 from service.admission import Starting
+from service.events import log
 from service.store.seals import written_at
 from service.web.people import anybody, tools_of
 from service.web.problems import RETRY
@@ -20,7 +24,7 @@ EXPOSITION = "text/plain; version=0.0.4"
 """Media type of the text format that Prometheus and its likes read."""
 
 FIGURES = {
-    "warum_ready": "1 when every package was tried and the log is the one that was sealed",
+    "warum_ready": "1 when every package was tried and the log can be read and is the sealed one",
     "warum_log_intact": "0 when the log is not the one that was sealed",
     "warum_packages": "model packages by state",
     "warum_entries": "entries of a log",
@@ -44,7 +48,8 @@ def healthz() -> JSONResponse:
 @router.get("/readyz", dependencies=[anybody()], include_in_schema=False)
 def readyz(request: Request) -> JSONResponse:
     """Packages are admitted, the log is the one that was sealed, cases can be decided; and how far
-    each witness has vouched for each log. A witness out of reach stops nobody."""
+    each witness has vouched for each log. A witness out of reach stops nobody; where something of
+    the logs cannot be read, nobody is told that all is well."""
     tools = tools_of(request)
     if tools.seals.broken is not None:
         return JSONResponse({"status": "broken", "code": tools.seals.broken.code}, 503)
@@ -53,7 +58,12 @@ def readyz(request: Request) -> JSONResponse:
     if not admitted.done:
         starting = {"status": "starting", "code": Starting.code, **known}
         return JSONResponse(starting, 503, RETRY)
-    witnesses = tools.outside.standing()
+    try:
+        for sealer in tools.seals.sealers.values():
+            _read(sealer.last)
+        witnesses = _read(tools.outside.standing)
+    except ExplainerError as fault:
+        return JSONResponse({"status": "unreadable", "code": fault.code}, 503)
     return JSONResponse(
         {
             "status": "ready",
@@ -76,14 +86,40 @@ def _minute(since: datetime | None) -> str | None:
     return None if since is None else minute(since)
 
 
+T = TypeVar("T")
+
+
+def _read(part: Callable[[], T]) -> T:
+    """Read it, and raise nothing but ours: a program that watches is told even of what nobody
+    foresaw, and by no page."""
+    try:
+        return part()
+    except ExplainerError:
+        raise
+    except Exception as fault:
+        log.error("not read", kind=type(fault).__name__)
+        raise StorageFailed("It cannot be read.", "the records", "See the log.") from None
+
+
 @router.get("/metrics", dependencies=[anybody()], include_in_schema=False)
 def metrics(request: Request) -> PlainTextResponse:
     """What `/readyz` says, and since when something is open, as figures; also while it starts and
-    when the log is broken. Nothing of a case, a record or a person."""
+    when the log is broken. What cannot be read is left out, and then it is not ready. Nothing of a
+    case, a record or a person."""
     found: dict[str, list[str]] = {name: [] for name in FIGURES}
-    for name, labels, value in _figures(tools_of(request)):
+    tools = tools_of(request)
+    intact, admitted = tools.seals.broken is None, tools.admitted
+    ready = intact and admitted.done
+    for name, labels, figure in _figures(tools):
+        try:
+            value = _read(figure)
+        except ExplainerError:
+            ready = False
+            continue
         named = ",".join(f'{label}="{said}"' for label, said in labels.items())
-        found[name].append(f"{name}{{{named}}} {value}" if named else f"{name} {value}")
+        found[name].append(f"{name}{{{named}}} {value}")
+    found["warum_ready"].append(f"warum_ready {int(ready)}")
+    found["warum_log_intact"].append(f"warum_log_intact {int(intact)}")
     lines = [
         line
         for name, about in FIGURES.items()
@@ -92,26 +128,34 @@ def metrics(request: Request) -> PlainTextResponse:
     return PlainTextResponse("\n".join([*lines, ""]), media_type=EXPOSITION)
 
 
-def _figures(tools: Tools) -> Iterator[tuple[str, dict[str, str], int]]:
-    intact, admitted, now = tools.seals.broken is None, tools.admitted, tools.now()
-    yield "warum_ready", {}, int(intact and admitted.done)
-    yield "warum_log_intact", {}, int(intact)
-    yield "warum_packages", {"state": "in_force"}, len(admitted.packages)
-    yield "warum_packages", {"state": "refused"}, len(admitted.refused)
-    for name in LogName:
-        log = {"log": name.value}
+def _figures(tools: Tools) -> Iterator[tuple[str, dict[str, str], Callable[[], int]]]:
+    """Those that have labels, each still to be read: one that cannot be keeps no other away."""
+    admitted, now, store = tools.admitted, tools.now(), tools.store
+
+    def age(name: LogName, seq: int) -> int:
+        since = written_at(store, name, seq)
+        return 0 if since is None else max(0, int((now - since).total_seconds()))
+
+    def sealed(name: LogName) -> int:
         last = tools.seals.sealers[name].last()
-        sealed = 0 if last is None else last.size
-        with tools.store.reading() as tx:
-            yield "warum_entries", log, tx.log(name).head().size
-        yield "warum_sealed_entries", log, sealed
-        yield "warum_unsealed_seconds", log, _age(written_at(tools.store, name, sealed), now)
-    for one in tools.outside.standing():
+        return 0 if last is None else last.size
+
+    def unsealed(name: LogName) -> int:
+        return age(name, sealed(name))
+
+    def entries(name: LogName) -> int:
+        with store.reading() as tx:
+            return tx.log(name).head().size
+
+    yield "warum_packages", {"state": "in_force"}, lambda: len(admitted.packages)
+    yield "warum_packages", {"state": "refused"}, lambda: len(admitted.refused)
+    for each in LogName:
+        of_log = {"log": each.value}
+        yield "warum_entries", of_log, partial(entries, each)
+        yield "warum_sealed_entries", of_log, partial(sealed, each)
+        yield "warum_unsealed_seconds", of_log, partial(unsealed, each)
+    for one in tools.outside.as_kept():
         which = {"log": one.log.value, "witness": one.witness}
-        yield "warum_witnessed_entries", which, one.covered
-        yield "warum_unwitnessed_seconds", which, _age(one.unwitnessed_since, now)
-        yield "warum_witness_alarm", which, int(one.alarm)
-
-
-def _age(since: datetime | None, now: datetime) -> int:
-    return 0 if since is None else max(0, int((now - since).total_seconds()))
+        yield "warum_witnessed_entries", which, partial(int, one.covered)
+        yield "warum_unwitnessed_seconds", which, partial(age, one.log, one.covered)
+        yield "warum_witness_alarm", which, partial(int, one.alarm)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +14,10 @@ from offices import NOON, Office, demo_settings, open_office
 from visiting import Visitor
 from witnesses import WITNESS, serving
 
-from explainer.errors import LogForked
+from explainer.errors import LogForked, StorageFailed
 from explainer.ledger.log import LogName
 from service.routes.health import FIGURES
+from service.sealing import Seals
 from service.witnesses import Witnesses
 
 LINE = re.compile(r'([a-z_]+)(?:\{([a-z]+="[a-z_ ]+"(?:,[a-z]+="[a-z_ ]+")*)\})? ([0-9]+)')
@@ -88,8 +91,76 @@ def test_a_log_that_is_not_the_sealed_one_and_a_witness_that_knows_another_are_f
     monkeypatch.setattr(office.tools.seals, "broken", forked)
     standing = office.tools.outside.standing()
     monkeypatch.setattr(
-        Witnesses, "standing", lambda _: [replace(one, fault=forked) for one in standing]
+        Witnesses, "as_kept", lambda _: [replace(one, fault=forked) for one in standing]
     )
     found = figures(office.visitor())
     assert found["warum_ready"] == found["warum_log_intact"] == 0
     assert found['warum_witness_alarm{log="ledger",witness="directory"}'] == 1
+
+
+def answers_unreadable(office: Office, code: str) -> dict[str, int]:
+    """The figures that are left, where `/readyz` says to programs what cannot be read."""
+    visitor = office.visitor()
+    ready = visitor.get("/readyz")
+    assert (ready.status, ready.json()) == (503, {"status": "unreadable", "code": code})
+    found = figures(visitor)
+    assert (found["warum_ready"], found["warum_log_intact"]) == (0, 1)
+    assert found['warum_packages{state="in_force"}'] == len(office.tools.packages)
+    return found
+
+
+def names(found: dict[str, int], log: str) -> set[str]:
+    return {name.partition("{")[0] for name in found if f'log="{log}"' in name}
+
+
+ALL = {name for name in FIGURES if "entries" in name or "seconds" in name or "alarm" in name}
+NO_AGES = {name for name in ALL if "seconds" not in name}
+
+
+def test_a_database_that_is_away_leaves_its_figures_out_and_nothing_else(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.tools.seals.now()
+    monkeypatch.setattr(office.tools.store, "reading", away)
+    found = answers_unreadable(office, "storage.failed")
+    for log in LogName:
+        assert names(found, log) == NO_AGES - {"warum_entries"}
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    raise StorageFailed(what="There is no connection.", where="the database", mend="Start it.")
+    yield
+
+
+@pytest.mark.parametrize("damaged", [b"damaged", None], ids=["damaged", "not to be read"])
+def test_a_damaged_note_leaves_out_what_is_sealed_of_that_log_only(
+    office: Office, damaged: bytes | None
+) -> None:
+    office.tools.seals.now()
+    note = office.tools.settings.data / "seals" / "ledger" / "last.note"
+    whole = note.read_bytes()
+    note.unlink()
+    note.mkdir() if damaged is None else note.write_bytes(damaged)
+    code = "storage.failed" if damaged is None else "ledger.proof_invalid"
+    found = answers_unreadable(office, code)
+    assert names(found, "ledger") == ALL - {"warum_sealed_entries", "warum_unsealed_seconds"}
+    assert names(found, "access") == ALL
+    note.rmdir() if damaged is None else note.unlink()
+    note.write_bytes(whole)
+    assert figures(office.visitor())["warum_ready"] == 1
+
+
+@pytest.mark.parametrize("statement", ["UPDATE entry SET leaf = x'00ff'", "DELETE FROM entry"])
+def test_an_unsealed_entry_that_is_damaged_leaves_out_the_ages_it_would_tell(
+    office: Office, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.tools.seals.now()
+    monkeypatch.setattr(Seals, "_seal", lambda *_: None)
+    office.visitor("caseworker").get(f"/cases/{office.cases[0].id}")
+    size = office.size()
+    office.tamper(f"{statement} WHERE log = 'ledger' AND seq = {size - 1}")
+    found = answers_unreadable(office, "ledger.entry_malformed")
+    assert NO_AGES - {"warum_entries"} <= names(found, "ledger") < ALL
+    assert 'warum_unsealed_seconds{log="ledger"}' not in found
+    assert names(found, "access") == ALL
