@@ -152,11 +152,12 @@ class OneLog:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What the records lie in, and the revision of its tables."""
+    """What the records lie in, the revision of its tables, and how many cases have no key."""
 
     postgresql: bool
     revision: str
     expected: str
+    lost_keys: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +323,8 @@ def _logs(tools: Tools, now: datetime) -> Iterator[OneLog]:
 def _database(tools: Tools) -> Database:
     with tools.store.reading() as tx:
         found = revision(tx.connection)
-    return Database(bool(tools.settings.database), found or "", NEWEST)
+    lost = tools.key_watch.lost()
+    return Database(bool(tools.settings.database), found or "", NEWEST, lost)
 
 
 def _retention(tools: Tools, today: date) -> Retention:
@@ -352,6 +354,8 @@ def _points(found: Operation) -> Iterator[Point]:
     for part in ("packages", "languages", "logs", "database", "retention", "examined", "versions"):
         if isinstance(getattr(found, part), Unread):
             yield Point("unread", part)
+    if not isinstance(found.database, Unread):
+        yield Point("lost_keys", "database", found.database.lost_keys)
     if not isinstance(found.logs, Unread):
         witnesses = [one for each in found.logs for one in each.witnesses]
         yield Point("alarm", "logs", sum(one.standing.alarm for one in witnesses))

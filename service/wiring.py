@@ -23,6 +23,7 @@ from service.admission import Admission, Admitted
 from service.edition import program_digest
 from service.events import log
 from service.findings import Findings
+from service.key_watch import KeyWatch
 from service.offer import Offer, make_offer
 from service.sealing import Seals
 from service.settings import Settings
@@ -48,6 +49,7 @@ class Tools:
     shelf: Shelf
     findings: Findings
     seals: Seals
+    key_watch: KeyWatch
     outside: Witnesses
     offer: Offer
     resolver: bytes
@@ -213,6 +215,7 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
             shelf=shelf,
             findings=Findings(settings.deadline),
             seals=seals,
+            key_watch=KeyWatch(store),
             outside=outside,
             offer=offer,
             resolver=ledger.resolver,

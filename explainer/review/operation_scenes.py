@@ -14,7 +14,17 @@ Number = tuple[int, str]
 
 ONE, SOME = (1, "1"), (2, "2")
 _POINTS = (
-    *("broken", "unread", "alarm", "unsealed", "late", "refused", "process", "unapproved"),
+    *(
+        "broken",
+        "unread",
+        "lost_keys",
+        "alarm",
+        "unsealed",
+        "late",
+        "refused",
+        "process",
+        "unapproved",
+    ),
     *("stale", "wording", "trying", "language", "lapsed", "finding", "tables"),
 )
 _UNREAD = {"said": None}
@@ -54,7 +64,12 @@ def _well() -> dict[str, Any]:
             for status in ("source", "reviewed", "unreviewed", "draft")
         ],
         "examined": [Filled(well=True)],
-        "database": {"postgresql": False, "revision": SOMETHING, "expected": SOMETHING},
+        "database": {
+            "postgresql": False,
+            "revision": SOMETHING,
+            "expected": SOMETHING,
+            "lost_keys": (0, "0"),
+        },
         "retention": {
             "by_itself": True,
             "old_enough": (0, "0"),
@@ -105,7 +120,12 @@ def _wrong(number: Number) -> dict[str, Any]:
             for why in off
         ],
         "examined": [Filled(well=False), Filled(well=True)],
-        "database": {"postgresql": several, "revision": SOMETHING, "expected": ""},
+        "database": {
+            "postgresql": several,
+            "revision": SOMETHING,
+            "expected": "",
+            "lost_keys": number,
+        },
         "retention": {
             "by_itself": False,
             "old_enough": number,

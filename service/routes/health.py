@@ -32,6 +32,7 @@ FIGURES = {
     "warum_unsealed_seconds": "age of the oldest entry no signed head covers; 0 when all are",
     "warum_witnessed_entries": "entries of a log that a witness has vouched for",
     "warum_unwitnessed_seconds": "age of the oldest entry a witness has not vouched for; else 0",
+    "warum_lost_keys": "cases that have no key, and nobody can open; a minute old, or older",
     "warum_witness_alarm": "1 when a witness knows another log than this one",
 }
 """All figures there are, each a gauge; to the minute, as entries are dated."""
@@ -114,10 +115,11 @@ def metrics(request: Request) -> PlainTextResponse:
         try:
             value = _read(figure)
         except ExplainerError:
-            ready = False
+            # whoever cannot count keys shows and decides all the same
+            ready = ready and name == "warum_lost_keys"
             continue
         named = ",".join(f'{label}="{said}"' for label, said in labels.items())
-        found[name].append(f"{name}{{{named}}} {value}")
+        found[name].append(f"{name}{{{named}}} {value}" if named else f"{name} {value}")
     found["warum_ready"].append(f"warum_ready {int(ready)}")
     found["warum_log_intact"].append(f"warum_log_intact {int(intact)}")
     lines = [
@@ -129,7 +131,7 @@ def metrics(request: Request) -> PlainTextResponse:
 
 
 def _figures(tools: Tools) -> Iterator[tuple[str, dict[str, str], Callable[[], int]]]:
-    """Those that have labels, each still to be read: one that cannot be keeps no other away."""
+    """All but whether it is ready, each still to be read: one that cannot be keeps none away."""
     admitted, now, store = tools.admitted, tools.now(), tools.store
 
     def age(name: LogName, seq: int) -> int:
@@ -154,6 +156,7 @@ def _figures(tools: Tools) -> Iterator[tuple[str, dict[str, str], Callable[[], i
         yield "warum_entries", of_log, partial(entries, each)
         yield "warum_sealed_entries", of_log, partial(sealed, each)
         yield "warum_unsealed_seconds", of_log, partial(unsealed, each)
+    yield "warum_lost_keys", {}, tools.key_watch.lost
     for one in tools.outside.as_kept():
         which = {"log": one.log.value, "witness": one.witness}
         yield "warum_witnessed_entries", which, partial(int, one.covered)

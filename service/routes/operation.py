@@ -15,6 +15,7 @@ from explainer.ledger.log import LogName
 from explainer.text.catalogs import Catalog, catalog
 from explainer.text.values import amount_in_words, clean, day, decimal, moment
 from service.operation import (
+    Database,
     Group,
     OneLanguage,
     OneLog,
@@ -55,7 +56,7 @@ def operation(request: Request) -> Response:
         languages_table=_each(found.languages, told.language),
         logs=_each(found.logs, told.log),
         outside=_has_outside(found),
-        database=found.database,
+        database=_one(found.database, told.database),
         retention=_one(found.retention, told.retention),
         examined=found.examined,
         versions=found.versions,
@@ -172,6 +173,14 @@ class _Told:
             "alarm": standing.alarm,
             "asked": "" if standing.asked_at is None else self.moment(standing.asked_at),
             "fault": one.fault,
+        }
+
+    def database(self, found: Database) -> dict[str, Any]:
+        return {
+            "postgresql": found.postgresql,
+            "revision": found.revision,
+            "expected": found.expected,
+            "lost_keys": self.counted(found.lost_keys),
         }
 
     def retention(self, found: Retention) -> dict[str, Any]:

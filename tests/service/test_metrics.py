@@ -16,8 +16,11 @@ from witnesses import WITNESS, serving
 
 from explainer.errors import LogForked, StorageFailed
 from explainer.ledger.log import LogName
+from service.erasing import erase_case
+from service.key_watch import COUNTED_AGAIN, KeyWatch
 from service.routes.health import FIGURES
 from service.sealing import Seals
+from service.store.keys import KeyStore
 from service.witnesses import Witnesses
 
 LINE = re.compile(r'([a-z_]+)(?:\{([a-z]+="[a-z_ ]+"(?:,[a-z]+="[a-z_ ]+")*)\})? ([0-9]+)')
@@ -123,6 +126,7 @@ def test_a_database_that_is_away_leaves_its_figures_out_and_nothing_else(
     office.tools.seals.now()
     monkeypatch.setattr(office.tools.store, "reading", away)
     found = answers_unreadable(office, "storage.failed")
+    assert "warum_lost_keys" not in found
     for log in LogName:
         assert names(found, log) == NO_AGES - {"warum_entries"}
 
@@ -164,3 +168,59 @@ def test_an_unsealed_entry_that_is_damaged_leaves_out_the_ages_it_would_tell(
     assert NO_AGES - {"warum_entries"} <= names(found, "ledger") < ALL
     assert 'warum_unsealed_seconds{log="ledger"}' not in found
     assert names(found, "access") == ALL
+
+
+def test_cases_without_a_key_are_counted_once_a_minute_and_keep_nobody_away(office: Office) -> None:
+    seconds = [0.0]
+    watch = KeyWatch(office.tools.store, lambda: seconds[0])
+    object.__setattr__(office.tools, "key_watch", watch)
+    assert figures(office.visitor())["warum_lost_keys"] == 0
+    lose_keys(office, 2)
+    seconds[0] += COUNTED_AGAIN - 1
+    assert figures(office.visitor())["warum_lost_keys"] == 0
+    seconds[0] += 1
+    found = figures(office.visitor())
+    assert (found["warum_lost_keys"], found["warum_ready"]) == (2, 1)
+
+
+def test_a_count_that_cannot_be_had_is_left_out_alone(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = figures(office.visitor())
+    monkeypatch.setattr(KeyStore, "names", lambda _: away().__enter__())
+    object.__setattr__(office.tools, "key_watch", KeyWatch(office.tools.store))
+    found = figures(office.visitor())
+    assert set(before) - set(found) == {"warum_lost_keys"}
+    assert found["warum_ready"] == 1
+
+
+def test_where_counting_takes_long_it_is_done_more_seldom(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, counted = [0.0], []
+
+    def slow(_: KeyWatch) -> int:
+        seconds[0] += 3
+        counted.append(seconds[0])
+        return 0
+
+    monkeypatch.setattr(KeyWatch, "_count", slow)
+    watch = KeyWatch(office.tools.store, lambda: seconds[0])
+    for _ in range(1000):
+        watch.lost()
+        seconds[0] += 1
+    assert counted == [3, 303, 603, 903]
+
+
+def test_a_case_that_was_erased_lost_no_key(office: Office) -> None:
+    case = office.decided(0)
+    erase_case(office.tools.ledger, case.case_ref, "Art. 17 DSGVO", ("Anna", "Jan"), NOON)
+    assert figures(office.visitor())["warum_lost_keys"] == 0
+
+
+def lose_keys(office: Office, count: int) -> None:
+    keys = office.tools.store.keys
+    for case in office.cases[:count]:
+        key = keys.find(f"case:{case.case_ref}")
+        assert key is not None
+        keys.destroy(key)

@@ -35,6 +35,7 @@ from explainer.ledger.log import LogName
 from explainer.packages.bundled import find_package
 from service import operation
 from service.admission import Admission, Admitted
+from service.key_watch import KeyWatch
 from service.operation import LATE, MOST_TOLD, Point, Unread, look
 from service.reported import LONGEST, fit_for_a_page, said
 from service.witnesses import Standing, Witnesses
@@ -522,6 +523,22 @@ def test_tables_of_another_version_are_a_point(office: Office) -> None:
     told = row(answer, "database", "Fassung der Tabellen")
     assert told.startswith("passt nicht 0003 Der Dienst braucht diese Fassung: 0")
     assert "Die Tabellen der Datenbank passen nicht zum Dienst." in points(answer)
+
+
+def test_keys_that_are_lost_while_it_runs_are_a_point(
+    running: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert row(page(running), "database", "Schlüssel der Fälle") == "Jeder Fall hat einen."
+    monkeypatch.setattr(KeyWatch, "lost", lambda _: 1)
+    answer = page(running)
+    assert points(answer)[0] == "1 Fall hat keinen Schlüssel mehr."
+    said = row(answer, "database", "Schlüssel der Fälle")
+    assert said.startswith("fehlen")
+    assert "warum ledger verify" in said
+    assert "Halten Sie den Dienst an" in said
+    monkeypatch.setattr(KeyWatch, "lost", lambda _: 1234)
+    answer = page(running, "en")
+    assert points(answer)[0] == "1,234 cases have no key any more."
 
 
 def test_the_short_check_names_what_it_found(running: Office) -> None:
