@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,7 +175,7 @@ def _tables_agree(where: Settings) -> bool:
     """Compare the tables pages are drawn from with what was sealed, where the keys to it are."""
     from service.store.database import Store
     from service.store.key_check import keys_of_no_case
-    from service.verification import DISAGREES, cases_at_fault, rows_that_disagree
+    from service.verification import DISAGREES, cases_at_fault, keys_at_fault, rows_that_disagree
 
     try:
         store = Store.examine(where.data, where.database)
@@ -184,13 +184,15 @@ def _tables_agree(where: Settings) -> bool:
         return True
     try:
         wrong, cases = rows_that_disagree(store), cases_at_fault(store)
-        spare = len(keys_of_no_case(store))
+        lost, spare = keys_at_fault(store), len(keys_of_no_case(store))
     finally:
         store.close()
     for seq in wrong:
         print(f"tables: FAULT at entry {seq}: {DISAGREES}")
     for case in cases:
         print(f"tables: FAULT. {case}")
+    for _, what in lost:
+        print(f"keys: FAULT. {what}")
     if spare:
         print(
             f"note: the key store has {spare} keys of no case. A submission that broke off leaves"
@@ -198,17 +200,23 @@ def _tables_agree(where: Settings) -> bool:
         )
     if not wrong:
         print("tables: what they say of decisions is what was sealed")
-    return not wrong and not cases
+    return not wrong and not cases and not lost
 
 
 def _results(where: Settings, keys: list[Key], known: list[Checkpoint]) -> list[Result]:
+    """What the verifier says of both logs; where the keys are, every payload is opened."""
     from service.store.database import Store
-    from service.store.stored import verify_file, verify_store
+    from service.store.keys import KeyStore
+    from service.store.stored import EveryKey, verify_file, verify_store
 
-    if not where.database:
-        return verify_file(where.data / "warum.sqlite", keys, known)  # without the key store, too
-    with closing(Store.examine(where.data, where.database)) as store:
-        return verify_store(store, keys, known)
+    if where.database:
+        with closing(Store.examine(where.data, where.database)) as store:
+            return verify_store(store, keys, known, EveryKey(store.keys))
+    with suppress(StorageFailed):  # without the key store the rest is checked as well
+        pair = (where.data / "keys.sqlite", where.data / "wrap.key")
+        with closing(KeyStore.existing(*pair)) as there:
+            return verify_file(where.data / "warum.sqlite", keys, known, EveryKey(there))
+    return verify_file(where.data / "warum.sqlite", keys, known)
 
 
 def _is_for_anybody(path: Path) -> bool:

@@ -18,6 +18,7 @@ from explainer.errors import CaseNotFound, ErasureRefused, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
+from service.store.astray import Astray, check_none_hidden, find_astray, may_be_follow_up
 from service.store.cases import CaseFile, look_up, new_id
 from service.store.database import Reading, Transaction
 from service.store.erasure import (
@@ -33,7 +34,7 @@ from service.store.erasure import (
     record_erasure_of_access,
 )
 from service.store.key_check import check_few, lost_keys
-from service.store.of_case import may_be_follow_up, of_lost_key
+from service.store.of_case import of_lost_key
 from service.store.records import OpenedEntry, open_entries, record_end, record_follow_up
 from service.store.sealed import ERASED, Damaged
 from service.wiring import Ledger
@@ -144,22 +145,34 @@ def held(entries: Iterable[OpenedEntry]) -> bool:
 
 
 def erase_case(
-    ledger: Ledger, case_ref: str, basis: str, approvers: Sequence[str], now: datetime
+    ledger: Ledger,
+    case_ref: str,
+    basis: str,
+    approvers: Sequence[str],
+    now: datetime,
+    astray: Astray | None = None,
 ) -> Erased:
     """Erase a case for good, by its number or its id; it is done when this returns.
 
     One that is damaged can be erased as well, as long as its key is there and what was said of
     legal holds can be read. Raises CaseNotFound, ErasureRefused where the case is on hold or the
-    approval not whole, and RecordsDisagree where it is not certain which key is the case's.
+    approval not whole, and RecordsDisagree where it is not certain which key is the case's, where
+    an entry of another case would go with it, and where one of its own, perhaps a hold, lies
+    elsewhere in the tables: for that every follow-up entry there is is looked at first, beside
+    whoever writes (`find_astray` says what it costs; who erases many gives what it found).
     """
     check_approval(basis, approvers)
+    looked = find_astray(ledger.store) if astray is None else astray
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
         if file.case_ref not in (None, case_ref):  # found by its id; whoever names it looks before
             check_names_no_case(basis, str(file.case_ref))
         if file.state == ERASED and is_being_erased(tx, file.id):
             raise CaseNotFound("It is being erased.", case_ref, "Nothing is left to be done.")
-        entries = entries_to_erase(tx, file).all
+        found = entries_to_erase(tx, file)
+        entries = found.all
+        own = None if found.key_id is None else tx.keys.get(found.key_id)
+        check_none_hidden(file.id, own, entries, looked)
         if held(open_entries(tx, entries, EntryKind.FOLLOW_UP)):
             raise _refused(
                 "The case is on legal hold.", case_ref, "Release it first, if it may be released."
@@ -192,10 +205,11 @@ def erase_case_of_lost_key(
     check_approval(basis, approvers)
     check_names_no_case(basis, case_id)
     check_few(lost_keys(ledger.store))
+    astray = find_astray(ledger.store)
     with ledger.store.transaction(now) as tx:
         if is_being_erased(tx, case_id):
             raise CaseNotFound("It is being erased.", case_id, "Nothing is left to be done.")
-        file, found = of_lost_key(tx, case_id)
+        file, found = of_lost_key(tx, case_id, astray)
         may_be_held = any(may_be_follow_up(leaf) for leaf in found.all.values())
         if may_be_held and not hold_unread:
             raise _refused(

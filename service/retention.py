@@ -10,7 +10,7 @@ import calendar
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from explainer.ledger.entries import Entry, EntryKind, Json
 from explainer.ledger.log import case_key_name
 from service.erasing import STARTS, Erased, erase_case, erase_month, held
 from service.events import log
+from service.store.astray import Astray, check_none_gone, check_none_hidden, find_astray
 from service.store.cases import CaseFile, case_with_id, find_case_by_ref, part_of_cases
 from service.store.database import Reading, Store
 from service.store.erasure import finish_erasures, months_of_access
@@ -87,6 +88,7 @@ class Plan:
     on_hold: tuple[Due, ...]
     without_rule: Mapping[str, int]
     damaged: tuple[Damaged, ...] = ()
+    astray: Astray = field(default_factory=Astray)
 
 
 def read_classes(path: Path | None) -> dict[str, RetentionClass]:
@@ -116,6 +118,8 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
     """Say what is due today; changes nothing.
 
     Cases are read part by part, each in a moment of its own: whoever writes has a turn in between.
+    Where some are due, it is looked for what was recorded of them and lies elsewhere in the tables.
+    Raises RecordsDisagree where a legal hold of any case may be gone.
     """
     due: list[Due] = []
     on_hold: list[Due] = []
@@ -133,12 +137,19 @@ def plan(ledger: Ledger, classes: Mapping[str, RetentionClass], today: date) -> 
         if since is not None and since <= today:
             one = Due(file.case_ref, of_class, since)
             (on_hold if held(entries) else due).append(one)
+    astray = find_astray(ledger.store) if due else Astray()
+    check_none_gone(astray)
+    for one in tuple(due) if astray.unopened else ():
+        fault = _hides_something(ledger.store, one, astray)
+        if fault is not None:
+            due.remove(one)
+            damaged.append(fault)
     for listed in (due, on_hold):
         listed.sort(key=lambda one: one.name)  # people look for numbers
     damaged.sort(key=name_of)
     with ledger.store.reading() as tx:
         due.extend(_months_due(tx, classes[ACCESS_LOG], today))
-    return Plan(tuple(due), tuple(on_hold), without_rule, tuple(damaged))
+    return Plan(tuple(due), tuple(on_hold), without_rule, tuple(damaged), astray)
 
 
 def shortest_time(classes: Mapping[str, RetentionClass]) -> int:
@@ -196,10 +207,29 @@ def _read(tx: Reading, file: CaseFile | Damaged) -> _Read:
     except StorageFailed:
         raise
     except LedgerError as fault:
-        key_id = tx.keys.find(case_key_name(file.case_ref)) or ""
-        said = (file.unit, file.submitted_at, file.state)
-        return Damaged(file.id, file.case_ref, key_id, *said, fault), ()
+        return _damaged(tx, file, fault), ()
     return file, entries
+
+
+def _damaged(tx: Reading, file: CaseFile, fault: LedgerError) -> Damaged:
+    key_id = tx.keys.find(case_key_name(file.case_ref)) or ""
+    said = (file.unit, file.submitted_at, file.state)
+    return Damaged(file.id, file.case_ref, key_id, *said, fault)
+
+
+def _hides_something(store: Store, one: Due, astray: Astray) -> Damaged | None:
+    """The case, where something recorded of it lies with another one or with none."""
+    with store.reading() as tx:
+        file = find_case_by_ref(tx, one.name)
+        if file is None:
+            return None
+        ours = of_case(tx, file)
+        own = None if ours.key_id is None else tx.keys.get(ours.key_id)
+        try:
+            check_none_hidden(file.id, own, ours.all, astray)
+        except RecordsDisagree as fault:
+            return _damaged(tx, file, fault)
+    return None
 
 
 def _astray(case_id: str) -> RecordsDisagree:
@@ -264,9 +294,9 @@ def retain(
     count = 0
     for one in planned.due:
         basis = classes[one.of_class].basis
-        erase = erase_month if one.access else erase_case
+        asked = (ledger, one.name, basis, approvers, now)
         try:
-            erased = erase(ledger, one.name, basis, approvers, now)
+            erased = erase_month(*asked) if one.access else erase_case(*asked, planned.astray)
         except CaseNotFound:
             continue  # somebody else was faster
         except ErasureRefused:

@@ -14,10 +14,11 @@ from service.store.cases import case_with_id, get_case, part_of_cases
 from service.store.database import Reading, Store
 from service.store.decisions import ListedRecord, records_between
 from service.store.erasure import is_being_erased, of_unaccounted_state
+from service.store.key_check import key_missing, lost_keys
 from service.store.of_case import case_of_entry, sealed_and_not_linked
 from service.store.records import open_entry, sealed_decisions
 from service.store.sealed import Damaged, lost_for_good
-from service.store.stored import verify_store
+from service.store.stored import EveryKey, verify_store
 from service.wiring import Tools
 
 PART = 100
@@ -42,11 +43,12 @@ def verify_files(tools: Tools) -> list[Result]:
     keys = [read_key(str(sealer.key)) for sealer in tools.seals.sealers.values()]
     folders = [data / "witness" / name.value for name in LogName]
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
-    results = verify_store(tools.store, keys, outside, tools.store.keys.all())
+    results = verify_store(tools.store, keys, outside, EveryKey(tools.store.keys))
     ledger = next(result for result in results if result.log == LogName.LEDGER.value)
     faults = [(seq, DISAGREES) for seq in rows_that_disagree(tools.store)]
     end = max(ledger.size - 1, 0)  # what no entry is about
     faults += [(end, str(one)) for one in cases_at_fault(tools.store)]
+    faults += keys_at_fault(tools.store)
     for seq, what in faults:
         fault = Fault(ledger.log, seq, what)
         ledger.faults.append(fault)
@@ -134,6 +136,13 @@ def cases_at_fault(store: Store) -> list[CaseFault]:
         if still:
             found.append(CaseFault(case_id, f"{_UNACCOUNTED} {state!r}.", _SET_BACK))
     return found
+
+
+def keys_at_fault(store: Store) -> list[tuple[int, str]]:
+    """Lost keys that are of no case: the position of the first entry under each, and what is
+    wrong. What is under the key of a case is named with the case."""
+    at = lost_keys(store).of_no_case
+    return [] if at is None else [(at, str(key_missing(at)))]
 
 
 _PUT_BACK = "Put the database back from a backup, or erase the case: `warum ledger erase`."

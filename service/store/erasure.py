@@ -6,21 +6,22 @@ finished and never a loss nobody can account for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 from sqlalchemy import ARRAY, Integer, cast, delete, func, literal, select, tuple_, update
 
-from explainer.errors import EntryMalformed, RecordsDisagree
-from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt, parse_canonical
+from explainer.errors import RecordsDisagree
+from explainer.ledger.entries import Entry, EntryKind, Leaf, Receipt
 from explainer.ledger.log import LogName, case_key_name
 from explainer.ledger.sealing import CaseKeys
 from service.store import tables
+from service.store.astray import intact
 from service.store.cases import DECIDED, OPEN, CaseFile, case_with_id
+from service.store.covered import covered_seqs, malformed_erasure, read_erasure
 from service.store.database import Reading, Store, Transaction
 from service.store.engine import empty_write_ahead_log, storage_errors
-from service.store.of_case import OfCase, of_case, of_damaged
+from service.store.of_case import OfCase, of_another, of_case, of_damaged
 from service.store.sealed import ERASED, Damaged
 
 PART = 500
@@ -47,8 +48,17 @@ def covered_by_case(tx: Reading, case_id: str) -> Covered:
 
 
 def entries_to_erase(tx: Reading, file: CaseFile | Damaged) -> OfCase:
-    """The entries of a case, whether it opens or not. Raises as `of_damaged` does."""
-    return of_damaged(tx, file) if isinstance(file, Damaged) else of_case(tx, file)
+    """The entries of a case, whether it opens or not.
+
+    Raises as `of_damaged` does, and RecordsDisagree where one of them is as it was written and the
+    case's own key does not open it: it is another case's, whatever the tables say. What is damaged
+    is the case's if they say so.
+    """
+    found = of_damaged(tx, file) if isinstance(file, Damaged) else of_case(tx, file)
+    own = None if found.key_id is None else tx.keys.get(found.key_id)
+    if own is not None and not all(one.opens_with(own) for one in intact(tx, found.all)):
+        raise of_another(file.id)
+    return found
 
 
 def _entries(tx: Reading, case_id: str) -> OfCase:
@@ -85,7 +95,9 @@ def record_end_without_key(tx: Transaction, case_id: str, ours: OfCase, entry: E
     """Record that a case ends whose key is lost and of which nothing was recorded: an erasure
     covers entries. It is sealed under a key that is made for it and goes with it."""
     if entry.kind is not EntryKind.FOLLOW_UP or entry.case_ref != case_id or ours.all:
-        _malformed("The entry does not say that a case ends of which nothing was recorded.")
+        raise malformed_erasure(
+            "The entry does not say that a case ends of which nothing was recorded."
+        )
     receipt = tx.append(LogName.LEDGER, entry, _AtItsEnd(case_id, tx.keys))
     _link(tx, case_id, receipt.seq)
     return replace(ours, linked={receipt.seq: receipt.leaf})
@@ -113,14 +125,14 @@ def record_erasure(
     """
     case = tables.case_file
     if entry.kind is not EntryKind.ERASURE:
-        _malformed(f"An entry of kind {entry.kind} does not record an erasure.")
+        raise malformed_erasure(f"An entry of kind {entry.kind} does not record an erasure.")
     found = lost or _entries(tx, case_id)
     ours = covered_by_lost_key(tx, case_id, lost) if lost else _covered(tx, case_id, found)
     listed, named = entry.payload.get("seqs"), entry.payload.get("key_ids", ())
     if not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
-        _malformed("The erasure does not list exactly the entries of the case.")
+        raise malformed_erasure("The erasure does not list exactly the entries of the case.")
     if not isinstance(named, list | tuple) or not ours.key_ids.issuperset(named):
-        _malformed("The erasure names a key that is not the case's.")
+        raise malformed_erasure("The erasure names a key that is not the case's.")
     for seq in found.sealed.keys() - found.linked.keys():  # by its links its rows are found to go
         _link(tx, case_id, seq)
     tx.connection.execute(update(case).where(case.c.id == case_id).values(state=ERASED))
@@ -163,7 +175,7 @@ def record_erasure_of_access(tx: Transaction, month: str, entry: Entry) -> Recei
     ours = months_of_access(tx).get(month)
     listed = entry.payload.get("seqs")
     if ours is None or not isinstance(listed, list | tuple) or set(listed) != ours.seqs:
-        _malformed("The erasure does not list exactly the entries of the month.")
+        raise malformed_erasure("The erasure does not list exactly the entries of the month.")
     return tx.append(LogName.ACCESS, entry)
 
 
@@ -183,13 +195,6 @@ def finish_erasures(store: Store, just: Covered | None = None) -> int:
         empty_write_ahead_log(store.engine)
     store.keys.empty_write_ahead_log()
     return len(pending)
-
-
-def covered_seqs(tx: Reading, log: LogName) -> frozenset[int]:
-    """Every position of a log that a recorded erasure covers."""
-    opening = tables.opening
-    rows = tx.connection.execute(select(opening.c.payload).where(opening.c.log == log.value))
-    return frozenset(seq for row in rows for seq in _read(row.payload)[0])
 
 
 def is_being_erased(tx: Reading, case_id: str) -> bool:
@@ -232,7 +237,7 @@ def _pending(store: Store) -> list[Covered]:
         with store.reading() as tx:
             rows = tx.connection.execute(part).all()
             for row in rows:
-                seqs, named = _read(row.payload)
+                seqs, named = read_erasure(row.payload)
                 log = LogName(row.log)
                 key_ids = _keys_of(tx, log, seqs) | there & named  # which an older store brings
                 if key_ids or _linked(tx, log, seqs):
@@ -241,16 +246,6 @@ def _pending(store: Store) -> list[Covered]:
             return found
         last = (literal(rows[-1].log), literal(rows[-1].seq))
         part = query.where(tuple_(*order) > tuple_(*last))
-
-
-def _read(payload: bytes) -> tuple[frozenset[int], frozenset[str]]:
-    """The positions an erasure covers, and the keys it names."""
-    value = parse_canonical(payload)
-    listed = value.get("seqs") if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping) or not isinstance(listed, list):
-        _malformed("An erasure does not say what it covers.")
-    named = value.get("key_ids")
-    return frozenset(listed), frozenset(named if isinstance(named, list) else ())
 
 
 def _parts(seqs: Iterable[int]) -> Iterator[list[int]]:
@@ -298,9 +293,3 @@ def _delete_rows(tx: Reading, erased: Covered) -> None:
     run(delete(link).where(link.c.case_id.in_(ids)))
     run(delete(record).where(record.c.case_id.in_(ids)))
     run(delete(case).where(case.c.id.in_(ids)))
-
-
-def _malformed(what: str) -> NoReturn:
-    raise EntryMalformed(
-        what=what, where="an erasure", mend="List the entries of one whole case and try again."
-    )

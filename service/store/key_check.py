@@ -10,8 +10,8 @@ from sqlalchemy import BindParameter, bindparam, func, select
 from explainer.errors import KeyMissing, StorageFailed
 from explainer.ledger.log import LogName
 from service.store import tables
+from service.store.covered import covered_seqs
 from service.store.database import Reading, Store
-from service.store.erasure import covered_seqs
 from service.store.keys import key_damaged
 from service.store.sealed import ERASED, lost_for_good
 

@@ -136,8 +136,11 @@ class KeyStore:
 
         None is one that is damaged: it keeps nobody from the others.
         """
+        return self._unwrapped(self._named(set(key_ids)))
+
+    def _unwrapped(self, rows: Iterable[Row[Any]]) -> dict[str, bytes | None]:
         found: dict[str, bytes | None] = {}
-        for row in self._named(set(key_ids)):
+        for row in rows:
             found[row.key_id] = None
             with suppress(StorageFailed):
                 found[row.key_id] = self._unwrap(row.key_id, row.wrapped)
@@ -148,9 +151,8 @@ class KeyStore:
         return self._read(_NAMED, {"wanted": wanted}) if wanted else ()
 
     def all(self) -> dict[str, bytes | None]:
-        """Return every key by its name, for checking that payloads open."""
-        rows = self._read(select(_case_key.c.key_id, _case_key.c.wrapped))
-        return {row.key_id: self._unwrap(row.key_id, row.wrapped) for row in rows}
+        """Return every key by its name, None for one that is damaged."""
+        return self._unwrapped(self._read(select(_case_key.c.key_id, _case_key.c.wrapped)))
 
     def names(self) -> frozenset[str]:
         """Return the name of every key that is there."""

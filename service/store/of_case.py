@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, or_, select
 
-from explainer.errors import CaseNotFound, ErasureRefused, LedgerError, RecordsDisagree
-from explainer.ledger.entries import Envelope, Leaf
-from explainer.ledger.log import SYSTEM_KEY, LogName, Record, case_key_name
-from explainer.ledger.sealing import open_payload
+from explainer.errors import CaseNotFound, ErasureRefused, RecordsDisagree
+from explainer.ledger.log import LogName, case_key_name
 from service.store import tables
+from service.store.astray import Astray, check_none_gone, hidden, intact, is_of_a_case
 from service.store.cases import CaseFile
 from service.store.database import Reading
 from service.store.keys import key_damaged
@@ -76,21 +74,23 @@ def of_damaged(tx: Reading, case: Damaged) -> OfCase:
     row = tx.connection.execute(_ROW, {"wanted": case.id}).one()
     for key in _other_keys(tx, case.key_id):
         if unseal(case.id, row.sealed, key):
-            raise _exchanged(case.id)
+            raise of_another(case.id)
     others = tx.connection.execute(_OTHERS, {"wanted": case.id})
     if any(unseal(other.id, other.sealed, own) for other in others):
-        raise _exchanged(case.id)
+        raise of_another(case.id)
     return _of_none_else(tx, case.id, case.key_id)
 
 
-def of_lost_key(tx: Reading, name: str) -> tuple[Damaged, OfCase]:
+def of_lost_key(tx: Reading, name: str, astray: Astray) -> tuple[Damaged, OfCase]:
     """Return the case with this id whose key is lost, and its entries; none of them opens.
 
     A number leads there only where the key is damaged. Raises CaseNotFound, ErasureRefused where
     its key is there and opens, and RecordsDisagree where anything says that its key is another
-    than the lost one: a key that is there opens its row or what is linked to it, or what is
-    sealed under the lost one is linked to another case.
+    than the lost one: a key that is there opens its row or an entry that is linked to it, what is
+    sealed under the lost one is linked to another case, or a follow-up entry `astray` that no key
+    opens may be its. Every key that is there is tried on each of these: some 4 µs a try.
     """
+    check_none_gone(astray)
     key_id = tx.keys.find(case_key_name(name))
     rows = tx.connection.execute(_WHOLE, {"id": name, "key": key_id}).all()
     row = next((one for one in rows if one.id == name), rows[0] if rows else None)
@@ -108,32 +108,21 @@ def of_lost_key(tx: Reading, name: str) -> tuple[Damaged, OfCase]:
             "Erase the case without --key-lost, where it is to be erased.",
         )
     found = _of_none_else(tx, row.id, row.key_id)
-    log = tx.log(LogName.LEDGER)
-    sealed = [log.read(seq) for seq in found.all]
-    if any(one.envelope and one.envelope.key_id != row.key_id for one in sealed):
-        raise _exchanged(row.id)
-    oldest = next((one for one in sealed if one.envelope), None)
+    sealed = list(intact(tx, found.all))
+    if any(one.key_id != row.key_id for one in sealed):
+        raise of_another(row.id)
+    elsewhere = [
+        one
+        for one in astray.unopened
+        if one.seq not in found.all and one.seq not in astray.of_lost_keys
+    ]
     for key in _other_keys(tx, row.key_id):
-        if unseal(row.id, row.sealed, key) or (oldest and _opens(oldest, key)):
-            raise _exchanged(row.id)
+        if unseal(row.id, row.sealed, key) or any(one.opens_with(key) for one in sealed):
+            raise of_another(row.id)
+        elsewhere = [one for one in elsewhere if not one.opens_with(key)]
+    if elsewhere:  # no key that is there opens it, so it may be under the lost one
+        raise hidden(row.id)
     return damaged(row, key_damaged() if keys else key_missing(row.id)), found
-
-
-def may_be_follow_up(leaf: object) -> bool:
-    """Whether a leaf, as it is stored, is of something recorded later: a legal hold perhaps.
-
-    Its type is public. What is no leaf any more may be anything.
-    """
-    # the exact bytes of a leaf are canonical, so its type is spelled in one way only
-    return not isinstance(leaf, bytes) or b'"type":"follow_up"' in leaf
-
-
-def _opens(record: Record, key: bytes) -> bool:
-    try:
-        open_payload(cast(Envelope, record.envelope), key, Leaf.from_bytes(record.leaf))
-    except LedgerError:
-        return False
-    return True
 
 
 def _other_keys(tx: Reading, key_id: str) -> Iterator[bytes]:
@@ -147,11 +136,12 @@ def _of_none_else(tx: Reading, case_id: str, key_id: str) -> OfCase:
     """The entries of a case, none of which, sealed under its key, is linked to another one."""
     of_others = tx.connection.execute(_LINKED_ELSEWHERE, {"key": key_id, "case": case_id})
     if of_others.first() is not None:
-        raise _exchanged(case_id)
+        raise of_another(case_id)
     return _of(tx, case_id, key_id)
 
 
-def _exchanged(case_id: str) -> RecordsDisagree:
+def of_another(case_id: str) -> RecordsDisagree:
+    """What is raised where the tables give a case what is another's."""
     return RecordsDisagree(
         "The tables name the key of another case for this one.",
         f"the case {case_id}",
@@ -178,23 +168,31 @@ def case_of_entry(tx: Reading, seq: int) -> str | None:
 
 
 def sealed_and_not_linked(tx: Reading, first: int, end: int | None) -> list[int]:
-    """Return where, of [first, end), something is sealed under the key of a case, and linked to
-    none."""
-    payload, link = tables.payload, tables.case_entry
-    query = select(payload.c.seq).where(
-        payload.c.log == LEDGER,
-        payload.c.seq >= first,
-        payload.c.key_id != (tx.keys.find(SYSTEM_KEY) or ""),
-        ~select(link.c.seq)
-        .where(link.c.log == payload.c.log, link.c.seq == payload.c.seq)
-        .exists(),
+    """Return where, of [first, end), something is sealed that is about a case, and linked to none.
+
+    What it is about says its leaf: the name of the key beside a payload is a row like any other.
+    """
+    query = select(_ENTRY.c.seq, _ENTRY.c.leaf).where(
+        _ENTRY.c.log == LEDGER,
+        _ENTRY.c.seq >= first,
+        _beside(_PAYLOAD),
+        ~_beside(_LINK),
     )
-    query = query if end is None else query.where(payload.c.seq < end)
-    return list(tx.connection.execute(query.order_by(payload.c.seq)).scalars())
+    query = query if end is None else query.where(_ENTRY.c.seq < end)
+    rows = tx.connection.execute(query.order_by(_ENTRY.c.seq))
+    return [row.seq for row in rows if is_of_a_case(row.leaf)]
 
 
 # made once: making a statement anew takes longer than the database does
 _ENTRY, _LINK, _PAYLOAD = tables.entry, tables.case_entry, tables.payload
+
+
+def _beside(table: Table) -> ColumnElement[bool]:
+    """Whether a table has a row of the entry."""
+    place = (table.c.log == _ENTRY.c.log) & (table.c.seq == _ENTRY.c.seq)
+    return select(table.c.seq).where(place).exists()
+
+
 _WHOLE = select(tables.case_file).where(
     or_(tables.case_file.c.id == bindparam("id"), tables.case_file.c.key_id == bindparam("key"))
 )

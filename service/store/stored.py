@@ -24,8 +24,27 @@ from explainer.ledger.verify import (
 )
 from service.store import tables
 from service.store.database import Store
+from service.store.keys import KeyStore
 from service.store.log import in_order, join_entries
 from service.store.snapshot import still_file
+
+
+class EveryKey(dict[str, bytes | None]):
+    """The keys of a key store by their names, for checking that payloads open.
+
+    None is one that is damaged, or not there: `lost_keys` finds those, and knows what is being
+    erased. One that was made meanwhile is asked for when it is met.
+    """
+
+    def __init__(self, keys: KeyStore) -> None:
+        super().__init__(keys.all())
+        self._keys = keys
+
+    def __contains__(self, key_id: object) -> bool:
+        return True
+
+    def __missing__(self, key_id: str) -> bytes | None:
+        return self._keys.several([key_id]).get(key_id)
 
 
 def verify_store(
