@@ -148,6 +148,18 @@ def opened(
         yield where, ledger
 
 
+@contextmanager
+def opened_beside_lost_keys(options: argparse.Namespace) -> Iterator[tuple[Settings, Ledger]]:
+    """As `opened`, for what is only added and is about cases whose keys are there: a court waits
+    for no key. Raises KeyMissing or StorageFailed where more is lost than the keys of single cases:
+    a key would be made anew there, beside the one that is somewhere in a backup."""
+    from service.store.key_check import check_few, lost_keys
+
+    with opened(options, keys_lost=True) as (where, ledger):
+        check_few(lost_keys(ledger.store))
+        yield where, ledger
+
+
 def _erase(options: argparse.Namespace) -> int:
     from service.certificate import certificate
     from service.erasing import check_names_no_case, erase_case, erase_case_of_lost_key
@@ -224,7 +236,7 @@ def _event(options: argparse.Namespace) -> int:
     from service.erasing import record_event
     from service.wiring import the_clock
 
-    with opened(options) as (_, ledger):
+    with opened_beside_lost_keys(options) as (_, ledger):
         receipt = record_event(
             ledger,
             options.case,

@@ -686,3 +686,46 @@ def test_whoever_erases_a_lost_case_skips_the_refusal_of_lost_keys_only(
     assert run("erase", lost.id, "--key-lost", *BASIS, *BOTH, data=office.tools) == 1
     with closing(sqlite3.connect(data / "warum.sqlite")) as database:
         assert database.execute("SELECT count(*) FROM opening").fetchone() == (0,)
+
+
+# -- what goes on while a key is lost ------------------------------------------------------------
+
+
+def what_a_court_asks(case: str) -> list[list[object]]:
+    return [
+        ["hold", case, "--reason", "Klage", "--by", "Eva Ott"],
+        ["event", case, "objection", "--on", "2026-11-23", "--by", "Eva Ott"],
+        ["release", case, "--reason", "Klage", "--by", "Eva Ott"],
+    ]
+
+
+def test_while_a_key_is_lost_other_cases_can_be_put_on_hold(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost, other = office.cases[0], office.cases[1]
+    without_key(office, 0)
+    for command in what_a_court_asks(other.case_ref):
+        assert run(*command, data=office.tools) == 0, capsys.readouterr().err
+    for name in (lost.id, lost.case_ref):
+        for command in what_a_court_asks(name):
+            assert run(*command, data=office.tools) == 1
+    assert run("retain", "--dry-run", data=office.tools) == 1
+    with closing(KeyStore.existing(*key_files(office))) as keys:
+        assert keys.find(f"case:{lost.case_ref}") is None
+
+
+def test_where_more_is_lost_than_keys_of_cases_nothing_is_recorded(office: Office) -> None:
+    keys = office.tools.store.keys
+    office.tools.seals.now()
+    keys.destroy(str(keys.find(SYSTEM_KEY)))
+    before = keys.names()
+    office.tools.close()
+    for command in what_a_court_asks(office.cases[1].case_ref):
+        assert run(*command, data=office.tools) == 1
+    with closing(KeyStore.existing(*key_files(office))) as there:
+        assert there.names() == before
+
+
+def key_files(office: Office) -> tuple[Path, Path]:
+    data = office.tools.settings.data
+    return data / "keys.sqlite", data / "wrap.key"
