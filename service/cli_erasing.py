@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, EXIT_CODES, REFUSED, write_file
+from explainer.cli import DONE, EXIT_CODES, REFUSED, say, write_file
 from explainer.core.days import local_day
 from explainer.errors import ErasureRefused, ExportFailed
 from explainer.packages.bundled import bundled_packages
@@ -156,7 +156,14 @@ def opened_beside_lost_keys(options: argparse.Namespace) -> Iterator[tuple[Setti
     from service.store.key_check import check_few, lost_keys
 
     with opened(options, keys_lost=True) as (where, ledger):
-        check_few(lost_keys(ledger.store))
+        lost = lost_keys(ledger.store)
+        check_few(lost)
+        if lost.cases:
+            say(
+                f"note: the keys of {len(lost.cases)} of the cases are lost. If this number came in"
+                " a second time,\n  only the newer case is meant; `warum ledger verify` names those"
+                " that are lost."
+            )
         yield where, ledger
 
 

@@ -12,7 +12,10 @@ from test_erasing import HANDED_OVER
 
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
+from service.actions import submit
 from service.cli import main
+from service.demo import SYSTEM
+from service.store import records
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +137,6 @@ def everything(folder: Path) -> bytes:
 
 
 def shown(standing: Office, case_id: str) -> list[object]:
-    from service.store import records
-
     with standing.tools.store.reading() as tx:
         return list(records.entries_of_case(tx, case_id, EntryKind.SHOWN))
 
@@ -179,3 +180,20 @@ def test_a_receipt_holds_for_the_very_page_that_was_shown(
     page.write_bytes(page.read_bytes() + b" ")
     assert verify.main([str(file), *keys, "--told", str(page)]) == 1
     assert run(capsys, "verify", file)[0] == 1  # no key given: none is believed
+
+
+def test_a_number_that_came_in_again_after_its_key_was_lost_is_said_to_be_the_newer_case(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools, old = office.tools, office.cases[0]
+    (package,) = tools.packages.values()
+    hold = ("hold", old.case_ref, "--reason", "Klage", "--by", "Eva", "--data", tools.settings.data)
+    code, said = run(capsys, *hold)
+    assert (code, "note:" in said) == (0, False), said
+    tools.store.keys.destroy(str(tools.store.keys.find(f"case:{old.case_ref}")))
+    anew = submit({**package.golden[0].case, "ref": old.case_ref}, SYSTEM, tools)
+    code, said = run(capsys, *hold)
+    assert (code, "only the newer case is meant" in said) == (0, True), said
+    assert (anew.case_ref, anew.id == old.id) == (old.case_ref, False)
+    with tools.store.reading() as tx:
+        assert len(list(records.entries_of_case(tx, anew.id, EntryKind.FOLLOW_UP))) == 1
