@@ -191,8 +191,8 @@ def _tables_agree(where: Settings) -> bool:
         print(f"tables: FAULT at entry {seq}: {DISAGREES}")
     for case in cases:
         print(f"tables: FAULT. {case}")
-    for _, what in lost:
-        print(f"keys: FAULT. {what}")
+    for one in lost:
+        print(f"keys: FAULT at entry {one.seq} of the log {one.log}. {one.what}")
     if spare:
         print(
             f"note: the key store has {spare} keys of no case. A submission that broke off leaves"
@@ -270,8 +270,16 @@ def _export(options: argparse.Namespace) -> int:
                         progress=lambda written, _whole, step=step: step(written),  # type: ignore[misc]
                     )
                 _copy_stamps(witness, draft / "stamps" / name)
-                how = "opened" if keys else "sealed"
-                print(f"{name}: {done.size} entries, {done.given} payloads {how}")
+                opened = done.given - done.unopened
+                said = (
+                    f"{done.given} payloads sealed" if keys is None else f"{opened} payloads opened"
+                )
+                print(f"{name}: {done.size} entries, {said}")
+                if done.unopened:
+                    print(
+                        f"  {done.unopened} payloads do not open and are handed over sealed:"
+                        " `warum ledger verify` names them"
+                    )
         for kind in (".py", ".html"):
             beside = Path(verify.__file__).with_suffix(kind)
             (draft / beside.name).write_bytes(beside.read_bytes())

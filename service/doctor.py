@@ -181,12 +181,14 @@ def _keys(settings: Settings) -> Iterator[Examined]:
             with store.reading() as tx:
                 if revision(tx.connection) != NEWEST:
                     return  # the next start brings it there, and looks at the keys
-            check_keys(store)
+            months = check_keys(store)
             spare = len(keys_of_no_case(store))
     except ExplainerError as fault:
         yield Examined("keys", False, f"{fault.what} ({fault.where})", fault.mend)
     else:
         yield Examined("keys", True, f"every case has its key; {spare} keys of no case")
+        for one in months:
+            yield Examined("keys", False, one.what, one.mend)
 
 
 def _data(settings: Settings) -> Examined:

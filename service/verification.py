@@ -44,16 +44,17 @@ def verify_files(tools: Tools) -> list[Result]:
     folders = [data / "witness" / name.value for name in LogName]
     outside = read_outside([folder for folder in folders if any(folder.glob("*.note"))], keys)
     results = verify_store(tools.store, keys, outside, EveryKey(tools.store.keys))
-    ledger = next(result for result in results if result.log == LogName.LEDGER.value)
-    faults = [(seq, DISAGREES) for seq in rows_that_disagree(tools.store)]
-    end = max(ledger.size - 1, 0)  # what no entry is about
-    faults += [(end, str(one)) for one in cases_at_fault(tools.store)]
+    of = {result.log: result for result in results}
+    ledger = LogName.LEDGER.value
+    faults = [Fault(ledger, seq, DISAGREES) for seq in rows_that_disagree(tools.store)]
+    end = max(of[ledger].size - 1, 0)  # what no entry is about
+    faults += [Fault(ledger, end, str(one)) for one in cases_at_fault(tools.store)]
     faults += keys_at_fault(tools.store)
-    for seq, what in faults:
-        fault = Fault(ledger.log, seq, what)
-        ledger.faults.append(fault)
-        if ledger.first_bad is None or seq < ledger.first_bad.seq:
-            ledger.first_bad = fault
+    for fault in faults:
+        result = of[fault.log]
+        result.faults.append(fault)
+        if result.first_bad is None or fault.seq < result.first_bad.seq:
+            result.first_bad = fault
     return results
 
 
@@ -138,11 +139,15 @@ def cases_at_fault(store: Store) -> list[CaseFault]:
     return found
 
 
-def keys_at_fault(store: Store) -> list[tuple[int, str]]:
-    """Lost keys that are of no case: the position of the first entry under each, and what is
-    wrong. What is under the key of a case is named with the case."""
-    at = lost_keys(store).of_no_case
-    return [] if at is None else [(at, str(key_missing(at)))]
+def keys_at_fault(store: Store) -> list[Fault]:
+    """Lost keys that are of no case, each at the first entry under it. What is under the key of a
+    case is named with the case."""
+    lost = lost_keys(store)
+    at = lost.of_no_case
+    found = [] if at is None else [Fault(LogName.LEDGER.value, at, str(key_missing(at)))]
+    access = LogName.ACCESS.value
+    found += [Fault(access, one.seq, f"{one.what} {one.mend}") for one in lost.months]
+    return found
 
 
 _PUT_BACK = "Put the database back from a backup, or erase the case: `warum ledger erase`."

@@ -147,7 +147,8 @@ def open_ledger(settings: Settings, *, keys_lost: bool = False) -> Ledger:
     """Open the records, and refuse to go on with a log that was changed.
 
     Erasures that were recorded and not finished, or that a restored backup undid, are done before
-    this returns. Raises LogForked or LogBehindWitness for a changed log, KeyMissing for lost keys;
+    this returns. Raises LogForked or LogBehindWitness for a changed log, KeyMissing for lost keys,
+    those of months of the access log left out, which are named in what is logged;
     but `keys_lost` is for whoever erases a case because its key is lost.
     """
     data = settings.data
@@ -158,8 +159,10 @@ def open_ledger(settings: Settings, *, keys_lost: bool = False) -> Ledger:
             sealers[name], witnesses[name] = sealer_of(data, settings.tenant, name)
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
-        if not keys_lost:
-            check_keys(store)
+        for month in () if keys_lost else check_keys(store):
+            log.error("key of a month lost", log=LogName.ACCESS.value, seq=month.seq)
+            if month.damaged:
+                store.keys.set_aside(month.key_id)  # or nothing more can be recorded in that month
         return Ledger(store, sealers, witnesses, _resolver(data))
     except BaseException:
         store.close()

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from explainer.errors import ExportFailed
+from explainer.errors import ExportFailed, LedgerError
 from explainer.ledger.checkpoint import VerifierKey, verify
 from explainer.ledger.durable import whole_folder
-from explainer.ledger.entries import Json, canonical
+from explainer.ledger.entries import Json, Leaf, canonical
 from explainer.ledger.log import Record
+from explainer.ledger.sealing import open_payload
 from explainer.ledger.tree import Range, node_hash
 
 TILE = 256
@@ -30,10 +31,12 @@ TILE = 256
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: how many entries, and of how many the payload was given."""
+    """What was written: how many entries, of how many the payload was given, and how many of these
+    no key of those given opens; 0 where none was given."""
 
     size: int
     given: int
+    unopened: int = 0
 
 
 def tile_name(index: int) -> str:
@@ -77,7 +80,7 @@ def export_log(
         )
     head = verify(notes[-1], key)
     with whole_folder(folder, ExportFailed) as draft:
-        given, edge = _write(records, head.size, draft, keys or {}, gives, progress)
+        given, unopened, edge = _write(records, head.size, draft, keys, gives, progress)
         if edge.size != head.size or edge.root() != head.root:
             raise ExportFailed(
                 "Its entries are not those under its newest signed head.",
@@ -87,31 +90,33 @@ def export_log(
         for note in notes:
             _put(draft / "checkpoints" / str(verify(note, key).size), note)
         _put(draft / "checkpoint", notes[-1])
-    return Exported(head.size, given)
+    return Exported(head.size, given, unopened)
 
 
 def _write(
     records: Iterable[Record],
     size: int,
     draft: Path,
-    keys: Mapping[str, bytes | None],
+    keys: Mapping[str, bytes | None] | None,
     gives: Callable[[Record], bool],
     progress: Callable[[int, int], None],
-) -> tuple[int, Range]:
-    tiles, edge, given = _Tiles(draft / "tile"), Range(), 0
+) -> tuple[int, int, Range]:
+    tiles, edge, given, unopened = _Tiles(draft / "tile"), Range(), 0, 0
     for index, bundle in enumerate(_bundles(records, size)):
         name = file_name(index, len(bundle))
         leaves = b"".join(len(r.leaf).to_bytes(2, "big") + r.leaf for r in bundle)
         _put(draft / "tile" / "entries" / name, leaves)
-        lines = [_payload(record, keys, given=gives(record)) for record in bundle]
-        given += sum("ciphertext" in line for line in lines)
+        lines = [_payload(record, keys or {}, given=gives(record)) for record in bundle]
+        there = [r for r, line in zip(bundle, lines, strict=True) if "ciphertext" in line]
+        given += len(there)
+        unopened += 0 if keys is None else sum(not _opens(one, keys) for one in there)
         _put(draft / "payload" / name, b"".join(canonical(line) + b"\n" for line in lines))
         hashes = [record.leaf_hash for record in bundle]
         edge = edge.extend(hashes)
         tiles.add(hashes)
         progress(edge.size, size)
     tiles.close()
-    return given, edge
+    return given, unopened, edge
 
 
 def _bundles(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
@@ -125,6 +130,18 @@ def _bundles(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
             bundle = []
     if bundle:
         yield bundle
+
+
+def _opens(record: Record, keys: Mapping[str, bytes | None]) -> bool:
+    """Whether the key its payload is said to be under opens it; some 40 µs."""
+    key = None if record.envelope is None else keys.get(record.envelope.key_id)
+    if record.envelope is None or key is None:
+        return False
+    try:
+        open_payload(record.envelope, key, Leaf.from_bytes(record.leaf))
+    except LedgerError:
+        return False
+    return True
 
 
 def _payload(record: Record, keys: Mapping[str, bytes | None], *, given: bool) -> dict[str, Json]:

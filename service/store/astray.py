@@ -43,7 +43,7 @@ class Intact:
     bound: bytes
 
     def opens_with(self, key: bytes) -> bool:
-        """Some 4 µs. That the text is the one committed to is for the verifier to say."""
+        """Some 3 µs. That the text is the one committed to is for the verifier to say."""
         try:
             AESGCM(key).decrypt(self.nonce, self.ciphertext, self.bound)
         except (InvalidTag, ValueError):
@@ -80,7 +80,8 @@ def find_astray(store: Store) -> Astray:
     """Look through all follow-up entries, part by part: who writes has a turn in between.
 
     What the key opens that it is said to be under is that key's, whatever it is linked to, and is
-    found by it. Reads every leaf (some 3 µs each) and opens every follow-up entry (some 40 µs).
+    found by it. Reads every leaf (some 2 µs each) and opens every follow-up entry (some 70 µs): of
+    a million entries, a tenth of them such, about ten seconds.
     """
     with store.reading() as tx:
         size = tx.log(LogName.LEDGER).head().size

@@ -155,7 +155,8 @@ def how_many_before(tx: Reading, before: str) -> int:
 
 
 def months_of_access(tx: Reading) -> dict[str, Covered]:
-    """The months (YYYY-MM) the access log still has payloads of; each month has one key."""
+    """The months (YYYY-MM) the access log still has payloads of; each month has one key, or two
+    where one of them is lost."""
     payload, access = tables.payload, LogName.ACCESS
     rows = tx.connection.execute(
         select(payload.c.key_id, payload.c.seq).where(payload.c.log == access.value)
@@ -163,10 +164,11 @@ def months_of_access(tx: Reading) -> dict[str, Covered]:
     by_key: dict[str, set[int]] = {}
     for row in rows:
         by_key.setdefault(row.key_id, set()).add(row.seq)
-    months = {}
+    months: dict[str, Covered] = {}
     for key_id, seqs in by_key.items():
-        first = Leaf.from_bytes(tx.log(access).leaf(min(seqs)))
-        months[first.ts[:7]] = Covered(frozenset(seqs), frozenset({key_id}), access)
+        month = Leaf.from_bytes(tx.log(access).leaf(min(seqs))).ts[:7]
+        known = months.get(month, Covered(frozenset(), frozenset(), access))
+        months[month] = Covered(known.seqs | seqs, known.key_ids | {key_id}, access)
     return months
 
 

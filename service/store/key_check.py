@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, bindparam, func, select
 
-from explainer.errors import KeyMissing, StorageFailed
+from explainer.errors import KeyMissing, LedgerError, StorageFailed
+from explainer.ledger.entries import Leaf
 from explainer.ledger.log import LogName
 from service.store import tables
 from service.store.covered import covered_seqs
@@ -22,6 +24,36 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
+class LostMonth:
+    """A lost key of a month of the access log: no case hangs on it, and what it sealed, who looked
+    something up in that month, can be read by nobody.
+
+    Attributes
+    ----------
+    seq : the first entry of the access log under it that no erasure covers
+    month : YYYY-MM, as that entry says; empty where it cannot be read
+    damaged : whether it is there and does not open
+    """
+
+    key_id: str
+    seq: int
+    month: str
+    damaged: bool
+
+    @property
+    def what(self) -> str:
+        of = f"of the month {self.month}" if self.month else "of a month"
+        return f"The key {of} of the access log is lost: nobody can read who looked something up."
+
+    @property
+    def mend(self) -> str:
+        return (
+            "If a copy of the key store has it, put that back before more is recorded. Else the "
+            "entries stay as they are until retention erases the month."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LostKeys:
     """Keys that are not there, or do not open, though something is sealed under them and no
     erasure accounts for that.
@@ -30,24 +62,33 @@ class LostKeys:
     ----------
     cases : ids of the cases they are of, sorted
     there : how many cases have theirs
-    of_no_case : position of the first entry that is sealed under one that is no case's
-    damaged : whether one of them is there and does not open
+    of_no_case : position of the first entry of the ledger that is sealed under one of no case
+    damaged : whether one of them, of a month left out, is there and does not open
+    months : those of months of the access log; nothing has to stop for them
+    opens : whether anything at all is sealed under a key that opens
     """
 
     cases: tuple[str, ...]
     there: int
     of_no_case: int | None
     damaged: bool
+    months: tuple[LostMonth, ...] = ()
+    opens: bool = True
 
     @property
     def any(self) -> bool:
+        """Whether the records cannot be gone on with."""
         return bool(self.cases) or self.of_no_case is not None
 
     @property
     def few(self) -> bool:
-        """Whether it can be the loss of single keys. What is under the system's key, or a month's,
-        is of no case; and where more cases lost theirs than have it, the key store is another."""
-        return self.of_no_case is None and len(self.cases) <= self.there
+        """Whether it can be the loss of single keys.
+
+        What is under the system's key is of no case; and where more cases lost theirs than have it,
+        the key store is another. An only case proves nothing, but what else opens does.
+        """
+        most = max(self.there, 1) if self.opens else self.there
+        return self.of_no_case is None and len(self.cases) <= most
 
 
 def lost_keys(store: Store) -> LostKeys:
@@ -59,59 +100,83 @@ def lost_keys(store: Store) -> LostKeys:
     with store.reading() as tx:
         used = tx.connection.execute(select(tables.payload.c.key_id).distinct()).scalars().all()
     found: list[_Under] = []
+    opens = False
     for at in range(0, len(used), PART):
         part = used[at : at + PART]
         keys = store.keys.several(part)
         gone = {key_id: key_id in keys for key_id in part if keys.get(key_id) is None}
+        opens = opens or len(gone) < len(part)
         if gone:
             with store.reading() as tx:
                 found += _sealed_under(tx, gone)
     with store.reading() as tx:
         total = tx.connection.execute(_CASES).scalar_one()
         bare = cases_without_key(tx)
+        months = tuple(_month(tx, one) for one in found if one.of_month)
     if bare:
         with store.reading() as tx:
             bare &= cases_without_key(tx)
     cases = bare.union(one.case_id for one in found if one.case_id is not None)
+    others = [one for one in found if not one.of_month]
     return LostKeys(
         tuple(sorted(cases)),
         total - len(cases),
-        min((one.seq for one in found if one.case_id is None), default=None),
-        any(one.damaged for one in found),
+        min((one.seq for one in others if one.case_id is None), default=None),
+        any(one.damaged for one in others),
+        months,
+        opens,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Under:
-    """A lost key: the first entry sealed under it that no erasure covers, and the case whose row
-    names it."""
+    """A lost key: the first entry of a log sealed under it that no erasure covers, and the case
+    whose row names it."""
 
+    key_id: str
+    log: LogName
     seq: int
     case_id: str | None
     damaged: bool
+
+    @property
+    def of_month(self) -> bool:
+        return self.log is LogName.ACCESS and self.case_id is None
 
 
 def _sealed_under(tx: Reading, gone: Mapping[str, bool]) -> list[_Under]:
     covered = {name: covered_seqs(tx, name) for name in LogName}
     wanted = {"wanted": list(gone)}
     cases = {row.key_id: row.id for row in tx.connection.execute(_OF_KEYS, wanted)}
-    first: dict[str, int] = {}
+    first: dict[tuple[str, LogName], int] = {}
     for row in tx.connection.execute(_UNDER, wanted):
-        if row.seq not in covered[LogName(row.log)]:
-            first.setdefault(row.key_id, row.seq)
-    return [_Under(seq, cases.get(key_id), gone[key_id]) for key_id, seq in first.items()]
+        log = LogName(row.log)
+        if row.seq not in covered[log]:
+            first.setdefault((row.key_id, log), row.seq)
+    return [
+        _Under(key_id, log, seq, cases.get(key_id), gone[key_id])
+        for (key_id, log), seq in first.items()
+    ]
 
 
-def check_keys(store: Store) -> None:
-    """Raise KeyMissing unless every sealed payload of both logs, and every case, has its key, and
-    StorageFailed where one is there and does not open.
+def _month(tx: Reading, one: _Under) -> LostMonth:
+    month = ""
+    with suppress(LedgerError):  # what is no leaf any more is for the verifier to name
+        month = Leaf.from_bytes(tx.log(LogName.ACCESS).leaf(one.seq)).ts[:7]
+    return LostMonth(one.key_id, one.seq, month, one.damaged)
+
+
+def check_keys(store: Store) -> tuple[LostMonth, ...]:
+    """Raise KeyMissing unless every sealed payload of the ledger, and every case, has its key, and
+    StorageFailed where one is there and does not open; return which months of the access log lost
+    theirs, for which nothing has to stop.
 
     Erased payloads are gone together with their keys; whatever is left must open. Where single
     keys are lost, the error names their cases and the way out.
     """
     lost = lost_keys(store)
     if not lost.any:
-        return
+        return lost.months
     check_few(lost)
     what, where, mend = _unopened(lost), _where(lost.cases), lost_for_good(_one_of(lost.cases))
     if lost.damaged:

@@ -17,7 +17,7 @@ from explainer.ledger.log import SYSTEM_KEY
 from service.erasing import erase_case, erase_case_of_lost_key
 from service.retention import CLASSES, RetentionClass, name_of, plan, retain
 from service.store.astray import Astray, find_astray
-from service.verification import verify_files
+from service.verification import rows_that_disagree, verify_files
 
 LEGAL = "Art. 17 DSGVO"
 APPROVERS = ("Anna Berg", "Jan Ott")
@@ -96,6 +96,8 @@ def test_a_hidden_hold_is_named_by_the_command_that_verifies(
     assert "NOT CLEAN" in said
     assert f"entry {held.hold}" in said
     assert not all(result.clean for result in verify_files(held.office.tools))
+    # what is about a case and linked to none is named whatever key it is said to be under
+    assert how in MOVES[2:] or held.hold in rows_that_disagree(held.office.tools.store)
 
 
 @on_both

@@ -8,12 +8,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from ledgers import NOON, RESOLVER, Installation, case, decision, row, shown
 from offices import NOON as OFFICE_NOON
 from offices import MakeOffice, Office, decide_by_form
+from structlog.testing import capture_logs
 from test_backup import APPROVERS, lose, put_back
 from test_erasing import BASIS, BOTH, HANDED_OVER, on_both, run
 
@@ -37,15 +39,17 @@ from service.erasing import (
     Event,
     erase_case,
     erase_case_of_lost_key,
+    erase_month,
     record_event,
 )
 from service.retention import CLASSES, plan
 from service.store import records
 from service.store.cases import find_case_by_ref, get_case
-from service.store.erasure import covered_seqs, finish_erasures
-from service.store.key_check import check_keys, keys_of_no_case, lost_keys
+from service.store.covered import covered_seqs
+from service.store.erasure import finish_erasures, months_of_access
+from service.store.key_check import check_few, check_keys, keys_of_no_case, lost_keys
 from service.store.keys import KeyStore
-from service.verification import cases_at_fault, verify_files
+from service.verification import cases_at_fault, keys_at_fault, verify_files
 from service.wiring import Ledger, open_tools
 
 LEGAL = "Art. 17 DSGVO"
@@ -452,14 +456,10 @@ def test_where_more_cases_lost_their_keys_than_have_them_the_key_store_is_to_be_
 
 
 @pytest.mark.parametrize("loss", ["gone", "damaged"])
-@pytest.mark.parametrize("of", [SYSTEM_KEY, "access:2026-11"])
-def test_a_lost_key_that_is_no_cases_refuses_everything(of: str, loss: str, made: Records) -> None:
+def test_a_lost_key_of_the_system_refuses_everything(loss: str, made: Records) -> None:
     store = made.ledger.store
     erase_case(made.ledger, OTHER, LEGAL, APPROVERS, NOON)
-    with store.transaction(NOON) as tx:
-        access = records.Entry(EntryKind.ACCESS, {"purpose": "audit"})
-        records.record_access(tx, access, case_id=made.ids[SEEN])
-    key_id = str(store.keys.find(of))
+    key_id = str(store.keys.find(SYSTEM_KEY))
     if loss == "gone":
         store.keys.destroy(key_id)
     else:
@@ -470,7 +470,146 @@ def test_a_lost_key_that_is_no_cases_refuses_everything(of: str, loss: str, made
         check_keys(store)
     assert "--key-lost" not in refused.value.mend
     made.is_refused(made.ids[SEEN], error)
-    assert store.keys.find(of) == (None if loss == "gone" else key_id)  # none was made anew
+    # none was made anew
+    assert store.keys.find(SYSTEM_KEY) == (None if loss == "gone" else key_id)
+
+
+def looked_up(made: Records, now: datetime = NOON) -> int:
+    with made.ledger.store.transaction(now) as tx:
+        access = records.Entry(EntryKind.ACCESS, {"purpose": "audit"})
+        return records.record_access(tx, access, case_id=made.ids[SEEN]).seq
+
+
+@pytest.mark.parametrize("loss", ["gone", "damaged"])
+def test_a_lost_key_of_a_month_of_the_access_log_stops_nothing_and_is_named(
+    loss: str, made: Records
+) -> None:
+    store, first = made.ledger.store, looked_up(made)
+    key_id = str(store.keys.find("access:2026-11"))
+    if loss == "gone":
+        store.keys.destroy(key_id)
+    else:
+        made.in_keys(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{key_id}'")
+    (month,) = check_keys(store)
+    assert (month.key_id, month.seq, month.month) == (key_id, first, "2026-11")
+    assert month.damaged == (loss == "damaged")
+    (fault,) = keys_at_fault(store)
+    assert (fault.log, fault.seq) == ("access", first)
+    assert "2026-11" in fault.what
+    made.lose(SEEN)
+    made.erase(made.ids[SEEN])
+    assert [one.seq for one in check_keys(store)] == [first]
+
+
+def test_a_month_with_a_lost_key_and_another_one_is_erased_as_one(made: Records) -> None:
+    store = made.ledger.store
+    seqs = [looked_up(made)]
+    store.keys.destroy(str(store.keys.find("access:2026-11")))
+    seqs.append(looked_up(made))
+    with store.reading() as tx:
+        (covered,) = months_of_access(tx).values()
+    assert sorted(covered.seqs) == seqs
+    assert len(covered.key_ids) == 2
+    later = NOON + timedelta(days=400)  # an erasure is in the access log itself, of its own month
+    erase_month(made.ledger, "2026-11", LEGAL, APPROVERS, later)
+    assert check_keys(store) == ()
+    assert keys_at_fault(store) == []
+
+
+@on_both
+@pytest.mark.parametrize("loss", ["gone", "damaged"])
+def test_a_service_that_lost_a_key_of_the_access_log_goes_on_recording_and_says_so(
+    loss: str,
+    make_office: MakeOffice,
+    make_package: Callable[[], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    package = make_package()
+    office = make_office(package, cases=2)
+    settings = office.tools.settings
+    for name in ("one", "two"):
+        assert run("export", tmp_path / name, "--open-all", *HANDED_OVER, data=office.tools) == 0
+    assert "do not open" not in capsys.readouterr().out
+    key_id = str(office.tools.store.keys.find(f"access:{OFFICE_NOON:%Y-%m}"))
+    if loss == "gone":
+        office.tools.store.keys.destroy(key_id)
+    else:
+        with closing(sqlite3.connect(settings.data / "keys.sqlite")) as keys:
+            keys.execute(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{key_id}'")
+            keys.commit()
+    office.tools.close()
+    with capture_logs() as logged:
+        again = make_office(package, cases=0)
+    (said_at_start,) = (one for one in logged if one["event"] == "key of a month lost")
+    assert (said_at_start["log_level"], said_at_start["seq"]) == ("error", 0)
+    assert run("export", tmp_path / "three", "--open-all", *HANDED_OVER, data=again.tools) == 0
+    said = capsys.readouterr().out
+    assert "2 payloads do not open" in said
+    assert "access: 3 entries, 1 payloads opened" in said
+    results = {result.log: result for result in verify_files(again.tools)}
+    assert results["ledger"].clean
+    assert not results["access"].clean
+    assert run("verify", settings.data) == 1
+    assert "keys: FAULT at entry 0 of the log access. The key of the" in capsys.readouterr().out
+    environment = {"WARUM_DATA": str(settings.data), "WARUM_DATABASE": settings.database}
+    found = [one for one in examine(environment, bundled_packages()) if one.about == "keys"]
+    assert [one.well for one in found] == [True, False]
+    assert "access log" in found[1].says
+
+
+@on_both
+def test_a_damaged_key_keeps_nothing_else_from_being_verified(
+    make_office: MakeOffice, make_package: Callable[[], Path]
+) -> None:
+    office = make_office(make_package(), cases=3)
+    office.decided(0)
+    key_id = office.tools.store.keys.find(f"case:{office.cases[0].case_ref}")
+    with closing(sqlite3.connect(office.tools.settings.data / "keys.sqlite")) as keys:
+        keys.execute(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{key_id}'")
+        keys.commit()
+    assert office.tools.store.keys.all()[str(key_id)] is None
+    ledger = next(one for one in verify_files(office.tools) if one.log == "ledger")
+    assert ledger.counts["ALTERED"] == 0
+    assert any(office.cases[0].id in fault.what for fault in ledger.faults)
+    assert not any(office.cases[1].id in fault.what for fault in ledger.faults)
+    assert office.visitor("supervisor").get("/verify").status == 200
+
+
+@on_both
+@pytest.mark.parametrize("loss", ["gone", "damaged"])
+def test_an_only_case_whose_key_is_lost_is_erased_where_the_key_store_opens_the_rest(
+    loss: str, make_office: MakeOffice, make_package: Callable[[], Path]
+) -> None:
+    package = make_package()
+    office = make_office(package, cases=1)
+    only, tools = office.decided(0), office.tools
+    if loss == "gone":
+        without_key(office, 0)
+    else:
+        key_id = tools.store.keys.find(f"case:{only.case_ref}")
+        tools.seals.now()
+        tools.close()
+        with closing(sqlite3.connect(tools.settings.data / "keys.sqlite")) as keys:
+            keys.execute(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{key_id}'")
+            keys.commit()
+    assert run("erase", only.id, "--key-lost", *BASIS, *BOTH, data=tools) == 0
+    again = make_office(package, cases=0)
+    assert all(result.clean for result in verify_files(again.tools))
+
+
+def test_an_only_case_is_not_erased_as_lost_where_nothing_shows_the_key_store_to_be_the_right_one(
+    installation: Installation,
+) -> None:
+    with closing(installation.open()) as store:
+        one = case(store, SEEN)
+        with store.transaction(NOON) as tx:
+            records.record_shown(tx, one, shown(SEEN))
+        store.keys.destroy(str(store.keys.find(f"case:{SEEN}")))
+        lost = lost_keys(store)
+        assert (lost.cases, lost.there, lost.of_no_case, lost.opens) == ((one,), 0, None, False)
+        with pytest.raises(KeyMissing, match="opens 1 of the cases"):
+            check_few(lost)
 
 
 EXCHANGED = (
