@@ -23,7 +23,8 @@ from service.open_case import open_case
 from service.retention import CLASSES, Plan, RetentionClass, name_of, plan, retain
 from service.store import records
 from service.store.cases import find_case_by_ref
-from service.store.erasure import covered_seqs, finish_erasures
+from service.store.covered import covered_seqs
+from service.store.erasure import finish_erasures
 from service.store.key_check import check_keys, keys_of_no_case
 from service.verification import cases_at_fault, rows_that_disagree, verify_files
 from service.wiring import Ledger
