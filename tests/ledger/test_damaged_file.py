@@ -24,6 +24,8 @@ from service.store.database import Store
 
 MASKS = (0x01, 0x20, 0x80, 0xFF)
 PAGE = 4096
+HEAD = 256
+"""Bytes at the beginning of a page that say where on it its rows are."""
 VOUCHED = ("entry", "head", "payload", "opening", "checkpoint")
 
 
@@ -115,19 +117,20 @@ def pages_of_schema_and_checkpoints(made: Installation) -> list[int]:
 def test_a_changed_byte_of_the_file_is_detected_or_changes_nothing_that_counts(
     pristine: Installation, tmp_path: Path
 ) -> None:
-    """Every byte that is something in the pages of schema and checkpoints, and some of all."""
+    """In the pages of schema and checkpoints every byte that is something where a page says what is
+    on it, and every third of the rest; and some of all."""
     good = pristine.database.read_bytes()
     pages = pages_of_schema_and_checkpoints(pristine)
     places = [
         (at, MASKS[at % 4])
         for page in pages
         for at in range(page * PAGE, (page + 1) * PAGE)
-        if good[at]
+        if good[at] and (at % PAGE < HEAD or at % 3 == 0)
     ]
     places += [(at, MASKS[at % 4]) for at in range(0, len(good), 97)]
     flips, changed, asked = tried(pristine, tmp_path, places)
-    assert flips == len(places) > 5_000
-    assert 1_000 < changed < asked < flips
+    assert flips == len(places) > 2_500
+    assert 500 < changed < asked < flips
 
 
 @pytest.mark.long
