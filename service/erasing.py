@@ -119,7 +119,8 @@ def record_event(
                 case_ref,
                 f"Time runs from {came_in} at the earliest: give that day.",
             )
-        receipt = _follow_up(tx, ledger, file, event, by, reason=reason, on=on)
+        said = _said(tx, ledger, file, event, by, reason=reason, on=on)
+        receipt = _follow_up(tx, file, said)
     ledger.seal()
     return receipt
 
@@ -179,7 +180,8 @@ def erase_case(
             )
         if not entries:
             # an erasure covers entries: a case that was never shown gets the one it can have
-            _follow_up(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
+            said = _said(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
+            _follow_up(tx, file, said)
         ours = covered_by_case(tx, file.id)
         receipt = record_erasure(tx, file.id, _erasure(ledger, ours, basis, approvers))
     return _finished(ledger, receipt, ours, basis, approvers, now)
@@ -320,22 +322,10 @@ def _finished(
     return Erased(receipt, covered.log, seqs, basis, tuple(approvers), on, tenant)
 
 
-def _follow_up(
-    tx: Transaction,
-    ledger: Ledger,
-    file: CaseFile | Damaged,
-    event: Event,
-    by: str,
-    *,
-    reason: str = "",
-    on: date | None = None,
-) -> Receipt:
-    payload = _said(tx, ledger, file, event, by, reason=reason, on=on)
+def _follow_up(tx: Transaction, file: CaseFile | Damaged, said: dict[str, Json]) -> Receipt:
     if file.case_ref is None:
-        return record_end(tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.id))
-    return record_follow_up(
-        tx, file.id, Entry(EntryKind.FOLLOW_UP, payload, case_ref=file.case_ref)
-    )
+        return record_end(tx, file.id, Entry(EntryKind.FOLLOW_UP, said, case_ref=file.id))
+    return record_follow_up(tx, file.id, Entry(EntryKind.FOLLOW_UP, said, case_ref=file.case_ref))
 
 
 def _said(

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resealed import damaged
 from trained_formats import (
     SUGGESTING,
     Made,
@@ -104,16 +105,6 @@ def outcome(model: Made, data: bytes) -> str:
         found, said = "refused", str(fault)
     assert "did not answer" not in said
     return found
-
-
-def damaged(data: bytes, seed: int) -> bytes:
-    """Three of four times one bit is flipped, else the file is cut short."""
-    random = np.random.default_rng(seed)
-    if seed % 4 == 3:
-        return data[: int(random.integers(0, len(data)))]
-    spoiled = bytearray(data)
-    spoiled[int(random.integers(0, len(data)))] ^= 1 << int(random.integers(0, 8))
-    return bytes(spoiled)
 
 
 def check_damaged(declared: str, seeds: range) -> None:

@@ -22,6 +22,7 @@ from service.store import cases, decisions, erasure, records, seals
 from service.store.database import Store
 from service.store.stored import verify_store
 from service.store.tables import metadata
+from service.wiring import Ledger
 
 NOON = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 TENANT = "jc-musterstadt"
@@ -93,6 +94,15 @@ class Installation:
 
     def open(self, **options: float) -> Store:
         return Store.open(self.folder, tenant=TENANT, database=self.address, **options)
+
+    def ledger(self, store: Store) -> Ledger:
+        """What commands about the records work with."""
+        return Ledger(
+            store,
+            {log: self.sealer(log) for log in LogName},
+            {log: self.witness_of(log) for log in LogName},
+            RESOLVER,
+        )
 
     def sealer(self, log: LogName) -> Sealer:
         path = self.folder / "sealer" / "key"

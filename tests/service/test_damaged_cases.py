@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ledgers import NOON, RESOLVER, Installation, case, shown
+from ledgers import NOON, Installation, case, shown
 from offices import MakeOffice, Office
 from test_erasing import BASIS, BOTH, on_both, run
 
@@ -64,12 +64,7 @@ class Records:
 @pytest.fixture
 def made(installation: Installation) -> Iterator[Records]:
     with closing(installation.open()) as store:
-        ledger = Ledger(
-            store,
-            {log: installation.sealer(log) for log in LogName},
-            {log: installation.witness_of(log) for log in LogName},
-            RESOLVER,
-        )
+        ledger = installation.ledger(store)
         ids = {number: case(store, number) for number in ("BG-1", "BG-2", "BG-3")}
         for number in ("BG-1", "BG-2"):
             with store.transaction(NOON) as tx:

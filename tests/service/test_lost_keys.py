@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledgers import NOON, RESOLVER, Installation, case, decision, row, shown
+from ledgers import NOON, Installation, case, decision, row, shown
 from offices import NOON as OFFICE_NOON
 from offices import MakeOffice, Office, decide_by_form
 from structlog.testing import capture_logs
@@ -119,12 +119,7 @@ class Records:
 @pytest.fixture
 def made(installation: Installation) -> Iterator[Records]:
     with closing(installation.open()) as store:
-        ledger = Ledger(
-            store,
-            {log: installation.sealer(log) for log in LogName},
-            {log: installation.witness_of(log) for log in LogName},
-            RESOLVER,
-        )
+        ledger = installation.ledger(store)
         ids = {number: case(store, number) for number in NUMBERS}
         for number in (SEEN, DECIDED, HELD, OTHER):
             with store.transaction(NOON) as tx:
