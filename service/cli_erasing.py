@@ -150,19 +150,22 @@ def opened(
 
 @contextmanager
 def opened_beside_lost_keys(options: argparse.Namespace) -> Iterator[tuple[Settings, Ledger]]:
-    """As `opened`, for what is only added and is about cases whose keys are there: a court waits
-    for no key. Raises KeyMissing or StorageFailed where more is lost than the keys of single cases:
-    a key would be made anew there, beside the one that is somewhere in a backup."""
+    """As `opened`, for what is only added and is about cases whose keys are there, or is put into
+    the access log: a court waits for no key. Raises KeyMissing or StorageFailed where more is lost
+    than the keys of single cases: a key would be made anew there, beside the one that is somewhere
+    in a backup."""
     from service.store.key_check import check_few, lost_keys
+    from service.wiring import go_on_without
 
     with opened(options, keys_lost=True) as (where, ledger):
         lost = lost_keys(ledger.store)
         check_few(lost)
+        go_on_without(ledger.store, lost.months)
         if lost.cases:
             say(
-                f"note: the keys of {len(lost.cases)} of the cases are lost. If this number came in"
-                " a second time,\n  only the newer case is meant; `warum ledger verify` names those"
-                " that are lost."
+                f"note: the keys of {len(lost.cases)} of the cases are lost; `warum ledger verify`"
+                " names them.\n  Of a number that came in a second time only the newer case is"
+                " meant."
             )
         yield where, ledger
 

@@ -310,7 +310,7 @@ def _record_export(options: argparse.Namespace) -> None:
         raise ExportFailed("Nobody is named.", "--by", f"Say who hands them over, {AS_A_NAME}.")
     if options.out.exists():
         raise ExportFailed("It is there already.", str(options.out), "Name another folder.")
-    with cli_erasing.opened(options) as (_, ledger):
+    with cli_erasing.opened_beside_lost_keys(options) as (_, ledger):
         case_id = None
         if options.case is not None:
             with ledger.store.reading() as tx:

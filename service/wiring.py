@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from service.settings import Settings
 from service.shelf import Shelf
 from service.store.database import Store
 from service.store.erasure import finish_erasures
-from service.store.key_check import check_keys
+from service.store.key_check import LostMonth, check_keys
 from service.store.records import last_admitted, record_system
 from service.store.seals import guard, seal
 from service.witness_settings import witnesses_outside
@@ -159,14 +159,20 @@ def open_ledger(settings: Settings, *, keys_lost: bool = False) -> Ledger:
             sealers[name], witnesses[name] = sealer_of(data, settings.tenant, name)
             guard(store, name, sealers[name], witnesses[name])
         finish_erasures(store)
-        for month in () if keys_lost else check_keys(store):
-            log.error("key of a month lost", log=LogName.ACCESS.value, seq=month.seq)
-            if month.damaged:
-                store.keys.set_aside(month.key_id)  # or nothing more can be recorded in that month
+        go_on_without(store, () if keys_lost else check_keys(store))
         return Ledger(store, sealers, witnesses, _resolver(data))
     except BaseException:
         store.close()
         raise
+
+
+def go_on_without(store: Store, months: Iterable[LostMonth]) -> None:
+    """Log which months of the access log lost their keys; a key that is there and does not open is
+    set aside, or nothing more could be recorded in that month."""
+    for month in months:
+        log.error("key of a month lost", log=LogName.ACCESS.value, seq=month.seq)
+        if month.damaged:
+            store.keys.set_aside(month.key_id)
 
 
 def open_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -> Tools:

@@ -848,6 +848,34 @@ def test_while_a_key_is_lost_other_cases_can_be_put_on_hold(
         assert keys.find(f"case:{lost.case_ref}") is None
 
 
+@pytest.mark.parametrize("month", ["there", "damaged"])
+def test_while_a_key_is_lost_everything_else_can_be_handed_over_and_that_is_recorded(
+    month: str, office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, other = office.tools.settings, office.decided(1)
+    if month == "damaged":
+        asked = ("export", tmp_path / "before", "--open-all", *HANDED_OVER)
+        assert run(*asked, data=office.tools) == 0
+        name = office.tools.store.keys.find(f"access:{OFFICE_NOON:%Y-%m}")
+        with closing(sqlite3.connect(settings.data / "keys.sqlite")) as keys:
+            keys.execute(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{name}'")
+            keys.commit()
+    office.decided(0)
+    without_key(office, 0)
+    before = office.size(LogName.ACCESS)
+    for out, what in (("all", ["--open-all"]), ("one", ["--case", other.case_ref])):
+        done = run("export", tmp_path / out, *what, *HANDED_OVER, data=office.tools)
+        assert done == 0, capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "do not open" in told.out
+    assert "the keys of 1 of the cases are lost" in told.err
+    assert len(office.entries(EntryKind.EXPORT, LogName.ACCESS, since=before)) == 2
+    for name in (office.cases[0].case_ref, office.cases[0].id):
+        asked = ("export", tmp_path / "lost", "--case", name, *HANDED_OVER)
+        assert run(*asked, data=office.tools) == 1
+    assert office.size(LogName.ACCESS) == before + 2
+
+
 def test_where_more_is_lost_than_keys_of_cases_nothing_is_recorded(office: Office) -> None:
     keys = office.tools.store.keys
     office.tools.seals.now()
