@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +17,17 @@ MOST_FAULTS = 20
 """Faults that are named at once; nobody reads more."""
 
 _NEEDED: Any = object()
+
+_NUMBER = re.compile(r"-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def written_number(text: str) -> float | None:
+    """The number that stands in `text`, infinite where it is too large; None where it is none.
+
+    Digits 0 to 9, a point before decimals, an exponent: what every program reads alike. Python
+    itself takes more for a number: 1_000, digits of other scripts, blanks around it.
+    """
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def read_json(text: bytes | str, where: str, largest: int = LARGEST) -> Any:

@@ -35,7 +35,15 @@ def weights_of(given: Sequence[float] | None) -> Floats | None:
     weights /= weights.max()
     if bool((weights == 1).all()):
         return None
+    heaviest = int(weights.argmax()) + 2  # its line
     if weights.min() < LIGHTEST:
+        middle = float(np.median(weights))
+        if middle * middle < weights.min():  # nearer to the lightest, as ratios go
+            raise BackgroundInvalid(
+                f"Line {heaviest} weighs more than a billion times as much as the lightest row.",
+                "background.csv",
+                "Correct its weight: next to it no other row counts.",
+            )
         raise BackgroundInvalid(
             f"Line {int(weights.argmin()) + 2} weighs less than a billionth of the heaviest row.",
             "background.csv",
@@ -46,7 +54,8 @@ def weights_of(given: Sequence[float] | None) -> Floats | None:
     if worth < FEWEST_ROWS * (1 - 1e-9):
         raise BackgroundInvalid(
             f"Its {len(weights)} rows weigh so unevenly that they are worth only "
-            f"{math.floor(10 * worth) / 10} rows that weigh alike.",
+            f"{math.floor(10 * worth) / 10} rows that weigh alike. The heaviest stands in line "
+            f"{heaviest}.",
             "background.csv",
             f"Give more rows, or rows that weigh more evenly: worth at least {FEWEST_ROWS}.",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
 
@@ -90,8 +89,9 @@ def _amount(table: Table, target: Target) -> AmountOutcome:
 
 def _line(table: Table, target: Target) -> DecisionLine:
     threshold = table.take("threshold", (float, int), "Give the line in raw margin.")
-    if threshold is not None and not math.isfinite(threshold):
+    if threshold is not None and not _is_finite(threshold):
         table.fault("The line is not a finite number.", "Give it in raw margin.", "threshold")
+        threshold = None
     above = table.text("above", "Name the outcome above the line.", IDENTIFIER)
     below = table.text("below", "Name the outcome below the line.", IDENTIFIER)
     if above == below:

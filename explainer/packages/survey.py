@@ -65,9 +65,13 @@ def survey(folder: Path) -> list[PackageError]:
         _survey_model(manifest, data, faults)
     if features is not None:
         background = (manifest.background_file if manifest else "") or "background.csv"
-        with _collecting(faults):
-            weight = manifest.background_weight if manifest else None
-            read_background(data.get(background, b""), catalogue, names, weight)
+        weight = manifest.background_weight if manifest else None
+        # a manifest that cannot be read may name a column of weights, and another file
+        unsaid = manifest is None or not manifest.background_file or weight == ""
+        if background in data or not unsaid:
+            with _collecting(faults):
+                table = data.get(background, b"")
+                read_background(table, catalogue, names, weight or None, unsaid=unsaid)
     _survey_golden(data.get(GOLDEN, b""), catalogue, names, faults)
     return faults
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from explainer.errors import ManifestInvalid, PackageError
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SHARE = re.compile(r"0(\.[0-9]{1,3})?|1(\.0{1,3})?")
 
 
 class Table:
@@ -70,14 +71,11 @@ class Table:
     def thousandths(self, key: str, default: str) -> int:
         """A share written as a decimal string, as a whole number of thousandths."""
         raw = self.take(key, str, f'Give a share such as "{default}".', default=default)
-        try:
-            share = Decimal(raw)
-        except (InvalidOperation, TypeError):
-            share = Decimal(-1)
-        if not (share.is_finite() and 0 <= share <= 1):
-            self.fault("The share is not between 0 and 1.", f'Give, say, "{default}".', key)
-            share = Decimal(default)
-        return int(share * 1000)
+        if not _SHARE.fullmatch(raw):
+            hint = f'Give, say, "{default}", with three decimals at most.'
+            self.fault("The share is not between 0 and 1.", hint, key)
+            raw = default
+        return int(Decimal(raw) * 1000)
 
     def table(self, key: str) -> Table:
         inner = self._data.pop(key, None)

@@ -140,6 +140,9 @@ def test_the_variance_of_a_weighted_mean_is_that_of_so_many_rows():
         ([1.0] * 29 + [1.1], r"30 rows .* worth only 29\.9 rows"),
         ([1.0] * 99 + [1e-10], r"Line 101 weighs less than a billionth"),
         ([1e308] * 99 + [1e-308], r"Line 101 weighs less than a billionth"),
+        ([1.0] * 40 + [1e12] + [1.0] * 59, r"Line 42 weighs more than a billion times"),
+        ([3.0] * 40 + [1e300] + [0.5] * 59, r"Line 42 weighs more than a billion times"),
+        ([1.0] * 40 + [1e6] + [1.0] * 59, r"worth only 1\.0 rows .* stands in line 42\."),
     ],
 )
 def test_weights_that_are_too_uneven_are_refused(weights, says):

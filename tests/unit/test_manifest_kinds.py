@@ -235,6 +235,12 @@ def test_a_recorded_case_has_numbers_for_every_output():
     ]
     for wrong in (
         b'{"case": {}, "margin": "x"}',
+        b'{"case": {}, "margin": "1.5"}',
+        b'{"case": {}, "margin": true}',
+        b'{"case": {}, "margin": NaN}',
+        b'{"case": {}, "margin": 1e999}',
+        b'{"case": {}, "margin": 1.5, "margin": 2.5}',
+        b'{"case": {}, "margin": 1.5, "probability": ["0.5"]}',
         b'{"case": {}, "margin": [0.1, null]}',
         b'{"case": {}, "margin": {"a": 1}}',
         b'{"case": {}, "probability": 0.5}',

@@ -209,6 +209,13 @@ MANIFESTS = {
     "a share that is no number": (changed('"0.80"', '"NaN"'), "coverage"),
     "a share that is not finite": (changed('"0.80"', '"Infinity"'), "coverage"),
     "a share as a float": (changed('"0.80"', "0.80"), "coverage"),
+    "a share with a line between its digits": (changed('"0.80"', '"0.8_0"'), "coverage"),
+    "a share in other digits": (changed('"0.80"', '"٠.٨٠"'), "coverage"),
+    "a share that would be cut": (changed('"0.80"', '"0.0505"'), "coverage"),
+    "a line beyond every number": (
+        changed("threshold = 0", f"threshold = 1{'0' * 400}\n# 0"),
+        "threshold",
+    ),
     "no reason at all": (changed("cap_applicant = 4", "cap_applicant = 0"), "reasons"),
     "too many reasons": (changed("cap_applicant = 4", "cap_applicant = 40"), "reasons"),
     "more reasons than readers of Leichte Sprache are asked to read": (
@@ -479,6 +486,61 @@ def test_a_comparison_group_that_does_not_fit_is_refused(make_package, small_mod
     only_fault(make_package(files={"background.csv": data}), BACKGROUND, says)
 
 
+NO_NUMBERS = {
+    "a line between digits": "1_0",
+    "digits of another script": "４０",
+    "a blank before it": " 40",
+    "a blank behind it": "40 ",
+    "a sign nobody writes": "+40",
+    "a comma": '"40,0"',
+    "nothing behind the point": "40.",
+    "hexadecimal": "0x28",
+    "not a number": "nan",
+    "infinite": "inf",
+}
+
+
+@pytest.mark.parametrize("cell", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_is_a_number_to_python_alone_is_none_in_a_comparison_row(
+    make_package, small_model, cell
+):
+    head, first, *rest = background(small_model.rows).decode().splitlines()
+    line = f"{cell},{first.partition(',')[2]}"
+    data = "\n".join([head, line, *rest]).encode()
+    assert head.startswith("age,")
+    only_fault(make_package(files={"background.csv": data}), BACKGROUND, "line 2, age")
+
+
+@pytest.mark.parametrize("cell", ["40", "40.0", "4e1", "4.0E+01", "400e-1", "040"])
+def test_every_way_programs_write_a_number_is_the_same_number(small_model, small, cell):
+    head, first = background(small_model.rows).decode().splitlines()[:2]
+    lines = [f"{head}\n{value},{first.partition(',')[2]}\n".encode() for value in (cell, "40")]
+    one, other = (read_background(data, small.catalogue).rows for data in lines)
+    assert one == other
+    assert one[0]["age"] == 40
+
+
+@pytest.mark.parametrize("cut", [lambda cells: cells[:-1], lambda cells: [*cells, ""]])
+def test_a_comparison_row_of_another_length_is_no_row_with_gaps(make_package, small_model, cut):
+    lines = background(small_model.rows).decode().splitlines()
+    lines[4] = ",".join(cut(lines[4].split(",")))
+    folder = make_package(files={"background.csv": "\n".join(lines).encode()})
+    (fault,) = (text for _, text in faults_of(folder, admit) if "cells" in text)
+    assert fault.startswith("background.csv, line 5: ")
+
+
+def test_an_empty_line_does_not_shift_what_faults_call_a_line(small_model, small):
+    lines = background(small_model.rows).decode().splitlines()
+    lines.insert(3, "")
+    lines[9] = "x" + lines[9]
+    with pytest.raises(PackageFaulty) as caught:
+        read_background("\n".join([*lines, "", ""]).encode(), small.catalogue)
+    assert [fault.where for fault in caught.value.faults] == [
+        "background.csv, line 4",
+        "background.csv, line 10, age",
+    ]
+
+
 def test_a_stale_background_is_refused(make_package, small_model):
     """Rows and model are whole, sealed and fit the catalogue; they do not belong together."""
     rows = background(small_model.rows).splitlines(keepends=True)
@@ -601,7 +663,7 @@ def test_a_recorded_case_that_is_none_is_named_by_its_line(make_package, name):
 
 def test_a_recorded_score_that_is_no_number_differs(make_package, small_model):
     data = golden(small_model, 1).replace(b'"margin": ', b'"margin": NaN, "x": ')
-    only_fault(make_package(files={"golden/cases.jsonl": data}), GOLDEN, "line 1")
+    only_fault(make_package(files={"golden/cases.jsonl": data}), MANIFEST_BAD, "line 1")
 
 
 def test_a_line_end_inside_a_text_does_not_cut_a_recorded_case(small_model):

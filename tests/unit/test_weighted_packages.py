@@ -181,6 +181,11 @@ CELLS = {
     "NaN": "nan",
     "infinity": "inf",
     "too large": "1e999",
+    "too small": "1e-999",
+    "a line between digits": "1_000",
+    "digits of another script": "１２",
+    "a blank before it": " 12",
+    "a point for thousands and one for decimals": "1.000.5",
 }
 
 
@@ -231,3 +236,26 @@ def test_the_key_of_the_weights_is_a_name(make_package, value):
     found = faults(make_package(manifest=naming(value)))
     assert [fault.code for fault in found] == ["package.manifest_invalid"]
     assert found[0].where == "manifest.toml, background.weight"
+
+
+@pytest.mark.parametrize("head", ["]", 'weight = ""', "weight = 3", "no table"])
+def test_of_a_manifest_that_cannot_be_read_the_column_of_weights_is_no_fault(make_weighted, head):
+    """What else is wrong with the rows is found all the same."""
+    folder = make_weighted()
+    manifest = (folder / "manifest.toml").read_text("utf-8")
+    if head == "]":
+        manifest = head
+    elif head == "no table":
+        manifest = manifest.replace("[background]", "[ground]")
+    else:
+        manifest = manifest.replace('weight = "stands_for"', head)
+    (folder / "manifest.toml").write_text(manifest, "utf-8")
+    assert [f.where for f in survey(folder) if "background.csv" in f.where] == []
+    table = (folder / "background.csv").read_bytes()
+    (folder / "background.csv").write_bytes(table.replace(b",yes", b",maybe", 1))
+    (found,) = (f.where for f in survey(folder) if "background.csv" in f.where)
+    assert found.endswith(", married")
+    (folder / "background.csv").write_bytes(table.replace(b"stands_for", b"a,stands_for", 1))
+    assert [f.what for f in survey(folder) if "background.csv" in f.where] == [
+        "Its columns are not the features of the catalogue."
+    ]
