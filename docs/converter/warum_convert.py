@@ -6,7 +6,8 @@ This one file goes where the model was trained; it needs Python 3.9 and the libr
 
 MODEL is a file of XGBoost (.ubj, .json), LightGBM (.txt), CatBoost (.cbm), or your own .joblib or
 .pkl of one of these or of a scikit-learn pipeline. ROWS.csv has a column for each input of the
-model, by name; an empty cell is a missing value, other columns are left alone. Or from a notebook:
+model, by name; an empty cell is a missing value, other columns are left alone. One of these may say
+for how many applications a row stands (--weights COLUMN). Or from a notebook:
 
     from warum_convert import convert
     convert(model, frame, "out", positive_class="yes")
@@ -84,8 +85,15 @@ TRAINED_FOR = {
 FEWEST_ROWS = 80
 """Thirty to compare with and fifty recorded cases: Warum asks for no fewer."""
 
+FEWEST_TO_COMPARE = 30
+"""Rows with weights must be worth as many: (sum of weights)^2 / sum of their squares."""
+
+LIGHTEST = 1e-9
+"""Beside the heaviest row; a lighter one is as good as left out."""
+
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CHOICE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 class Refused(Exception):
@@ -104,6 +112,7 @@ def convert(
     linear_json=False,
     classes=None,
     onnx=None,
+    weights=None,
 ):
     """Write model, comparison group, recorded cases and facts into the folder `out`.
 
@@ -118,6 +127,9 @@ def convert(
     background, golden : how many rows are drawn to compare with, and to record
     onnx : an ONNX file made of the model; it becomes the package's, and what it is compared with
         is what the model itself says here
+    weights : for how many applications each row of `frame` stands, where that differs, as in a
+        stratified sample: the name of a column, or a number for each row. Only ratios count. Rows
+        are drawn alike and take their weights along
 
     Returns the facts that are written to facts.json.
     """
@@ -130,6 +142,7 @@ def convert(
     classes = _classes(kind, positive_class, negative_class, classes)
     inputs = [_input(kind, frame, name) for name in kind.names]
     _check_names(inputs)
+    weight_name, weights = _weights(kind, frame, weights)
     compared, recorded = _drawn(frame, inputs, background, golden, seed)
     facts = {
         "schema": FACTS,
@@ -143,16 +156,20 @@ def convert(
     }
     rows = frame.iloc[compared]
     margins = _margins(kind, rows, classes)
-    facts.update(_figures(margins, len(frame), seed))
+    weights = None if weights is None else weights[compared]
+    facts.update(_figures(margins, len(frame), seed, weights))
+    if weights is not None:
+        facts["weight"] = weight_name
     cases = frame.iloc[recorded]
     lines = _recorded(model, kind, cases, inputs, classes)
     os.makedirs(os.path.join(out, "golden"), exist_ok=True)
     kind.save(os.path.join(out, kind.file), frame)
     with open(os.path.join(out, "background.csv"), "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(kind.names)
-        for values in _values(kind, rows, inputs):
-            writer.writerow(["" if v is None else v for v in values.values()])
+        writer.writerow([*kind.names, *([] if weights is None else [weight_name])])
+        for at, values in enumerate(_values(kind, rows, inputs)):
+            cells = ["" if v is None else v for v in values.values()]
+            writer.writerow([*cells, *([] if weights is None else [float(weights[at])])])
     with open(os.path.join(out, "golden", "cases.jsonl"), "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
     # last: a folder without facts is not finished
@@ -776,7 +793,7 @@ def _check_names(inputs):
 
 def _drawn(frame, inputs, background, golden, seed):
     """Positions of rows to compare with and to record, none in both; the same for the same seed."""
-    if background < 30 or golden < 50:
+    if background < FEWEST_TO_COMPARE or golden < 50:
         raise Refused("Draw at least 30 rows to compare with and 50 to record.")
     order = random.Random(seed).sample(range(len(frame)), len(frame))  # noqa: S311 - no secret
     golden = min(golden, max(50, len(frame) - background))
@@ -789,6 +806,49 @@ def _drawn(frame, inputs, background, golden, seed):
     chosen = set(recorded)
     compared = [at for at in order if at not in chosen][:background]
     return sorted(compared), sorted(recorded)
+
+
+def _weights(kind, frame, given):
+    """The name of the column of weights, and a positive number for each row; nothing where all
+    rows weigh alike."""
+    import numpy
+    import pandas
+
+    if given is None:
+        return None, None
+    name = given if isinstance(given, str) else "weight"
+    if isinstance(given, str):
+        if name in kind.names:
+            raise Refused(f"{name} is an input of the model: weights stand in another column.")
+        if list(frame.columns).count(name) != 1:
+            raise Refused(f"The rows have no column {name} of weights.")
+        given = frame[name]
+    elif name in kind.names:
+        name = "weight_of_row"
+    # a series of another order would give its weights to the wrong rows
+    if isinstance(given, pandas.Series) and not given.index.equals(frame.index):
+        raise Refused(
+            "The weights are those of other rows: their index is not the one of the rows."
+        )
+    try:
+        numbers = numpy.array([_one_weight(each) for each in given])
+    except (TypeError, ValueError):
+        numbers = numpy.array([math.nan])
+    if len(numbers) != len(frame) or not ((numbers > 0) & (numbers < math.inf)).all():
+        raise Refused(
+            "The weights are not a positive finite number for each row. Leave out rows that stand "
+            "for no application."
+        )
+    return name, numbers
+
+
+def _one_weight(value):
+    """A table in a file may hold numbers as text; Python takes more for a number than others do."""
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError
+    if type(value).__name__ in ("bool", "bool_"):
+        raise ValueError
+    return float(value)
 
 
 def _values(kind, frame, inputs):
@@ -827,17 +887,52 @@ def _plain(numbers):
     return listed[0] if len(listed) == 1 else listed
 
 
-def _figures(margins, drawn_from, seed):
+def _spread(margins, weights):
+    """The 10th and the 90th percentile of one output: by weight those of a group in which each row
+    stands as often as it weighs, the lightest once."""
     import numpy
 
-    low, high = numpy.quantile(margins, [0.1, 0.9], axis=0)
+    if weights is None:
+        return numpy.quantile(margins, [0.1, 0.9])
+    order = numpy.argsort(margins, kind="stable")
+    times = weights[order] / weights.min()
+    until = numpy.cumsum(times)
+    places = numpy.stack([until - times, until - 1], axis=1).ravel()
+    asked = numpy.array([0.1, 0.9]) * (until[-1] - 1)
+    return numpy.interp(asked, places, numpy.repeat(margins[order], 2))
+
+
+def _check_worth(weights):
+    """Of the rows that were drawn: Warum refuses the same."""
+    import numpy
+
+    shares = weights / weights.max()
+    worth = float(shares.sum() ** 2 / (shares**2).sum())
+    if shares.min() < LIGHTEST or worth < FEWEST_TO_COMPARE:
+        raise Refused(
+            f"The {len(weights)} rows to compare with weigh from {weights.min():g} to "
+            f"{weights.max():g} and are worth {math.floor(worth * 10) / 10:g} rows that weigh "
+            f"alike; {FEWEST_TO_COMPARE} are needed, and none lighter than a billionth of the "
+            "heaviest. Draw more (--background), or correct the weights."
+        )
+    if not numpy.isfinite(weights.sum()):
+        raise Refused("The weights are too large to be added up; only their ratios count.")
+
+
+def _figures(margins, drawn_from, seed, weights):
+    import numpy
+
+    if weights is not None:
+        _check_worth(weights)
+    spreads = [_spread(column, weights) for column in margins.T]
+    low, high = numpy.array(spreads).T
     if not (high > low).all():
         raise Refused("The model gives all rows the same score.")
     return {
         "rows": len(margins),
         "drawn_from": drawn_from,
         "seed": seed,
-        "base": _plain(margins.mean(axis=0)),
+        "base": _plain(numpy.average(margins, axis=0, weights=weights)),
         "margin_scale": _plain(high - low),
     }
 
@@ -975,6 +1070,9 @@ def main(arguments=None):
         action="store_true",
         help="write a weighted sum of named columns as a file anybody can read",
     )
+    parser.add_argument(
+        "--weights", metavar="COLUMN", help="of ROWS.csv: for how many applications a row stands"
+    )
     parser.add_argument("--onnx", metavar="FILE", help="an ONNX file made of MODEL: take that")
     options = parser.parse_args(arguments)
     try:
@@ -991,6 +1089,7 @@ def main(arguments=None):
             linear_json=options.linear_json,
             classes=options.classes.split(",") if options.classes else None,
             onnx=options.onnx,
+            weights=options.weights,
         )
     except Refused as fault:
         print(f"refused: {fault}", file=sys.stderr)

@@ -47,13 +47,7 @@ from explainer.families.objectives import (
     space_of,
     task_of,
 )
-from explainer.families.xgboost_trees import (
-    numbers,
-    stored_categories,
-    tree_of,
-    whole,
-    whole_number,
-)
+from explainer.families.xgboost_trees import numbers, stored_categories, tree_of, whole
 
 try:
     import xgboost
@@ -236,21 +230,19 @@ def _asked_for(learner: Mapping[str, Any]) -> tuple[Task, int]:
     """The kind of answer, and how many numbers it has."""
     parameters, objective = learner["learner_model_param"], learner["objective"]
     task = task_of(str(objective["name"]), OBJECTIVES, _OTHERS)
-    classes = whole_number(parameters.get("num_class", "0"))
-    if (task is not Task.MULTICLASS and classes > 1) or whole_number(
-        parameters.get("num_target", "1")
-    ) != 1:
+    classes = int(parameters.get("num_class", 0))
+    if (task is not Task.MULTICLASS and classes > 1) or int(parameters.get("num_target", 1)) != 1:
         raise one_number()
     if task is not Task.MULTICLASS:
         return task, 1
-    if classes < 2 or whole_number(objective["softmax_multiclass_param"]["num_class"]) != classes:
+    if classes < 2 or int(objective["softmax_multiclass_param"]["num_class"]) != classes:
         raise damaged("The number of classes of the model cannot be read.")
     return task, classes
 
 
 def _columns_of(learner: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     names = [_text(name) for name in learner.get("feature_names", [])]
-    n = whole_number(learner["learner_model_param"]["num_feature"])
+    n = int(learner["learner_model_param"]["num_feature"])
     if names and len(names) != n:
         raise damaged("The file names another number of columns than the model has.")
     types = [_text(kind) for kind in learner.get("feature_types", [])] or ["float"] * n
@@ -298,7 +290,7 @@ def _check_rounds(booster: Mapping[str, Any], outputs: int, attributes: Mapping[
     """Which trees are used, and for which output, must not depend on how the model is asked."""
     parameters = booster["gbtree_model_param"]
     trees = booster["trees"]
-    if any(whole_number(tree["tree_param"].get("size_leaf_vector") or "1") > 1 for tree in trees):
+    if any(int(tree["tree_param"].get("size_leaf_vector") or 1) > 1 for tree in trees):
         raise ArtefactRefused(
             "The leaves of the model hold several numbers each.",
             "model",
@@ -308,9 +300,9 @@ def _check_rounds(booster: Mapping[str, Any], outputs: int, attributes: Mapping[
         raise ArtefactRefused(
             "The model has too many nodes.", "model", f"At most {MOST_NODES:,} are explained."
         )
-    at_once = whole_number(parameters.get("num_parallel_tree") or "1")
+    at_once = int(parameters.get("num_parallel_tree") or 1)
     a_round = at_once * outputs
-    counted = whole_number(parameters["num_trees"]) == len(trees) > 0
+    counted = int(parameters["num_trees"]) == len(trees) > 0
     if not counted or at_once < 1 or len(trees) % a_round:
         raise damaged("The file holds another number of trees than it says.")
     starts = [int(n) for n in booster.get("iteration_indptr", range(0, len(trees) + 1, a_round))]

@@ -50,6 +50,7 @@ class Converted:
     ----------
     classes : of the model, in its order; an amount has none
     base, margin_scale : of each output of the model
+    weight : the column of the comparison rows that says what each weighs; None: all weigh alike
     """
 
     format: str
@@ -64,6 +65,7 @@ class Converted:
     seed: int
     base: tuple[float, ...]
     margin_scale: tuple[float, ...]
+    weight: str | None
 
     def check(self, found: Inspected) -> None:
         """Raise ArtefactRefused unless the file of the model says the same, where it says it."""
@@ -113,6 +115,7 @@ def read_converted(folder: Path) -> Converted:
         seed=whole.whole("seed", among=(0, 2**63)),
         base=whole.numbers("base", outputs, among=_ANY),
         margin_scale=whole.numbers("margin_scale", outputs, among=_ANY),
+        weight=whole.text("weight") if whole.has("weight") else None,
     )
     if not {Task.BINARY: 2, Task.MULTICLASS: 3}.get(task, 0) <= len(classes) <= _MOST[task]:
         whole.fault("classes", f"are not those of kind {task}.")

@@ -119,6 +119,12 @@ def _manifest(
         if facts
         else ""
     )
+    weight = (
+        f"weight = {_text(facts.weight)}"
+        if facts and facts.weight
+        else '# weight = "weight": a further column, where a row stands for more applications than '
+        "another"
+    )
     base = _outputs(facts.base) if facts else '""'
     scale = _outputs(facts.margin_scale) if facts else '""'
     each = (
@@ -153,7 +159,7 @@ trained_with = {{ {trained} }}
 {each}[background]
 file = "background.csv"
 rows = {facts.rows if facts else 0}
-{rows}# weight = "weight": a further column, where a row stands for more applications than another
+{rows}{weight}
 note = ""
 base = {base}
 margin_scale = {scale}

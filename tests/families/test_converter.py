@@ -568,6 +568,115 @@ def test_the_same_seed_draws_the_same_rows_and_another_others(tmp_path):
     assert '"heating": {"missing": "not_given"}' in golden
 
 
+def stratified() -> pd.DataFrame:
+    """A sample in which rows with a high income stand for four times as many applications."""
+    table = rows()
+    return table.assign(stands_for=np.where(table["income"] > table["income"].median(), 4, 1))
+
+
+@pytest.mark.parametrize("kind", ["two classes", "several: forest", "amount: weighted sum"])
+def test_weights_go_from_the_rows_of_training_into_a_package_that_is_admitted(kind, tmp_path):
+    table = stratified()
+    if kind == "two classes":
+        model, more = trained("sklearn", tmp_path), ["--positive", "yes"]
+    else:
+        model, more = trained_for_more(kind, tmp_path)
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    out, folder = tmp_path / "out", tmp_path / "my_benefit"
+    answer = run_here(model, tmp_path / "rows.csv", out, *more, "--weights", "stands_for")
+    assert answer.returncode == 0, answer.stderr
+    drawn = pd.read_csv(out / "background.csv")
+    assert drawn.columns[-1] == "stands_for"
+    assert (drawn["stands_for"] == np.where(drawn["income"] > table["income"].median(), 4, 1)).all()
+    assert set(converted_package(folder, out)) == set(drawn.columns[:-1])
+    fill_in(folder)
+    seal(folder)
+    package = admit(folder)
+    assert package.manifest.background_weight == "stands_for"
+    assert package.explained.method.endswith("+weights/1")
+
+    # as it would be with every row as often as it stands there
+    again = drawn.loc[drawn.index.repeat(drawn["stands_for"])]
+    fitted = joblib.load(model)
+    taken = again[list(fitted.feature_names_in_)]
+    if kind == "two classes":
+        margins = fitted.decision_function(taken)[:, None]
+    else:
+        asked = fitted.predict if kind.startswith("amount") else fitted.predict_proba
+        margins = asked(taken).reshape(len(taken), -1)
+    low, high = np.quantile(margins, [0.1, 0.9], axis=0)
+    assert package.manifest.base == pytest.approx(margins.mean(axis=0), abs=1e-9)
+    assert package.manifest.margin_scale == pytest.approx(high - low, abs=1e-9)
+    if kind == "two classes":
+        check(folder, tell_as_text, lambda *_: None)
+
+
+def test_weights_may_come_as_a_number_for_each_row_and_draw_no_other_rows(tmp_path):
+    convert = converter_module().convert
+    table = stratified()
+    model = pipeline(LogisticRegression(max_iter=1000))
+    model.fit(table[[*NUMBERS, *CHOICES]], labels(table))
+    given = {"none": None, "name": "stands_for", "array": table["stands_for"].to_numpy()}
+    given["list"], given["series"] = list(given["array"]), table["stands_for"]
+    for name, weights in given.items():
+        out = str(tmp_path / name)
+        convert(model, table, out, positive_class="1", background=90, weights=weights)
+    lines = {n: (tmp_path / n / "background.csv").read_text().splitlines() for n in given}
+    assert lines["array"] == lines["list"] == lines["series"]
+    assert lines["array"][0] == f"{lines['none'][0]},weight"
+    assert lines["array"][1:] == lines["name"][1:]
+    assert [line.rpartition(",")[0] for line in lines["array"]] == lines["none"]
+    facts = {n: json.loads((tmp_path / n / "facts.json").read_text()) for n in given}
+    assert "weight" not in facts["none"]
+    assert (facts["array"].pop("weight"), facts["name"].pop("weight")) == ("weight", "stands_for")
+    assert facts["array"] == facts["name"]
+    golden = {(tmp_path / n / "golden/cases.jsonl").read_bytes() for n in given}
+    assert len(golden) == 1
+
+
+def test_weights_beside_an_input_of_that_name_get_another(tmp_path):
+    table = stratified().rename(columns={"rooms": "weight"})
+    model = LogisticRegression(max_iter=1000).fit(table[["income", "weight"]], labels(rows()))
+    convert = converter_module().convert
+    weights = table["stands_for"].to_numpy()
+    facts = convert(model, table, str(tmp_path / "out"), positive_class="1", weights=weights)
+    assert facts["weight"] == "weight_of_row"
+
+
+WRONG_WEIGHTS = {
+    "no such column": (lambda table: "stand_for", "no column stand_for"),
+    "a column twice": (lambda table: "clerk", "no column clerk"),
+    "an input": (lambda table: "income", "is an input of the model"),
+    "too few": (lambda table: [1.0] * 5, "for each row"),
+    "none": (lambda table: [0.0] + [1.0] * (len(table) - 1), "for each row"),
+    "negative": (lambda table: [-1.0] + [1.0] * (len(table) - 1), "for each row"),
+    "a gap": (lambda table: table["stands_for"].where(table.index != 3), "for each row"),
+    "infinite": (lambda table: [np.inf] + [1.0] * (len(table) - 1), "for each row"),
+    "text": (lambda table: ["1_000"] + ["1.0"] * (len(table) - 1), "for each row"),
+    "true": (lambda table: [True] * len(table), "for each row"),
+    "a table": (lambda table: table[["stands_for", "income"]].to_numpy(), "for each row"),
+    "too uneven": (lambda table: 1.1 ** np.arange(len(table)), "are needed"),
+    "too light": (lambda table: [1e-12] * 9 + [1.0] * (len(table) - 9), "a billionth"),
+    "other rows": (lambda table: table["stands_for"].sort_values(), "are those of other rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_WEIGHTS)
+def test_weights_that_do_not_fit_the_rows_are_refused(name, tmp_path):
+    module = converter_module()
+    table = stratified()
+    model = LogisticRegression(max_iter=1000).fit(table[["income"]], labels(table))
+    given, says = WRONG_WEIGHTS[name]
+    weights = given(table)
+    if name == "a column twice":
+        table = pd.concat([table, table["clerk"]], axis=1)
+    with pytest.raises(module.Refused, match=says):
+        module.convert(
+            model, table, str(tmp_path / "out"), positive_class="1", background=200, weights=weights
+        )
+    assert not (tmp_path / "out").exists()
+
+
 REFUSED = {
     "a folder of MLflow": "Name the file of the model inside it",
     "another class": "for its second class",
@@ -630,6 +739,8 @@ def test_facts_that_do_not_fit_the_model_are_refused(tmp_path):
         {"more": 1},
         {"inputs": 7},
         {"base": "low"},
+        {"weight": 3},
+        {"weight": ""},
         {"base": [0.5, 0.5, 0.5]},
         {"kind": "ranking"},
         {"kind": "amount"},
