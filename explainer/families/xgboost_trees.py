@@ -3,7 +3,6 @@ names of the categories they ask for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,8 +13,6 @@ from explainer.errors import ArtefactRefused
 from explainer.families.boosters import damaged
 from explainer.families.engine.forest import MOST_CATEGORIES, Ints
 from explainer.families.model import named_once
-
-_DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
 def tree_of(
@@ -40,12 +37,12 @@ def tree_of(
     if (
         {len(a) for a in (right, split, default, parents, condition, kind)} | set(others) != {n}
         or n < 1
-        or whole_number(tree["tree_param"]["num_nodes"]) != n
+        or int(tree["tree_param"]["num_nodes"]) != n
     ):
         raise damaged("The parts of a tree of the model differ in length.")
     inner = left != -1
     order = _reached(left, right, parents)
-    if len(order) != n - whole_number(tree["tree_param"].get("num_deleted") or "0"):
+    if len(order) != n - int(tree["tree_param"].get("num_deleted") or 0):
         raise damaged("A tree of the model has nodes that nothing leads to.")
     tests = order[inner[order]]
     if ((split[tests] < 0) | (split[tests] >= len(types))).any():
@@ -120,13 +117,6 @@ def _category_sets(
         chosen[node] = len(sets)
         sets.append(tuple(int(c) for c in categories[start:end]))
     return chosen
-
-
-def whole_number(given: Any) -> int:
-    """A whole number as the library writes it: in text. Python itself reads 1_0 and more."""
-    if not isinstance(given, str) or not _DIGITS.fullmatch(given):
-        raise ValueError("not a whole number")
-    return int(given)
 
 
 def numbers(given: Any) -> Any:

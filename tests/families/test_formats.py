@@ -513,17 +513,6 @@ def test_what_is_a_number_to_python_alone_marks_no_missing_value(marked):
         parse(model.declared, model.data, model.inputs, two("0", "1"))
 
 
-def test_a_size_that_is_a_number_to_python_alone_is_damage():
-    model = by_xgboost(numbers=True, change=_tree_count_with_a_line)
-    with pytest.raises(ArtefactRefused):
-        parse(model.declared, model.data, model.inputs, two("0", "1"))
-
-
-def _tree_count_with_a_line(whole: dict[str, Any]) -> None:
-    counted = whole["learner"]["gradient_booster"]["model"]["gbtree_model_param"]
-    counted["num_trees"] = "_".join(f"0{counted['num_trees']}")
-
-
 def _marked(whole: dict[str, Any], marked: str) -> None:
     whole["learner"]["attributes"] = {"missing": marked}
 
