@@ -408,6 +408,12 @@ class ErasureRefused(LedgerError):
     code = "ledger.erasure_refused"
 
 
+class OpeningRefused(LedgerError):
+    """What is sealed is not opened: it is not said by whom and what for, or nothing is there."""
+
+    code = "ledger.opening_refused"
+
+
 class StorageFailed(LedgerError):
     """The database could not be read or written (full disk, locked, not reachable)."""
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainer.cli import DONE, EXIT_CODES, REFUSED, say, write_file
+from explainer.cli import DONE, EXIT_CODES, REFUSED, write_file
 from explainer.core.days import local_day
 from explainer.errors import ErasureRefused, ExportFailed
-from explainer.packages.bundled import bundled_packages
-from service.settings import Settings, installation
+from service.cli_records import add_approvers, opened, opened_beside_lost_keys
 
 if TYPE_CHECKING:
     from service.erasing import Event
     from service.store.sealed import Damaged
-    from service.wiring import Ledger
 
 Commands = argparse._SubParsersAction  # what argparse gives to hang commands on
 
@@ -103,17 +98,6 @@ def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:
     retain.set_defaults(action=_retain)
 
 
-def add_approvers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    parser.add_argument(
-        "--by",
-        required=required,
-        default=None if required else [],
-        action="append",
-        metavar="NAME",
-        help="who approves; give it twice, for two people. Recorded sealed",
-    )
-
-
 def _command(
     inner: Commands[argparse.ArgumentParser], name: str, about: str, description: str
 ) -> argparse.ArgumentParser:
@@ -133,41 +117,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError("give a day as YYYY-MM-DD") from None
-
-
-@contextmanager
-def opened(
-    options: argparse.Namespace, *, keys_lost: bool = False
-) -> Iterator[tuple[Settings, Ledger]]:
-    """The records of the installation a command is about, checked and ready to be added to;
-    `keys_lost` as `open_ledger` takes it."""
-    from service.wiring import open_ledger
-
-    where = installation(options.data, dict(os.environ), bundled_packages())
-    with closing(open_ledger(where, keys_lost=keys_lost)) as ledger:
-        yield where, ledger
-
-
-@contextmanager
-def opened_beside_lost_keys(options: argparse.Namespace) -> Iterator[tuple[Settings, Ledger]]:
-    """As `opened`, for what is only added and is about cases whose keys are there, or is put into
-    the access log: a court waits for no key. Raises KeyMissing or StorageFailed where more is lost
-    than the keys of single cases: a key would be made anew there, beside the one that is somewhere
-    in a backup."""
-    from service.store.key_check import check_few, lost_keys
-    from service.wiring import go_on_without
-
-    with opened(options, keys_lost=True) as (where, ledger):
-        lost = lost_keys(ledger.store)
-        check_few(lost)
-        go_on_without(ledger.store, lost.months)
-        if lost.cases:
-            say(
-                f"note: the keys of {len(lost.cases)} of the cases are lost; `warum ledger verify`"
-                " names them.\n  Of a number that came in a second time only the newer case is"
-                " meant."
-            )
-        yield where, ledger
 
 
 def _erase(options: argparse.Namespace) -> int:

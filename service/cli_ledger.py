@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 from explainer.cli import DONE, EXIT_CODES, REFUSED, progress_bar, say, write_file
 from explainer.errors import ExportFailed, SettingsInvalid, StorageFailed
 from explainer.packages.bundled import bundled_packages
-from service import cli_backup, cli_erasing, cli_replay
+from service import cli_backup, cli_erasing, cli_replay, cli_resolving
+from service.cli_records import opened_beside_lost_keys, said_by_whom
+from service.purposes import READING
 from service.settings import Settings, installation
 
 if TYPE_CHECKING:
     from explainer.ledger.checkpoint import WitnessDirectory
     from explainer.ledger.log import Record
     from explainer.ledger.verify import Checkpoint, Key, Result
-
-PURPOSES = ("access_request", "appeal", "audit", "complaint", "court")
-"""What opened records may leave the agency for; an access request is one by Art. 15 GDPR."""
 
 UNUSABLE = 2
 """Exit code for keys, checkpoints or files that cannot be used."""
@@ -101,7 +100,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     export.add_argument(
         "--purpose",
-        choices=PURPOSES,
+        choices=READING,
         help="with --case or --open-all: what for. Recorded in the access log, as is who",
     )
     export.add_argument(
@@ -122,6 +121,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     receipt.add_argument("--data", metavar="DIR", type=Path, help="data folder of an installation")
     receipt.set_defaults(action=_receipt)
     cli_replay.add_commands(inner)
+    cli_resolving.add_commands(inner)
     cli_erasing.add_commands(inner)
     cli_backup.add_commands(inner)
 
@@ -290,13 +290,12 @@ def _export(options: argparse.Namespace) -> int:
 
 def _record_export(options: argparse.Namespace) -> None:
     """Put into the access log that payloads are handed over opened, if they are."""
-    from service.erasing import AS_A_NAME, names_somebody
+    from service.opening import check_named, record_export
     from service.store.cases import find_case_by_ref
-    from service.supervision import record_export
     from service.wiring import the_clock
 
     opened = options.open_all or options.case is not None
-    if opened != (options.by is not None) or opened != (options.purpose is not None):
+    if said_by_whom(options) != opened:
         raise ExportFailed(
             "It has to be recorded by whom and what for payloads are handed over opened."
             if opened
@@ -306,11 +305,10 @@ def _record_export(options: argparse.Namespace) -> None:
         )
     if not opened:
         return
-    if not names_somebody(options.by):
-        raise ExportFailed("Nobody is named.", "--by", f"Say who hands them over, {AS_A_NAME}.")
+    check_named(options.by)
     if options.out.exists():
         raise ExportFailed("It is there already.", str(options.out), "Name another folder.")
-    with cli_erasing.opened_beside_lost_keys(options) as (_, ledger):
+    with opened_beside_lost_keys(options) as (_, ledger):
         case_id = None
         if options.case is not None:
             with ledger.store.reading() as tx:

@@ -102,7 +102,7 @@ def replay(tx: Reading, record: str, key: str, shelf: Shelf) -> Replayed:
     `key` is the verifier key of the ledger. Raises CaseNotFound for a record there is not, and
     ProofInvalid where the stored bytes are not those under the newest signed head.
     """
-    asked = open_entry(tx, LogName.LEDGER, _position(tx, record))
+    asked = open_entry(tx, LogName.LEDGER, position_of(tx, record))
     head = _vouched_for(tx, asked, key)
     if asked.payload is None:
         return Replayed(asked, None, head, Outcome.ERASED)
@@ -136,10 +136,13 @@ def replay(tx: Reading, record: str, key: str, shelf: Shelf) -> Replayed:
     )
 
 
-def _position(tx: Reading, record: str) -> int:
+def position_of(tx: Reading, record: str, log: LogName = LogName.LEDGER) -> int:
+    """The position in a log of an entry, given as that, or in the ledger by the id of a decision.
+    Raises CaseNotFound for an id there is not, EntryMalformed for a position."""
     if record.isascii() and record.isdigit() and len(record) <= 15:
+        tx.log(log).leaf(int(record))
         return int(record)
-    listed = find_record(tx, record)
+    listed = find_record(tx, record) if log is LogName.LEDGER else None
     if listed is None:
         raise CaseNotFound("There is no such record.", record, "Give its id or its entry.")
     entry = open_entry(tx, LogName.LEDGER, listed.seq)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from explainer.core.decision import Actor
 from explainer.errors import DecisionFaulty, DecisionIncomplete, LedgerError, StorageFailed
-from explainer.ledger.entries import Entry, EntryKind, Json, minute
+from explainer.ledger.entries import Json
 from explainer.ledger.log import LogName
-from explainer.ledger.sealing import seal_actor
 from service.entries import access_entry
 from service.open_case import Decided, agreed_payload, sealed_decision, seen_for
 from service.permissions import (
@@ -29,7 +27,7 @@ from service.store.cases import Page, get_case
 from service.store.database import Reading
 from service.store.decisions import ListedRecord, RecordFilter
 from service.store.records import OpenedEntry
-from service.wiring import Ledger, Tools
+from service.wiring import Tools
 
 PURPOSES = ("appeal", "complaint", "audit", "quality_sample")
 PURPOSE_LIMIT = 300
@@ -54,28 +52,6 @@ def list_records(wanted: RecordFilter, page: int, actor: Actor, tools: Tools) ->
         found = decisions.list_records(tx, wanted, page)
         lines = tuple(RecordLine(_for_supervision(one), _agrees(tx, one)) for one in found.rows)
     return Page(lines, found.total, found.number)
-
-
-def record_export(
-    ledger: Ledger, purpose: str, by: str, now: datetime, case_id: str | None = None
-) -> None:
-    """Record in the access log, sealed, that payloads are handed over opened: what for, by whom.
-
-    Of one case, named by its id, which leads nowhere once the case is erased, or of all. Recorded
-    before anything is written out; an export that then fails was asked for all the same.
-    """
-    entry = Entry(
-        EntryKind.EXPORT,
-        {
-            "created_at": minute(now),
-            "case_id": case_id,
-            "purpose": purpose,
-            "actor_pseudonym": seal_actor(ledger.resolver, by),
-        },
-    )
-    with ledger.store.transaction(now) as tx:
-        records.record_access(tx, entry, case_id=case_id)
-    ledger.seal()
 
 
 def _for_supervision(listed: ListedRecord) -> ListedRecord:

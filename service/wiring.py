@@ -15,7 +15,7 @@ from explainer.ledger.checkpoint import Sealer, Signer, WitnessDirectory
 from explainer.ledger.durable import write_new
 from explainer.ledger.entries import Entry, EntryKind
 from explainer.ledger.log import LogName
-from explainer.ledger.sealing import generate_resolver
+from explainer.ledger.sealing import generate_resolver, halves_of
 from explainer.packages.bundled import packages_in
 from explainer.packages.package import ModelPackage
 from explainer.text.languages import Language
@@ -292,22 +292,25 @@ def sealer_of(data: Path, tenant: str, name: LogName) -> tuple[Sealer, WitnessDi
 
 
 def _resolver(data: Path) -> bytes:
-    """The public half; where it is missing a pair is made, and the private half laid aside.
+    """The public half; where it is missing a pair is made, and the private half laid aside in two
+    parts, of which one alone opens nothing.
 
-    In a real installation the private half leaves this machine at once: it belongs to the two
-    people who may look up who acted.
+    In a real installation both leave this machine at once, with one of the two people each who may
+    look up who acted. Earlier versions laid it aside whole.
     """
     public = data / "resolver.pub"
-    aside = data / "resolver.private-take-me-away"
     if not public.exists():
-        if aside.exists():
+        aside = next(data.glob("resolver.private-*"), None)
+        if aside is not None:
             raise SettingsInvalid(
                 "The public half of the resolver key is gone, the private half is here.",
                 str(public),
                 "Put the public half back from a backup; a new pair could open no older record.",
             )
         private, new_public = generate_resolver()
-        write_new(aside, private, exclusive=True)
+        for number, part in enumerate(halves_of(private), 1):
+            path = data / f"resolver.private-part-{number}-take-me-away"
+            write_new(path, part, exclusive=True)
         write_new(public, new_public, exclusive=True)
     return _of_length(public, 32)
 

@@ -110,11 +110,35 @@ def open_payload(envelope: Envelope, key: bytes, leaf: Leaf) -> bytes:
 def generate_resolver() -> tuple[bytes, bytes]:
     """Return a new private and public resolver key, 32 bytes each.
 
-    The private half belongs to the people who may resolve an actor together, never to the
-    application.
+    The private half belongs to two people who may resolve an actor together, each with a part of
+    it (`halves_of`), never to the application.
     """
     private = X25519PrivateKey.generate()
     return private.private_bytes_raw(), private.public_key().public_bytes_raw()
+
+
+def halves_of(private: bytes, entropy: Entropy = os.urandom) -> tuple[bytes, bytes]:
+    """Return a private resolver key in two parts, 32 bytes each: one alone says nothing of it."""
+    first = entropy(KEY_BYTES)
+    return first, _either_or(first, private)
+
+
+def whole_of(first: bytes, second: bytes) -> bytes:
+    """Return the private resolver key two parts were made of."""
+    return _either_or(first, second)
+
+
+def _either_or(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def is_resolver(private: bytes, public: bytes) -> bool:
+    """Whether `private` is the private half of the resolver key `public`."""
+    try:
+        key = X25519PrivateKey.from_private_bytes(private)
+    except ValueError:
+        return False
+    return hmac.compare_digest(key.public_key().public_bytes_raw(), public)
 
 
 def seal_actor(resolver: bytes, subject: str) -> str:

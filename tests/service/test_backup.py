@@ -124,7 +124,8 @@ def test_what_was_backed_up_while_running_is_put_back_and_goes_on(
     before = [entry.leaf for entry in office.entries()]
     office.tools.close()
     data = lose(settings, "keys.sqlite", "packages", "session.key", "resolver.pub")
-    (data / "resolver.private-take-me-away").unlink()
+    for part in data.glob("resolver.private-*"):
+        part.unlink()
     arguments = [tmp_path / "out", "--keys", tmp_path / "keys", *BOTH, "--data", data]
     assert run("restore", *arguments) == 0
     again = make_office(package)

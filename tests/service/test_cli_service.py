@@ -60,11 +60,14 @@ def test_the_demonstration_tells_one_case_in_three_languages(
     assert "Traceback" not in first.stderr
 
 
+PARTS = [f"resolver.private-part-{number}-take-me-away" for number in (1, 2)]
+
+
 def test_the_folder_is_for_nobody_else(
     first: subprocess.CompletedProcess[str], folder: Path
 ) -> None:
     data = folder / "var" / "demo"
-    for name in ("session.key", "demo-api-tokens", "wrap.key", "resolver.private-take-me-away"):
+    for name in ("session.key", "demo-api-tokens", "wrap.key", *PARTS):
         assert (data / name).stat().st_mode & 0o077 == 0, name
 
 

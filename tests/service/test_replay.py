@@ -15,7 +15,7 @@ from servers import DATABASES, POSTGRESQL, Server
 from test_erasing import on_both
 from trained import SmallModel, write_package
 
-from explainer.errors import MessageMissing
+from explainer.errors import MessageMissing, StorageFailed
 from explainer.ledger.entries import EntryKind, Json
 from explainer.ledger.log import LogName
 from explainer.packages.bundled import find_package
@@ -48,6 +48,9 @@ def told(
         yield office
 
 
+OPENED = ("--by", "Vera Beispiel", "--purpose", "court")
+
+
 def run(office: Office, *arguments: object) -> int:
     where = office.tools.settings
     with pytest.MonkeyPatch.context() as surroundings:
@@ -66,13 +69,53 @@ def test_what_was_shown_comes_out_the_same_to_the_bit_words_included(
     audience: str, told: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = shown_of(told, audience)
-    assert run(told, entry.leaf.seq, "--told", tmp_path / "page.html") == 0
+    assert run(told, entry.leaf.seq, "--told", tmp_path / "page.html", *OPENED) == 0
     said = capsys.readouterr().out
     assert "Computed again: the same to the bit" in said
     assert "Words: the same bytes" in said
     assert f"leaf hash {entry.receipt.leaf_hash.hex()}" in said
     assert str(entry.payload["margin"]) in said
     assert (tmp_path / "page.html").read_bytes() == str(entry.payload["told"]).encode()
+
+
+def test_what_a_record_says_is_shown_after_by_whom_and_what_for_were_recorded(
+    told: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry, file = shown_of(told, "caseworker"), tmp_path / "page.html"
+    before, size = told.size(LogName.ACCESS), told.size()
+    assert run(told, entry.leaf.seq) == 0
+    said = capsys.readouterr().out
+    assert entry.receipt.leaf.decode() in said
+    for personal in (told.cases[0].case_ref, str(entry.payload["margin"]), "contributions"):
+        assert personal not in said
+    for half in (OPENED[:2], OPENED[2:], ("--told", file), ("--by", "...", *OPENED[2:])):
+        assert run(told, entry.leaf.seq, *half) == 1
+        assert "error [ledger.opening_refused]" in capsys.readouterr().err
+    assert run(told, "no-such-record", *OPENED) == 1
+    assert run(told, size, *OPENED) == 1
+    assert not file.exists()
+    assert told.size(LogName.ACCESS) == before, "nothing was shown, so nothing was recorded"
+
+    assert run(told, entry.leaf.seq, *OPENED) == 0
+    assert told.cases[0].case_ref in capsys.readouterr().out
+    (recorded,) = told.entries(log=LogName.ACCESS, since=before)
+    assert recorded.leaf.type == EntryKind.ACCESS
+    payload = recorded.payload or {}
+    assert (payload["entry"], payload["purpose"]) == (entry.leaf.seq, "court")
+    assert "Vera" not in str(payload)
+    assert told.cases[0].case_ref not in str(payload)
+    assert told.size() == size
+
+
+def test_nothing_is_shown_where_it_cannot_be_recorded(
+    told: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageFailed("The disk is full.", "the database", "Make room.")
+
+    monkeypatch.setattr("service.opening.record_access", full)
+    assert run(told, shown_of(told, "caseworker").leaf.seq, *OPENED) == 1
+    assert told.cases[0].case_ref not in capsys.readouterr().out
 
 
 def test_a_decision_is_replayed_by_its_record_with_what_the_person_saw(
@@ -119,6 +162,10 @@ def test_a_difference_is_printed_and_judged_in_margin_scales(
 
     monkeypatch.setattr(replaying, "numbers_of", moved)
     assert run(told, entry.leaf.seq) == code
+    out = capsys.readouterr().out
+    assert "margin: not as it was" in out
+    assert str(entry.payload["margin"]) not in out
+    assert run(told, entry.leaf.seq, *OPENED) == code
     out = capsys.readouterr().out
     assert f"Computed again: {'not the same bits, but ' if code == 4 else ''}{said}" in out
     assert f"margin: then {entry.payload['margin']}, now" in out
@@ -200,7 +247,7 @@ def test_a_package_that_is_gone_is_named_and_no_other_one_speaks(
     assert run(again, entry.leaf.seq) == 0
     shutil.rmtree(again.tools.settings.data / "packages" / digest)
     capsys.readouterr()
-    assert run(again, entry.leaf.seq) == 6
+    assert run(again, entry.leaf.seq, *OPENED) == 6
     said = capsys.readouterr().out
     assert f"Told from the package small_benefit {version} ({digest})" in said
     assert "not on the shelf" in said
