@@ -224,6 +224,8 @@ class _XGBoost:
     def __init__(self, model):
         self._model = model
         booster = model.get_booster() if hasattr(model, "get_booster") else model
+        # before anything else: part of a booster no longer knows the names of its categories
+        whole = json.loads(bytes(booster.save_raw("json")))
         if hasattr(booster, "best_iteration") or booster.attr("best_iteration") is not None:
             # rounds after the best one are in the file, and the interfaces differ in using them
             best = int(booster.attr("best_iteration") or booster.best_iteration)
@@ -237,7 +239,6 @@ class _XGBoost:
         self._missing = float("nan") if said is None else float(said)
         self.names = list(booster.feature_names or ())
         types = booster.feature_types or ["q"] * len(self.names)
-        whole = json.loads(bytes(booster.save_raw("json")))
         self.task = _trained_for("xgboost", whole["learner"]["objective"]["name"])
         self.space = _space(self.task)
         self.outputs = int(whole["learner"]["learner_model_param"]["num_class"] or 0)
@@ -685,7 +686,8 @@ def _with_categories(kind, frame):
 
     table = frame[kind.names].copy()
     for name, known in kind.choices.items():
-        if _is_category(table[name]):
+        there = _is_category(table[name])
+        if there and (known is None or list(table[name].cat.categories) == known):
             continue
         if known is None:
             raise Refused(
@@ -694,6 +696,11 @@ def _with_categories(kind, frame):
             )
         find = _finder(known)
         codes = [-1 if (at := find(value)) is None else at for value in table[name]]
+        if kind.format == "xgboost-ubj" and codes.count(-1) > int(table[name].isna().sum()):
+            raise Refused(
+                f"{name}: the model never saw the category of some rows, and XGBoost refuses such "
+                "rows. Leave them out."
+            )
         width = getattr(kind, "widths", {}).get(name)
         categories = pandas.Index(known, dtype=width)
         table[name] = pandas.Categorical.from_codes(codes, categories=categories)

@@ -32,7 +32,9 @@ _TREE = frozenset(
     | {"shrinkage", *_PER_TEST, *_PER_TEST_TOO, *_PER_LEAF_TOO, *_LINEAR}
 )
 _WHOLE, _ANY = re.compile(r"[0-9 -]*"), re.compile(r"[0-9 .e+-]*")
-_PARAMETER = re.compile(r"\[[a-z0-9_]+: [^\]\[]*\]")
+_PARAMETER = re.compile(
+    r"\[[a-z0-9_]+: [^\]\[]*\]|\[interaction_constraints: \[[0-9,]+\](,\[[0-9,]+\])*\]"
+)
 CATEGORY = 1
 """The bit of a test's kind that says it asks for categories."""
 

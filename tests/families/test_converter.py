@@ -677,6 +677,51 @@ def test_weights_that_do_not_fit_the_rows_are_refused(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def stopped_early() -> tuple[xgboost.XGBClassifier, pd.DataFrame]:
+    """A booster of categories with rounds after the best one, and its table of training."""
+    table = categories(rows())
+    model = xgboost.XGBClassifier(
+        n_estimators=40, early_stopping_rounds=2, learning_rate=0.8, enable_categorical=True
+    ).set_params(n_jobs=1)
+    given = [(table[180:], labels(rows())[180:])]
+    model.fit(table[:180], labels(rows())[:180], eval_set=given, verbose=False)
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
+    return model, table
+
+
+@pytest.mark.parametrize("as_", ["in another order", "as text"])
+def test_of_a_booster_stopped_early_categories_keep_their_places(as_, tmp_path):
+    """XGBoost forgets their names when rounds are cut off."""
+    model, table = stopped_early()
+    other = table.assign(
+        **{
+            name: table[name].cat.reorder_categories(sorted(table[name].cat.categories))
+            if as_ == "in another order"
+            else table[name].astype(object)
+            for name in CHOICES
+            if name in table
+        }
+    )
+    facts = converter_module().convert(model, other, str(tmp_path / "out"), positive_class="1")
+    trained_as = {name: list(table[name].cat.categories) for name in table if name in CHOICES}
+    assert {n["name"]: n["choices"] for n in facts["inputs"] if "choices" in n} == trained_as
+    assert any(known != sorted(known) for known in trained_as.values())
+    lines = (tmp_path / "out" / "golden" / "cases.jsonl").read_text().splitlines()
+    for line in map(json.loads, lines[:20]):
+        values = line["case"]["values"]
+        same = {n: [np.nan if isinstance(v, dict) else v] for n, v in values.items()}
+        one = pd.DataFrame(same)[list(table)].astype(table.dtypes)
+        assert line["margin"] == pytest.approx(model.predict(one, output_margin=True)[0], abs=1e-5)
+
+
+def test_a_category_that_xgboost_never_saw_is_refused_and_no_gap(tmp_path):
+    model, table = stopped_early()
+    strange = table.assign(tenancy=pd.Series(["squat"] * len(table), dtype=object))
+    module = converter_module()
+    with pytest.raises(module.Refused, match="tenancy: the model never saw"):
+        module.convert(model, strange, str(tmp_path / "out"), positive_class="1")
+
+
 REFUSED = {
     "a folder of MLflow": "Name the file of the model inside it",
     "another class": "for its second class",

@@ -32,6 +32,7 @@ from trained_formats import (
     amounts,
     apart,
     awkward,
+    by_lightgbm,
     by_xgboost,
     comparison,
     few_awkward,
@@ -497,6 +498,16 @@ def test_an_infinity_is_refused_where_the_library_does_not_take_one(which):
         rows = [{**sound, "income": value} for value in (LARGEST, -LARGEST)]
         own = made(which).margins(made(which).table(rows))
         assert (apart(which).answer(rows).margin == own).all()
+
+
+@pytest.mark.parametrize("constraints", [[[0, 1], [2, 3, 4]], [[0, 2]], "[0,1,3]"])
+def test_lightgbm_writes_which_columns_may_stand_together_and_is_read(constraints):
+    model = by_lightgbm(interaction_constraints=constraints)
+    assert b"[interaction_constraints: [0," in model.data
+    rows = raw(households()[:40])
+    opened = parse(model.declared, model.data, model.inputs, model.target)
+    own = model.margins(model.table(rows))
+    assert opened.answer(rows).margin == pytest.approx(own, abs=1e-12)
 
 
 @pytest.mark.parametrize("marked", ["inf", "-inf", "1e39"])
