@@ -150,6 +150,8 @@ def verify_inclusion(
     """
     where = "an inclusion proof"
     _check_shape(proof, where)
+    if len(leaf) != 32:  # nothing at all would be under a root of nothing
+        _refuse("The entry's hash is not 32 bytes long.", where)
     if not 0 <= index < size:
         _refuse("There is no such entry in a tree of this size.", where)
     fn, sn, digest = index, size - 1, leaf
