@@ -299,7 +299,7 @@ class ReferenceInvalid(DecisionError):
 
 
 class DayImpossible(DecisionError):
-    """A case cannot have been decided on paper on this day."""
+    """A case cannot have been decided on paper on this day, or nothing happened to it then."""
 
     code = "decision.day_impossible"
 

@@ -20,8 +20,10 @@ from explainer.core.forms import error_form
 from explainer.errors import ExplainerError
 from service.admission import Starting
 from service.events import log
+from service.receipts import ReceiptPending
 from service.routes import (
     api,
+    api_later,
     applicant,
     caseworker,
     deciding,
@@ -75,6 +77,7 @@ def create_app(tools: Tools, begun: Callable[[], None] = lambda: None) -> ASGIAp
         supervisor,
         operation,
         api,
+        api_later,
     ):
         app.include_router(routes.router)
     describe(app)
@@ -103,7 +106,8 @@ def _on_fault(request: Request, fault: ExplainerError) -> Response:
         "refused", code=fault.code, status=status, route=_template(request), reference=reference
     )
     if _is_api(request):
-        return JSONResponse(error_form(fault), status)
+        soon = RETRY if isinstance(fault, ReceiptPending) else None
+        return JSONResponse(error_form(fault), status, soon)
     return fault_page(request, fault, reference if status >= 500 else "")
 
 

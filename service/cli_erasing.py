@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Commands = argparse._SubParsersAction  # what argparse gives to hang commands on
 
 EVENTS = ("notified", "final", "closed", "objection", "remedy", "court")
-"""What happened to a case on a day, as people say it who run commands."""
+"""`erasing.HAPPENED`, without loading it."""
 
 
 def add_commands(inner: Commands[argparse.ArgumentParser]) -> None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from explainer.core.days import local_day, recorded_day
-from explainer.errors import CaseNotFound, ErasureRefused, RecordsDisagree
+from explainer.errors import CaseNotFound, DayImpossible, ErasureRefused, RecordsDisagree
 from explainer.ledger.entries import Entry, EntryKind, Json, Receipt, minute
 from explainer.ledger.log import LogName
 from explainer.ledger.sealing import seal_actor
@@ -60,6 +60,16 @@ class Event(StrEnum):
     COURT = "court"
 
 
+HAPPENED = (
+    Event.NOTIFIED,
+    Event.FINAL,
+    Event.CLOSED,
+    Event.OBJECTION,
+    Event.REMEDY,
+    Event.COURT,
+)
+"""What happens to a case on a day, and changes nothing about what may be done with it."""
+
 STARTS = (Event.NOTIFIED, Event.FINAL, Event.CLOSED)
 """From the day of these the time to keep a case runs."""
 
@@ -94,7 +104,8 @@ def record_event(
     """Record a hold, its release, or the day (`on`) something happened to a case: what time runs
     from, or what became of the decision.
 
-    Raises CaseNotFound, and ErasureRefused where a hold has no reason or nobody is named.
+    Raises CaseNotFound, DayImpossible, and ErasureRefused where a hold has no reason or nobody is
+    named.
     """
     if not names_somebody(by):
         raise _refused("Nobody is named.", case_ref, f"Say who with --by, {AS_A_NAME}.")
@@ -104,25 +115,32 @@ def record_event(
             case_ref,
             f"Give one of at most {REASON_LIMIT} characters with --reason.",
         )
-    if on is not None and on > local_day(now):
-        raise _refused("The day has not come yet.", case_ref, "Give the day it happened.")
     with ledger.store.transaction(now) as tx:
         file = _file(tx, case_ref)
         if isinstance(file, Damaged):
             if file.case_ref is None:
                 raise file.fault  # only by its number is it certain which key is the case's
             entries_to_erase(tx, file)
-        came_in = recorded_day(file.submitted_at)
-        if on is not None and on < came_in:
-            raise _refused(
-                "The case had not been submitted by that day.",
-                case_ref,
-                f"Time runs from {came_in} at the earliest: give that day.",
-            )
-        said = _said(tx, ledger, file, event, by, reason=reason, on=on)
+        check_day(file, on, now)
+        said = what_happened(tx, ledger.resolver, file, event, by, reason=reason, on=on)
         receipt = _follow_up(tx, file, said)
     ledger.seal()
     return receipt
+
+
+def check_day(file: CaseFile | Damaged, on: date | None, now: datetime) -> None:
+    """Raise DayImpossible unless the case had come in by that day, and the day has come."""
+    if on is None:
+        return
+    if on > local_day(now):
+        raise DayImpossible("The day has not come yet.", "on", "Give the day it happened.")
+    came_in = recorded_day(file.submitted_at)
+    if on < came_in:
+        raise DayImpossible(
+            "The case had not been submitted by that day.",
+            "on",
+            f"Time runs from {came_in} at the earliest: give that day.",
+        )
 
 
 def held(entries: Iterable[OpenedEntry]) -> bool:
@@ -180,7 +198,9 @@ def erase_case(
             )
         if not entries:
             # an erasure covers entries: a case that was never shown gets the one it can have
-            said = _said(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
+            said = what_happened(
+                tx, ledger.resolver, file, Event.CLOSED, approvers[0], on=local_day(now)
+            )
             _follow_up(tx, file, said)
         ours = covered_by_case(tx, file.id)
         receipt = record_erasure(tx, file.id, _erasure(ledger, ours, basis, approvers))
@@ -222,7 +242,9 @@ def erase_case_of_lost_key(
                 "so with --hold-unread.",
             )
         if not found.all:
-            said = _said(tx, ledger, file, Event.CLOSED, approvers[0], on=local_day(now))
+            said = what_happened(
+                tx, ledger.resolver, file, Event.CLOSED, approvers[0], on=local_day(now)
+            )
             end = Entry(EntryKind.FOLLOW_UP, said, case_ref=file.id)
             found = record_end_without_key(tx, file.id, found, end)
         ours = covered_by_lost_key(tx, file.id, found)
@@ -328,9 +350,9 @@ def _follow_up(tx: Transaction, file: CaseFile | Damaged, said: dict[str, Json])
     return record_follow_up(tx, file.id, Entry(EntryKind.FOLLOW_UP, said, case_ref=file.case_ref))
 
 
-def _said(
+def what_happened(
     tx: Transaction,
-    ledger: Ledger,
+    resolver: bytes,
     file: CaseFile | Damaged,
     event: Event,
     by: str,
@@ -338,6 +360,7 @@ def _said(
     reason: str = "",
     on: date | None = None,
 ) -> dict[str, Json]:
+    """The payload of an entry that says what happened to a case later."""
     return {
         "record_id": new_id(),
         "created_at": minute(tx.now),
@@ -346,7 +369,7 @@ def _said(
         "event": event.value,
         "reason": reason,
         "on": None if on is None else on.isoformat(),
-        "actor_pseudonym": seal_actor(ledger.resolver, by),
+        "actor_pseudonym": seal_actor(resolver, by),
     }
 
 

@@ -23,6 +23,7 @@ class Action(StrEnum):
     OPEN_RECORD = "open_record"
     VERIFY = "verify"
     READ_PUBLIC = "read_public"
+    RECORD_EVENT = "record_event"
     OPERATE = "operate"
 
 
@@ -34,6 +35,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
             Action.SEE_AS_CASEWORKER,
             Action.DECIDE,
             Action.READ_OWN,
+            Action.RECORD_EVENT,
             Action.VERIFY,
             Action.READ_PUBLIC,
         }
@@ -43,7 +45,9 @@ ALLOWED: dict[Role, frozenset[Action]] = {
     ),
     # no case, no record, nothing that is about a person: docs/decisions/0045
     Role.OPERATOR: frozenset({Action.OPERATE}),
-    Role.SYSTEM: frozenset({Action.SUBMIT, Action.SEE_AS_APPLICANT, Action.READ_PUBLIC}),
+    Role.SYSTEM: frozenset(
+        {Action.SUBMIT, Action.SEE_AS_APPLICANT, Action.READ_PUBLIC, Action.RECORD_EVENT}
+    ),
 }
 
 

@@ -9,15 +9,22 @@ from dataclasses import dataclass
 
 from explainer.core.decision import Actor
 from explainer.core.disclosure import Audience
+from explainer.errors import ExplainerError
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.open_case import OpenCase, open_in, seen_for
 from service.permissions import no_such_case
 from service.store.database import Reading
 from service.store.receipts import entry_marked, is_sealed, receipt_of
-from service.store.records import OpenedEntry
+from service.store.records import OpenedEntry, entry_of_case
 from service.store.sealed import ERASED
 from service.wiring import Tools
+
+
+class ReceiptPending(ExplainerError):
+    """There is no receipt yet: no signed head covers the entry. One does within a minute."""
+
+    code = "receipt.pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +84,11 @@ def offer(case_id: str, mark: str, audience: Audience, actor: Actor, tools: Tool
 
 
 def take(
-    case_id: str, mark: str, audience: Audience, actor: Actor, tools: Tools
+    case_id: str, mark: str | int, audience: Audience, actor: Actor, tools: Tools
 ) -> tuple[Kept, bytes | None]:
-    """An entry with its receipt, as far as witnesses have signed the head above it; None in its
-    place while no signed head covers it. Raises CaseNotFound where it is not theirs."""
+    """An entry, by its mark or its position, with its receipt, as far as witnesses have signed the
+    head above it; None in its place while no signed head covers it. Raises CaseNotFound where it is
+    not theirs."""
     tools.check_intact()
     with tools.store.reading() as tx:
         _, entry = _theirs(tx, case_id, mark, audience, actor, tools)
@@ -92,11 +100,15 @@ def take(
 
 
 def _theirs(
-    tx: Reading, case_id: str, mark: str, audience: Audience, actor: Actor, tools: Tools
+    tx: Reading, case_id: str, mark: str | int, audience: Audience, actor: Actor, tools: Tools
 ) -> tuple[OpenCase, OpenedEntry]:
     """A case and one of its entries: what this audience was told, or what it decided."""
     opened = open_in(tx, case_id, audience, actor, tools)
-    entry = entry_marked(tx, case_id, mark)
+    entry = (
+        entry_of_case(tx, case_id, str(mark))
+        if isinstance(mark, int)
+        else entry_marked(tx, case_id, mark)
+    )
     if entry is None or entry.payload is None or opened.file.state == ERASED:
         raise no_such_case()
     decided = audience is Audience.CASEWORKER and entry.leaf.type == EntryKind.DECISION

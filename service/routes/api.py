@@ -252,12 +252,13 @@ def record_assessment(
     """Record somebody's own assessment, where the package asks for it before it shows the
     suggestion (`think_first`). Once for each case; it cannot be changed. Needs a random
     `Idempotency-Key`."""
-    key = _checked(idempotency_key)
+    key = idempotent(idempotency_key)
     receipt = assess(case_id, sent.outcome, key, actor, tools_of(request))
     return AssessmentOut(entry=receipt.seq, leaf_hash=receipt.leaf_hash.hex())
 
 
-def _checked(idempotency_key: str | None) -> str:
+def idempotent(idempotency_key: str | None) -> str:
+    """The key of a writing request. Raises IdempotencyKeyMissing."""
     if idempotency_key is None or len(idempotency_key) < 16:
         raise IdempotencyKeyMissing(
             "What is recorded needs a key of its own, so that it is never recorded twice.",
@@ -279,7 +280,7 @@ def record_decision(
     """Record a decision. Needs a random `Idempotency-Key`; a repeated request with the same key
     gets the same answer. Answered only after the ledger entry is stored. A decision is never
     changed: to correct it, record another one that names it in `corrects`."""
-    key = _checked(idempotency_key)
+    key = idempotent(idempotency_key)
     recorded = decide(
         case_id,
         SentDecision(

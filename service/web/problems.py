@@ -70,6 +70,7 @@ STATUS: dict[str, int] = {
     "http.404": 404,
     "http.405": 405,
     "language.not_offered": 406,
+    "receipt.pending": 503,
     "ledger.idempotency_conflict": 409,
     "request.from_elsewhere": 403,
     "request.idempotency_key_missing": 400,

@@ -17,8 +17,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
 CURL = '''#!{python}
 """As much of curl as the page needs, so that no test needs the program."""
-import sys, urllib.request
-url, headers, data, rest = "", {{}}, None, sys.argv[1:]
+import sys, time, urllib.error, urllib.request
+url, headers, data, out, tries, rest = "", {{}}, None, "", 0, sys.argv[1:]
 while rest:
     one = rest.pop(0)
     if one == "-H":
@@ -27,10 +27,24 @@ while rest:
     elif one == "-d":
         given = rest.pop(0)
         data = open(given[1:], "rb").read() if given.startswith("@") else given.encode()
+    elif one == "-o":
+        out = rest.pop(0)
+    elif one == "--retry":
+        tries = int(rest.pop(0))
     elif one != "-s":
         url = one
-with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
-    sys.stdout.write(answer.read().decode())
+while True:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
+            said = answer.read()
+        break
+    except urllib.error.HTTPError as fault:
+        if fault.code != 503 or not tries:
+            raise
+        tries -= 1
+        time.sleep(int(fault.headers["Retry-After"]))
+with open(out, "wb") if out else sys.stdout.buffer as file:
+    file.write(said)
 '''
 
 
@@ -38,7 +52,7 @@ with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answe
 def walked(demonstration: Demonstration, tmp_path: Path) -> Path:
     """The folder in which somebody copied every command of the page into a terminal."""
     commands = "\n".join(re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S))
-    assert commands.count("curl ") == 5
+    assert commands.count("curl ") == 7
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "curl").write_text(CURL.format(python=sys.executable))
@@ -66,6 +80,10 @@ def test_every_command_of_the_page_does_what_it_says(walked: Path) -> None:
     assert answer("submitted")["ref"] == "X-0001"
     assert answer("shown")["audience"] == "caseworker"
     assert answer("shown")["suggestion"]["outcome"]
+    receipt = (walked / "decision.tlog-proof").read_text("utf-8").splitlines()
+    assert receipt[0] == "c2sp.org/tlog-proof@v1"
+    assert f"index {answer('decided')['entry']}" in receipt
+    assert answer("notified")["entry"] == answer("decided")["entry"] + 1
     told = answer("told")
     assert (told["audience"], told["language"]) == ("applicant", "ar")
     assert told["entry"] > answer("decided")["entry"] > answer("shown")["entry"]
