@@ -88,3 +88,23 @@ def test_a_witness_folder_keeps_the_sample_log_as_it_grows(
         assert witness.newest(key) == verify_note(note, key)
         assert witness.newest_note(key) == note
         assert [kept for kept, _ in witness.newest_first()] == list(range(size, -1, -1))
+
+
+def test_a_log_of_70_000_has_the_tiles_of_the_published_example(tmp_path: Path) -> None:
+    """C2SP tlog-tiles counts them out for this size."""
+    tiles = _Tiles(tmp_path)
+    tiles.add([LEAVES[0]] * 70_000)
+    tiles.close()
+    written = {
+        path.relative_to(tmp_path).as_posix(): path.stat().st_size // 32
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    published = {f"0/{index:03d}": 256 for index in range(273)}
+    published |= {"0/273.p/112": 112, "1/000": 256, "1/001.p/17": 17, "2/000.p/1": 1}
+    assert written == published
+    assert published == {
+        f"{level}/{verify._file_name(index, width)}": width
+        for level in range(4)
+        for index, width in verify._places(70_000, level)
+    }
