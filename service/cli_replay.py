@@ -74,6 +74,7 @@ def _replay(options: argparse.Namespace) -> int:
     from service.replay import Outcome, replay
     from service.shelf import Shelf
     from service.store.database import Store
+    from service.store.records import admitted_digests
     from service.store.snapshot import still
 
     where = installation(options.data, dict(os.environ), bundled_packages())
@@ -98,7 +99,8 @@ def _replay(options: argparse.Namespace) -> int:
         still(store) as records,  # computing anew takes its time
         records.reading() as tx,
     ):
-        done = replay(tx, options.record, key, Shelf(where.data / "packages"))
+        shelf = Shelf(where.data / "packages", admitted_digests(tx))
+        done = replay(tx, options.record, key, shelf)
     _print(done, opening=opening)
     if options.told is not None:
         _write_told(done, options.told)

@@ -36,7 +36,7 @@ from explainer.text.sentences import HumanDecision
 from service.entries import environment, numbers_of
 from service.findings import Pending
 from service.open_case import agreed_payload
-from service.shelf import Shelf
+from service.shelf import LAID_THERE, Shelf
 from service.store.database import Reading
 from service.store.decisions import find_record
 from service.store.of_case import case_of_entry
@@ -118,8 +118,9 @@ def replay(tx: Reading, record: str, key: str, shelf: Shelf) -> Replayed:
         return Replayed(asked, shown, head, Outcome.NOTHING, named, why=str(payload["withheld"]))
     try:
         package = shelf.of_digest(str(shown.leaf.model))
-    except ModelFailed:
-        return Replayed(asked, shown, head, Outcome.NO_PACKAGE, named)
+    except ModelFailed as fault:
+        why = fault.what if fault.what == LAID_THERE else ""
+        return Replayed(asked, shown, head, Outcome.NO_PACKAGE, named, why=why)
     finding = _computed_again(payload, package)
     if isinstance(finding, ModelFailed):
         return Replayed(asked, shown, head, Outcome.NO_PACKAGE, named, why=finding.what)

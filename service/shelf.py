@@ -4,6 +4,9 @@ A case that was decided is told with the package it was decided under, words and
 a newer one; and a case whose package is refused today can still be read and decided. Words that
 were banned since it was admitted do not keep it back: people were shown them, and what they were
 shown has to be found again.
+
+What somebody lays into the folder by hand is not opened, whole as it may be: that a package was
+admitted is an entry of the ledger.
 """
 
 from __future__ import annotations
@@ -11,24 +14,33 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Set
+from collections.abc import Container, Set
 from pathlib import Path
 
 from explainer.errors import ExplainerError, ModelFailed, PackageError, StorageFailed
 from explainer.ledger.durable import write_new
+from explainer.ledger.log import LogName
 from explainer.packages.admit import admit
 from explainer.packages.package import ModelPackage, read_files
 from explainer.text.languages import all_languages
+from service.store.database import Store
+from service.store.records import admitted_digests
 
 MOST_OPEN = 4
 """Older packages kept open at once; each holds a model in memory."""
+LAID_THERE = (
+    "The package lies on the shelf, but no entry says that it ever came into force here: somebody "
+    "laid it there."
+)
 
 
 class Shelf:
     """A folder of packages by digest, and for each id the digest admitted last."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, admitted: Container[str]) -> None:
+        """`admitted` holds the digests that ever came into force, as the ledger says."""
         self._folder = folder
+        self._recorded = admitted
         self._open: dict[str, ModelPackage] = {}
         self._guard = threading.Lock()  # of `_open` and `_opening`, never held for long
         self._opening: dict[str, threading.Lock] = {}
@@ -87,6 +99,8 @@ class Shelf:
 
     def _admitted(self, digest: str) -> ModelPackage:
         place = self._folder / digest
+        if digest not in self._recorded:  # nothing of it is read
+            raise _not_admitted() if place.exists() else _missing()
         try:
             package = admit(place, self._admitted_in(digest))
         except (PackageError, OSError):
@@ -101,7 +115,10 @@ class Shelf:
             digest = self._last(package_id).read_text("ascii")
         except (OSError, UnicodeDecodeError):
             raise _missing() from None
-        return self.of_digest(digest)
+        package = self.of_digest(digest)
+        if package.manifest.id != package_id:
+            raise _missing()
+        return package
 
     def known(self) -> bool:
         """Whether any package was ever admitted here."""
@@ -121,6 +138,35 @@ class Shelf:
     def _last(self, package_id: str) -> Path:
         # an id holds small letters, digits and _ only: the manifest is checked for it
         return self._folder / f"last-{package_id}"
+
+
+class Admissions:
+    """The digests of the packages that ever came into force, read from the ledger when asked for
+    one that is not known yet; only what was recorded since the last time is read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._guard = threading.Lock()
+        self._known: set[str] = set()
+        self._looked = 0
+
+    def __contains__(self, digest: object) -> bool:
+        with self._guard:
+            if digest not in self._known:
+                with self._store.reading() as tx:
+                    size = tx.log(LogName.LEDGER).head().size
+                    self._known |= admitted_digests(tx, self._looked)
+                self._looked = size
+            return digest in self._known
+
+
+def _not_admitted() -> ExplainerError:
+    return ModelFailed(
+        LAID_THERE,
+        "package",
+        "Find out who put it into the data folder. One that is to be used goes into the folder of "
+        "packages, where it is admitted.",
+    )
 
 
 def _missing() -> ExplainerError:

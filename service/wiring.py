@@ -27,7 +27,7 @@ from service.key_watch import KeyWatch
 from service.offer import Offer, make_offer
 from service.sealing import Seals
 from service.settings import Settings
-from service.shelf import Shelf
+from service.shelf import Admissions, Shelf
 from service.store.database import Store
 from service.store.erasure import finish_erasures
 from service.store.key_check import LostMonth, check_keys
@@ -202,7 +202,7 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
     store = ledger.store
     explainer_digest = program_digest()
     try:
-        shelf = Shelf(data / "packages")
+        shelf = Shelf(data / "packages", Admissions(store))
 
         def record(package: ModelPackage) -> None:
             if _record_admission(package, store, explainer_digest, now()):

@@ -84,8 +84,8 @@ def receipt(
     audience: Annotated[Literal["applicant", "caseworker"], Query()] = "applicant",
 ) -> Response:
     """The receipt (`.tlog-proof`) of a decision, or of what this audience was shown, by its
-    `entry`. Anybody can check it offline with `verify.py`. Until a signed head covers it, within a minute,
-    the answer is 503 (`receipt.pending`) with `Retry-After`. Asking leaves no entry."""
+    `entry`. Anybody can check it offline with `verify.py`. Until a signed head covers it, within
+    a minute, the answer is 503 (`receipt.pending`) with `Retry-After`. Asking leaves no entry."""
     kept, proof = take(case_id, entry, Audience(audience), actor, tools_of(request))
     if proof is None:
         raise ReceiptPending(

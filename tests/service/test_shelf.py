@@ -11,17 +11,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from offices import MakeOffice, Office
+from offices import NOON, MakeOffice, Office
 
 from explainer.errors import ModelFailed, NotPlain, PackageFaulty
-from explainer.ledger.entries import EntryKind
+from explainer.ledger.entries import Entry, EntryKind
 from explainer.packages.admit import admit
 from explainer.packages.package import ModelPackage, read_files
 from service import shelf
 from service.cli import main
-from service.shelf import Shelf
+from service.shelf import Admissions, Shelf
+from service.store.records import record_system
 
 PEOPLE = 8
+SMALL = "small_benefit"
+
+
+class Every:
+    """As if every package there is had been admitted."""
+
+    def __contains__(self, digest: object) -> bool:
+        return True
 
 
 def test_of_many_who_ask_at_once_one_opens_a_package_and_all_get_it(
@@ -37,7 +46,7 @@ def test_of_many_who_ask_at_once_one_opens_a_package_and_all_get_it(
         return SimpleNamespace(identity=SimpleNamespace(digest=place.name))
 
     monkeypatch.setattr(shelf, "admit", admit)
-    kept = Shelf(tmp_path)
+    kept = Shelf(tmp_path, Every())
 
     def ask(_: int) -> ModelPackage:
         asking.release()
@@ -62,7 +71,7 @@ def test_whoever_waits_for_a_package_that_will_not_open_is_told_so(
         return SimpleNamespace(identity=SimpleNamespace(digest=place.name))
 
     monkeypatch.setattr(shelf, "admit", admit)
-    kept = Shelf(tmp_path)
+    kept = Shelf(tmp_path, Every())
     with pytest.raises(ModelFailed):
         kept.of_digest("a")
     assert kept.of_digest("a").identity.digest == "a"
@@ -76,7 +85,7 @@ def test_more_packages_than_are_kept_open_are_all_had_by_everybody_at_once(
         "admit",
         lambda place, _: SimpleNamespace(identity=SimpleNamespace(digest=place.name)),
     )
-    kept, names = Shelf(tmp_path), [str(at) for at in range(3 * shelf.MOST_OPEN)]
+    kept, names = Shelf(tmp_path, Every()), [str(at) for at in range(3 * shelf.MOST_OPEN)]
 
     def ask(at: int) -> str:
         return kept.of_digest(names[at % len(names)]).identity.digest
@@ -160,12 +169,12 @@ def test_a_language_that_was_never_admitted_is_not_spoken_from_the_shelf(
     make_package: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = worded(make_package, "small_benefit", ("en",))
-    kept = Shelf(tmp_path / "shelf")
+    kept = Shelf(tmp_path / "shelf", Every())
     package = admit(folder)
     assert set(package.wordings) == {"de"}
     kept.keep(package, folder)
     digest = package.identity.digest
-    found = Shelf(tmp_path / "shelf").of_digest(digest)
+    found = Shelf(tmp_path / "shelf", Every()).of_digest(digest)
     assert set(found.wordings) == {"de"}
     assert isinstance(found.stopped["en"], NotPlain)
     # once it was in force it stays, whatever is banned later
@@ -173,7 +182,7 @@ def test_a_language_that_was_never_admitted_is_not_spoken_from_the_shelf(
         in_between.setattr("explainer.packages.wordings.banned", lambda *_: ())
         kept.keep(admit(folder), folder)
     kept.keep(admit(folder), folder)
-    assert set(Shelf(tmp_path / "shelf").of_digest(digest).wordings) == {"de", "en"}
+    assert set(Shelf(tmp_path / "shelf", Every()).of_digest(digest).wordings) == {"de", "en"}
 
 
 def test_all_else_about_a_package_on_the_shelf_is_looked_at_as_ever(
@@ -195,8 +204,62 @@ def test_all_else_about_a_package_on_the_shelf_is_looked_at_as_ever(
         laid(make_package("alike", wording=lambda text: text.replace('"Familie"', '""'))),
         laid(make_package("lacking", features=lambda text: text.replace("supply", "other"))),
     ]
-    assert Shelf(place).of_digest(kept)
+    assert Shelf(place, Every()).of_digest(kept)
     (place / kept / "CARD.md").write_text("# another\n")
     for digest in (*faulty, kept):
         with pytest.raises(ModelFailed):
-            Shelf(place).of_digest(digest)
+            Shelf(place, Every()).of_digest(digest)
+
+
+# -- what somebody laid there ---------------------------------------------------------------------
+
+
+def laid_by_hand(office: Office, folder: Path) -> str:
+    """A whole package in the data folder, as the newest of its id; returns its digest."""
+    shelf_of, files = office.tools.settings.data / "packages", read_files(folder)
+    shutil.copytree(folder, shelf_of / files.manifest.digest)
+    (shelf_of / f"last-{files.manifest.id}").write_text(files.manifest.digest, "ascii")
+    return files.manifest.digest
+
+
+def test_a_package_somebody_laid_into_the_data_folder_is_never_opened(
+    make_package: Callable[..., Path], make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make_office(make_package())
+    other = make_package("other", wording=lambda text: text.replace("Familie", "Verwandte"))
+    digest = laid_by_hand(office, other)
+    assert digest != next(iter(office.tools.packages.values())).identity.digest
+    assert admit(other).identity.digest == digest, "whole, and it would be admitted"
+    with monkeypatch.context() as watched:
+        watched.setattr(shelf, "admit", lambda *_: pytest.fail("it was opened"))
+        for ask in (office.tools.shelf.of_digest, lambda _: office.tools.shelf.last_of(SMALL)):
+            with pytest.raises(ModelFailed, match="somebody laid it there"):
+                ask(digest)
+
+
+def test_what_came_into_force_since_is_known_without_a_new_start(
+    make_package: Callable[..., Path], make_office: MakeOffice
+) -> None:
+    office = make_office(make_package())
+    (first,) = office.tools.packages.values()
+    known = Admissions(office.tools.store)
+    assert first.identity.digest in known
+    assert "0" * 64 not in known
+    newer = "ab" * 32
+    entry = Entry(EntryKind.MODEL, {"event": "admitted", "package": SMALL}, model=newer)
+    with office.tools.store.transaction(NOON) as tx:
+        record_system(tx, entry)
+    assert newer in known
+    assert first.identity.digest in known
+
+
+def test_one_package_does_not_speak_under_the_name_of_another(
+    make_package: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_package()
+    kept = Shelf(tmp_path / "shelf", Every())
+    kept.keep(admit(folder), folder)
+    assert kept.last_of(SMALL).manifest.id == SMALL
+    (tmp_path / "shelf" / f"last-{SMALL}").rename(tmp_path / "shelf" / "last-another_benefit")
+    with pytest.raises(ModelFailed):
+        kept.last_of("another_benefit")

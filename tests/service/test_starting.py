@@ -302,8 +302,9 @@ def test_a_package_speaks_while_another_is_still_tried(starting: Office) -> None
 # -- how packages come into force -------------------------------------------------------------
 
 
-def admission_of(folders: list[Path], shelf: Path, recorded: list[str]) -> Admission:
-    return Admission(folders, Shelf(shelf), lambda package: recorded.append(package.manifest.id))
+def admission_of(folders: list[Path], place: Path, recorded: list[str]) -> Admission:
+    shelf = Shelf(place, ())
+    return Admission(folders, shelf, lambda package: recorded.append(package.manifest.id))
 
 
 def test_a_package_has_its_entry_before_it_speaks(packages: list[Path], tmp_path: Path) -> None:
@@ -312,7 +313,7 @@ def test_a_package_has_its_entry_before_it_speaks(packages: list[Path], tmp_path
     def record(package: ModelPackage) -> None:
         seen.append((package.manifest.id, admission.state))
 
-    admission = Admission(packages, Shelf(tmp_path), record)
+    admission = Admission(packages, Shelf(tmp_path, ()), record)
     admission.run()
     assert {name for name, _ in seen} == {SMALL, "second_benefit"}
     for name, state in seen:
@@ -329,7 +330,7 @@ def test_a_package_that_cannot_be_recorded_does_not_speak(
     def record(package: ModelPackage) -> None:
         raise SettingsInvalid("No.", "the log", "Mend it.")
 
-    admission = Admission(packages, Shelf(tmp_path), record)
+    admission = Admission(packages, Shelf(tmp_path, ()), record)
     with pytest.raises(SettingsInvalid, match="the log"):
         admission.run()
     assert admission.state == Admitted({}, {}, done=False)

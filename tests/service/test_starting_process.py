@@ -340,7 +340,7 @@ def test_nothing_is_written_after_closing_whatever_was_waited_for(
     small: Path, tmp_path: Path
 ) -> None:
     recorded: list[str] = []
-    shelf = Shelf(tmp_path / "shelf")
+    shelf = Shelf(tmp_path / "shelf", ())
     admission = Admission([small], shelf, lambda package: recorded.append(package.manifest.id))
     prepare(SKOPS)
     libraries = until(lambda: children(os.getpid(), SKOPS))
