@@ -258,6 +258,17 @@ def _binned(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
     return _repeated(columns, [int(bins) for bins in step.n_bins_])
 
 
+def _curved(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
+    if step.extrapolation == "error":
+        raise ArtefactRefused(
+            "It gives no column for a value beyond those of training.",
+            f"pipeline step {where}",
+            'Train SplineTransformer with extrapolation="constant" or "linear".',
+        )
+    each = int(step.bsplines_[0].c.shape[1]) - (0 if step.include_bias else 1)
+    return _repeated(columns, [each] * len(columns))
+
+
 def _selected(walk: _Walk, step: Any, columns: _Columns, where: str) -> _Columns:
     return [columns[at] for at in np.flatnonzero(step.get_support()).tolist()]
 
@@ -346,6 +357,7 @@ _STEPS: Mapping[str, Callable[[_Walk, Any, _Columns, str], _Columns]] = {
     "QuantileTransformer": _kept,
     "RobustScaler": _kept,
     "SimpleImputer": _filled,
+    "SplineTransformer": _curved,
     "StandardScaler": _kept,
     "TargetEncoder": _by_target,
     "TruncatedSVD": _components,

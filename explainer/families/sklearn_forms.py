@@ -54,6 +54,16 @@ def _check_known(estimator: Any) -> None:
         raise ArtefactRefused(
             f"The model is a {kind}.", "model", f"Explained are: {', '.join(FORMS)}."
         )
+    if kind in AMOUNTS:
+        weights = np.asarray(getattr(estimator, "coef_", 0.0))
+        if getattr(estimator, "n_outputs_", 1) != 1 or (weights.ndim == 2 and len(weights) > 1):
+            raise ArtefactRefused(
+                "The model gives several amounts at once.", "model", "Train one model for each."
+            )
+    elif isinstance(estimator.classes_, list):
+        raise ArtefactRefused(
+            "The model gives several labels at once.", "model", "Train one model for each label."
+        )
 
 
 # -- linear ------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from explainer.families.skops_types import (
     ALLOWED,
     ASKED_FOR,
     CHECKED_WITH,
+    CURVE,
     INSTEAD,
     INTERPOLATED,
     OF_FUNCTIONS,
@@ -42,6 +43,8 @@ LARGEST_UNPACKED = 1024 * 1024 * 1024
 LARGEST_SCHEMA = 512 * 1024 * 1024
 DEEPEST = 200
 MOST_OBJECTS = 5_000_000
+MOST_CURVED = 20
+"""The degree of a curve; 3 is usual."""
 
 
 def load(data: bytes) -> Any:
@@ -107,7 +110,7 @@ def objects_in(model: object) -> Iterator[Any]:
         if isinstance(thing, dict):
             todo += thing.keys()
             todo += thing.values()
-        elif isinstance(thing, list | tuple):
+        elif isinstance(thing, list | tuple | set):
             todo += thing
         elif isinstance(thing, np.ndarray):
             if thing.dtype == object:
@@ -127,6 +130,8 @@ def _make_harmless(model: object) -> None:
     for thing in objects_in(model):
         if isinstance(thing, functools.partial):
             _check_partial(thing)
+        if f"{type(thing).__module__}.{type(thing).__name__}" == CURVE:
+            _make_anew(thing)
         if not type(thing).__module__.startswith("sklearn."):
             continue
         attributes = getattr(thing, "__dict__", {})
@@ -136,6 +141,28 @@ def _make_harmless(model: object) -> None:
             thing.n_jobs = None  # answers are the same; a model starts no process
         if "verbose" in attributes:
             thing.verbose = 0
+
+
+def _make_anew(curve: Any) -> None:
+    """Give a curve the attributes scipy itself gives one of the same knots: it trusts the sizes of
+    a curve that is there, and looks at them when one is made."""
+    given = vars(curve)
+    knots, weights, degree = given.get("_t"), given.get("_c"), given.get("k")
+    if not (
+        type(degree) is int
+        and 0 <= degree <= MOST_CURVED
+        and all(type(each) is np.ndarray and each.dtype == np.float64 for each in (knots, weights))
+        and knots.ndim == 1
+        and weights.ndim == 2
+        and len(weights) == len(knots) - degree - 1
+    ):
+        raise _harmful("A curve of the model is not whole.")
+    try:
+        made = vars(type(curve)(knots, weights, degree, extrapolate=bool(given.get("extrapolate"))))
+    except (ValueError, TypeError):
+        raise _harmful("A curve of the model is not whole.") from None
+    given.clear()
+    given.update(made)
 
 
 def _check_attribute(thing: object, name: str, value: object) -> None:

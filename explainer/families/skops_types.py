@@ -25,6 +25,7 @@ OF_FUNCTIONS = frozenset({"FunctionTransformer", "TransformedTargetRegressor"})
 PLAIN: Mapping[str, frozenset[str]] = {
     "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
+    "SetNode": frozenset({"builtins.set"}),
     "TupleNode": frozenset({"builtins.tuple", "sklearn.impute._iterative._ImputerTriplet"}),
     "SliceNode": frozenset({"builtins.slice"}),
     "JsonNode": frozenset({"builtins.str"}),
@@ -33,6 +34,8 @@ PLAIN: Mapping[str, frozenset[str]] = {
     "TypeNode": frozenset(
         {"builtins.str", "builtins.int", "builtins.float", "numpy.float64", "numpy.float32"}
         | {"builtins.object", "numpy.str_", "numpy.number"}
+        # of classes that are numbers, or yes and no
+        | {"numpy.int64", "numpy.int32", "numpy.bool", "numpy.bool_"}
     ),
     "NdArrayNode": frozenset(
         {
@@ -49,8 +52,15 @@ PLAIN: Mapping[str, frozenset[str]] = {
     # before the model is asked anything
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     # histogram boosting with categories holds its own check of what it is given; of all functions
-    # this one, which looks at an array; and numpy's of one number
-    "FunctionNode": frozenset({"sklearn.utils.validation.check_array", *OF_ONE_NUMBER}),
+    # this one, which looks at an array; and numpy's of one number. A curve of scipy holds its own
+    # name for numpy's asarray, and is made anew before it is asked
+    "FunctionNode": frozenset(
+        {
+            "sklearn.utils.validation.check_array",
+            "scipy._lib.array_api_compat.numpy._aliases.asarray",
+            *OF_ONE_NUMBER,
+        }
+    ),
     "PartialNode": frozenset({"functools.partial"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
     "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
@@ -67,8 +77,11 @@ PLAIN: Mapping[str, frozenset[str]] = {
     ),
 }
 
+CURVE = "scipy.interpolate._bsplines.BSpline"
+
 OBJECTS = frozenset(
     {
+        CURVE,
         "sklearn._loss.link.HalfLogitLink",
         "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.Interval",
@@ -108,6 +121,7 @@ OBJECTS = frozenset(
         "sklearn.ensemble._voting.VotingClassifier",
         "sklearn.ensemble._voting.VotingRegressor",
         "sklearn.feature_selection._variance_threshold.VarianceThreshold",
+        "sklearn.frozen._frozen.FrozenEstimator",
         "sklearn.impute._base.MissingIndicator",
         "sklearn.impute._base.SimpleImputer",
         "sklearn.impute._iterative.IterativeImputer",
@@ -149,6 +163,7 @@ OBJECTS = frozenset(
         "sklearn.preprocessing._label.LabelBinarizer",
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn.preprocessing._polynomial.PolynomialFeatures",
+        "sklearn.preprocessing._polynomial.SplineTransformer",
         "sklearn.preprocessing._target_encoder.TargetEncoder",
         "sklearn.tree._classes.DecisionTreeClassifier",
         "sklearn.tree._classes.DecisionTreeRegressor",
@@ -178,6 +193,37 @@ INSTEAD: Mapping[str, str] = {
         "A feature is a number or a choice; free text is none. Make choices of the text before the "
         "pipeline, and train on those.",
     ),
+    **dict.fromkeys(
+        ("GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "RandomizedSearchCV"),
+        "This is the search for a model, with all it tried. Save the model it found: "
+        "search.best_estimator_.",
+    ),
+    **dict.fromkeys(
+        ("FixedThresholdClassifier", "TunedThresholdClassifierCV"),
+        "The line is drawn in the manifest, under suggestion.threshold. Save the model without it: "
+        "its estimator_ (of TunedThresholdClassifierCV) or estimator.",
+    ),
+    **dict.fromkeys(
+        ("OneVsOneClassifier", "OneVsRestClassifier", "OutputCodeClassifier"),
+        "It asks for each class against others: what it gives for two classes does not say how "
+        "much likelier the one is than the other. Train a model that weighs all classes together, "
+        "such as LogisticRegression or a forest.",
+    ),
+    **dict.fromkeys(
+        ("RFE", "RFECV", "SelectFromModel", "SelectKBest", "SelectPercentile"),
+        "Choose the columns before the pipeline, and train on those that were chosen.",
+    ),
+    **dict.fromkeys(
+        (
+            *("XGBClassifier", "XGBRegressor", "LGBMClassifier", "LGBMRegressor"),
+            *("CatBoostClassifier", "CatBoostRegressor"),
+        ),
+        "It holds a model of another library. XGBoost, LightGBM and CatBoost take gaps and choices "
+        "themselves: train it on the features as they are and save it in its own format; or "
+        "convert the pipeline to ONNX.",
+    ),
+    "<lambda>": "A function of one's own is a program, and never loaded. Use one of numpy's that "
+    "the documentation names, or compute the column before the pipeline.",
 }
 """By type: why a model that is often met is not loaded, and the way out."""
 

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    SplineTransformer,
     StandardScaler,
 )
 from sklearn.tree import DecisionTreeClassifier
@@ -548,3 +550,72 @@ def test_a_logistic_regression_that_chose_its_strength_is_opened():
     assert opened(pipeline).answer(raw()).margin == pytest.approx(
         pipeline.decision_function(rows())
     )
+
+
+# -- curves -------------------------------------------------------------------------------------
+
+
+def of_curves(**how: Any) -> Pipeline:
+    parts = [("curves", SplineTransformer(4, **how), NUMBERS), ("words", OneHotEncoder(), [3])]
+    return fitted(LogisticRegression(max_iter=5000), ColumnTransformer(parts))
+
+
+def bent(**changed: Any) -> Pipeline:
+    """One of the curves says something else of itself than scipy looks at when it is asked."""
+    pipeline = of_curves()
+    vars(pipeline[0].named_transformers_["curves"].bsplines_[1]).update(changed)
+    return pipeline
+
+
+def knots(*numbers: float) -> Any:
+    return np.array(numbers, dtype=np.float64)
+
+
+BENT: dict[str, Callable[[], Pipeline]] = {
+    "fewer knots than it reads": lambda: bent(_t=knots(0.0, 1.0, 2.0)),
+    "fewer weights than it reads": lambda: bent(_c=np.ones((1, 6))),
+    "more weights than it has": lambda: bent(_c=np.ones((50, 6))),
+    "weights in no rows": lambda: bent(_c=np.ones(6)),
+    "a larger degree": lambda: bent(k=50),
+    "a degree below nought": lambda: bent(k=-1),
+    "a degree that is no number": lambda: bent(k="3"),
+    "knots in another order": lambda: bent(_t=np.arange(10.0)[::-1].copy()),
+    "knots all in one place": lambda: bent(_t=np.zeros(10)),
+    "knots of another size": lambda: bent(_t=np.arange(10, dtype=np.float32)),
+    "knots that are no number": lambda: bent(_t=np.append(np.arange(9.0), np.nan)),
+    "knots in a list": lambda: bent(_t=list(range(10))),
+    "no knots": lambda: bent(_t=None),
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_a_curve_that_is_not_whole_is_refused_before_it_is_asked(name):
+    assert "A curve of the model is not whole" in refused(BENT[name]())
+
+
+def test_a_curve_does_what_scipy_does_whatever_else_it_says_of_itself():
+    sound, other = of_curves(), bent(_asarray=np.exp, axis=1, more=7)
+    own = sound.decision_function(rows())
+    assert opened(other).answer(raw()).margin == pytest.approx(own, abs=1e-12)
+
+
+def test_what_a_curve_may_hold_is_a_function_nowhere_else():
+    sound = of_curves()
+    sound[0].named_transformers_["curves"].order = (
+        sound[0].transformers_[0][1].bsplines_[0]._asarray
+    )
+    assert "is a function" in refused(sound)
+
+
+@pytest.mark.parametrize("how", ["knots", "bsplines_", "degree"])
+def test_curves_that_do_not_fit_their_columns_are_refused(how):
+    pipeline = of_curves()
+    step = pipeline[0].named_transformers_["curves"]
+    if how == "knots":
+        step.bsplines_ = step.bsplines_[:2]
+    elif how == "bsplines_":
+        step.bsplines_[1] = StandardScaler()
+    else:
+        step.degree = 40
+    with pytest.raises(ArtefactRefused):
+        opened(pipeline)

@@ -37,7 +37,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.feature_selection import VarianceThreshold
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -121,6 +121,26 @@ RARE = {"handle_unknown": "infrequent_if_exist"}
 CODES = {"handle_unknown": "use_encoded_value"}
 
 PREPARATIONS: dict[str, Prepared] = {
+    # curves
+    "curves": Prepared(numbers(SplineTransformer()), ("linear", "boosting", "forest")),
+    "curves, straight beyond training": Prepared(
+        numbers(SplineTransformer(3, degree=1, extrapolation="linear", include_bias=False))
+    ),
+    "curves, through quantiles, sparse": Prepared(
+        numbers(
+            SplineTransformer(4, degree=2, knots="quantile", sparse_output=True, order="F"),
+        )
+    ),
+    "curves that come back": Prepared(
+        numbers(SplineTransformer(5, extrapolation="periodic"), StandardScaler())
+    ),
+    "curves that go on": Prepared(numbers(SplineTransformer(2, extrapolation="continue"))),
+    "curves, none where a value is missing": Prepared(
+        lambda: by_columns(
+            (SplineTransformer(3, handle_missing="zeros"), NUMBERS),
+            (chain(usual(), one_hot()), WORDS),
+        )
+    ),
     # one-hot
     "one-hot": Prepared(words(one_hot()), ("linear", "boosting", "forest")),
     "one-hot, dense": Prepared(words(one_hot(sparse_output=False))),
@@ -444,7 +464,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         numbers(FunctionTransformer(np.log1p, kw_args={"casting": "same_kind"})),
         "FunctionTransformer",
     ),
-    "curves": (numbers(SplineTransformer()), "SplineTransformer"),
+    "a function without a name": (
+        numbers(FunctionTransformer(lambda given: given)),
+        "types that are not loaded",
+    ),
+    "curves that end where training did": (
+        numbers(SplineTransformer(extrapolation="error")),
+        "no column for a value beyond",
+    ),
+    "columns chosen in training": (numbers(SelectKBest(k=1)), "SelectKBest"),
     "a stand-in that is no value": (
         lambda: by_columns((chain(StandardScaler(), median()), NUMBERS), (words_one_hot(), WORDS)),
         "no value of the feature",
@@ -474,6 +502,7 @@ def test_a_preparation_that_is_not_known_is_refused_by_name(name):
     with pytest.raises(ArtefactRefused, match=says) as caught:
         open_model("skops", skops.io.dumps(pipeline), CATALOGUE, TARGET)
     assert caught.value.mend
+    assert "the documentation names" not in caught.value.mend or "function" in name
 
 
 def test_a_pipeline_of_numbers_needs_no_choice_of_columns():
