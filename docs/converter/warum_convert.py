@@ -397,6 +397,19 @@ class _Sklearn:
         if self.task != AMOUNT and not hasattr(self._last, asked):
             raise Refused(f"A {type(self._last).__name__} gives no score of classes.")
 
+    def _check_numbers(self, frame):
+        """Of a model alone: nothing before it says what becomes of a text or a category."""
+        import pandas
+
+        others = [n for n in self.names if not pandas.api.types.is_numeric_dtype(frame[n].dtype)]
+        if others:
+            raise Refused(
+                f"A {type(self._model).__name__} alone is converted where it takes numbers, and "
+                f"these columns hold something else: {', '.join(others)}. Train a Pipeline of a "
+                "ColumnTransformer, with an encoder for them, and a model; calibrate the model "
+                "inside it, not the whole."
+            )
+
     def give(self, space):
         """Answer in what a file made of the model gives."""
         if (space == "amount") is not (self.task == AMOUNT):
@@ -406,6 +419,8 @@ class _Sklearn:
 
     def check_rows(self, frame):
         _check_columns(self, frame)
+        if type(self._model).__name__ != "Pipeline":
+            self._check_numbers(frame)
 
     def margins(self, frame):
         table = frame[self.names].copy()
@@ -664,6 +679,9 @@ def _check_columns(kind, frame):
     lacking = [name for name in kind.names if name not in frame.columns]
     if lacking:
         raise Refused(f"The rows lack columns of the model: {', '.join(lacking)}.")
+    twice = [name for name in kind.names if list(frame.columns).count(name) > 1]
+    if twice:
+        raise Refused(f"The rows have columns of the model twice: {', '.join(twice)}.")
     if len(frame) < FEWEST_ROWS:
         raise Refused(f"There are {len(frame)} rows; give at least {FEWEST_ROWS}.")
 
@@ -676,7 +694,7 @@ def _as_text(column):
     """Choices as objects of text, NaN where one is missing."""
     import pandas
 
-    given = [float("nan") if value is None or value != value else str(value) for value in column]
+    given = [float("nan") if pandas.isna(value) else str(value) for value in column]
     return pandas.Series(given, index=column.index, dtype=object)
 
 
@@ -860,13 +878,15 @@ def _one_weight(value):
 
 def _values(kind, frame, inputs):
     """Each row as plain values by name, None where one is missing."""
+    import pandas
+
     columns = {each["name"]: frame[each["name"]].tolist() for each in inputs}
     named = {name: _namer(_known(kind, frame[name], name)) for name in columns}
     for row in range(len(frame)):
         values = {}
         for each in inputs:
             value = columns[each["name"]][row]
-            if value is None or value != value:
+            if pandas.isna(value):
                 values[each["name"]] = None
             elif each["kind"] == "choice":
                 values[each["name"]] = named[each["name"]](value)

@@ -91,6 +91,8 @@ class _Known:
         self.observed: tuple[float, float] | None = None
         if seen is not None:
             self.kind, self.observed = seen.kind, seen.observed
+            if isinstance(self.stand_in, float) and not self.stand_in.is_integer():
+                self.kind = "number"  # the rows held whole ones; a mean of them need be none
             if seen.kind == "choice":
                 self.choices = seen.choices
 

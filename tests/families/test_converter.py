@@ -20,10 +20,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -720,6 +722,69 @@ def test_a_category_that_xgboost_never_saw_is_refused_and_no_gap(tmp_path):
     module = converter_module()
     with pytest.raises(module.Refused, match="tenancy: the model never saw"):
         module.convert(model, strange, str(tmp_path / "out"), positive_class="1")
+
+
+def test_whole_numbers_with_gaps_may_be_filled_with_their_mean(tmp_path):
+    table = rows()
+    columns = ColumnTransformer([("filled", SimpleImputer(strategy="mean"), NUMBERS)])
+    model = Pipeline([("columns", columns), ("model", LogisticRegression(max_iter=1000))])
+    model.fit(table[NUMBERS], labels(table))
+    facts = converter_module().convert(model, table, str(tmp_path / "out"), positive_class="1")
+    assert {each["name"]: each["kind"] for each in facts["inputs"]}["months"] == "integer"
+    folder = tmp_path / "my_benefit"
+    converted_package(folder, tmp_path / "out")
+    fill_in(folder)
+    seal(folder)
+    mean = table["months"].mean()
+    assert mean != round(mean)
+    assert admit(folder).catalogue["months"].stand_in == pytest.approx(mean, abs=1e-12)
+
+
+def test_texts_and_gaps_of_pandas_own_kinds_are_what_they_are_in_others(tmp_path):
+    table = rows()
+    model = pipeline(LogisticRegression(max_iter=1000)).fit(
+        table[[*NUMBERS, *CHOICES]], labels(table)
+    )
+    other = table.astype({"heating": "string", "tenancy": "string", "months": "Int64"})
+    assert other["heating"].isna().any()
+    for name, given in (("plain", table), ("other", other)):
+        converter_module().convert(model, given, str(tmp_path / name), positive_class="1")
+    for file in ("background.csv", "golden/cases.jsonl", "facts.json"):
+        plain, same = ((tmp_path / name / file).read_bytes() for name in ("plain", "other"))
+        assert plain == same
+
+
+def by_itself() -> tuple[object, pd.DataFrame]:
+    table = categories(rows())
+    boosting = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype")
+    return boosting.fit(table, labels(rows())), table
+
+
+def calibrated_as_a_whole() -> tuple[object, pd.DataFrame]:
+    table = rows()[[*NUMBERS, *CHOICES]]
+    inner = pipeline(LogisticRegression(max_iter=1000))
+    return CalibratedClassifierCV(inner, cv=2).fit(table, labels(rows())), table
+
+
+def one_column_twice() -> tuple[object, pd.DataFrame]:
+    table = rows()
+    model = LogisticRegression(max_iter=1000).fit(table[["income"]], labels(table))
+    return model, pd.concat([table, table["income"]], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (by_itself, r"alone is converted where it takes numbers.*heating, tenancy.*an encoder"),
+        (calibrated_as_a_whole, r"calibrate the model inside it"),
+        (one_column_twice, r"twice: income"),
+    ],
+)
+def test_a_table_that_does_not_fit_a_model_alone_is_refused_in_words(make, says, tmp_path):
+    model, table = make()
+    module = converter_module()
+    with pytest.raises(module.Refused, match=says):
+        module.convert(model, table, str(tmp_path / "out"), positive_class="1")
 
 
 REFUSED = {
