@@ -12,6 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from explainer.families.skops_types import (
     ALLOWED,
     ASKED_FOR,
     CHECKED_WITH,
-    CURVE,
+    CURVES,
     INSTEAD,
     INTERPOLATED,
     OF_FUNCTIONS,
@@ -99,7 +100,9 @@ def objects_in(model: object) -> Iterator[Any]:
     todo: list[Any] = [model]
     while todo:
         thing = todo.pop()
-        if thing is None or isinstance(thing, str | bytes | int | float | np.generic | type):
+        if thing is None or isinstance(
+            thing, str | bytes | int | float | np.generic | type | ModuleType
+        ):
             continue
         if id(thing) in seen:
             continue
@@ -130,7 +133,7 @@ def _make_harmless(model: object) -> None:
     for thing in objects_in(model):
         if isinstance(thing, functools.partial):
             _check_partial(thing)
-        if f"{type(thing).__module__}.{type(thing).__name__}" == CURVE:
+        if f"{type(thing).__module__}.{type(thing).__name__}" in CURVES:
             _make_anew(thing)
         if not type(thing).__module__.startswith("sklearn."):
             continue
@@ -146,8 +149,12 @@ def _make_harmless(model: object) -> None:
 def _make_anew(curve: Any) -> None:
     """Give a curve the attributes scipy itself gives one of the same knots: it trusts the sizes of
     a curve that is there, and looks at them when one is made."""
-    given = vars(curve)
-    knots, weights, degree = given.get("_t"), given.get("_c"), given.get("k")
+    # before scipy 1.18 in the curve itself, under other names; since then in one inside it
+    inner = vars(curve).get("_delegate_to")
+    given: dict[str, Any] = {**vars(curve), **getattr(inner, "__dict__", {})}
+    knots: Any = given.get("_t", given.get("t"))
+    weights: Any = given.get("_c", given.get("c"))
+    degree = given.get("k")
     if not (
         type(degree) is int
         and 0 <= degree <= MOST_CURVED
@@ -161,8 +168,8 @@ def _make_anew(curve: Any) -> None:
         made = vars(type(curve)(knots, weights, degree, extrapolate=bool(given.get("extrapolate"))))
     except (ValueError, TypeError):
         raise _harmful("A curve of the model is not whole.") from None
-    given.clear()
-    given.update(made)
+    vars(curve).clear()
+    vars(curve).update(made)
 
 
 def _check_attribute(thing: object, name: str, value: object) -> None:

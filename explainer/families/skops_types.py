@@ -77,11 +77,12 @@ PLAIN: Mapping[str, frozenset[str]] = {
     ),
 }
 
-CURVE = "scipy.interpolate._bsplines.BSpline"
+CURVES = frozenset({"scipy.interpolate._bsplines.BSpline", "scipy.interpolate._bsplines._BSpline"})
+"""Curves of scipy; since 1.18 one holds another that knows them."""
 
 OBJECTS = frozenset(
     {
-        CURVE,
+        *CURVES,
         "sklearn._loss.link.HalfLogitLink",
         "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.Interval",
