@@ -57,7 +57,8 @@ class Astray:
 
     Attributes
     ----------
-    gone : positions of those whose payload is gone, or damaged, and that are linked to no case
+    gone : positions of those whose payload is gone; or damaged, and not linked to the case whose
+        key it is said to be under
     unopened : those the key they are said to be under does not open, or is not there for
     of_lost_keys : positions among these that tables agree on: they are linked to the case whose
         key it is
@@ -97,7 +98,10 @@ def find_astray(store: Store) -> Astray:
         for row in rows:
             one = _intact(row)
             if one is None:
-                gone += [row.seq] if row.case_id is None else []
+                # a damaged one is the case's that link and name of the key agree on; where they do
+                # not, or nothing is left of it, it may have been anybody's
+                known = row.key_id is not None and row.key_id == row.of_case
+                gone += [] if known else [row.seq]
                 continue
             key = keys.get(one.key_id)
             if key is None or not one.opens_with(key):
@@ -131,10 +135,11 @@ def check_none_gone(found: Astray) -> None:
     """Raise RecordsDisagree where nothing tells any more whose a follow-up entry was."""
     if found.gone:
         raise RecordsDisagree(
-            "What was recorded later of a case is gone and is linked to none: it may have been a "
-            "legal hold, of any case.",
+            "What was recorded later of a case is gone, and nothing proves of which: it may have "
+            "been a legal hold, of any case.",
             f"entry {found.gone[0]}",
-            "Put the database back from a backup: `warum ledger restore`.",
+            "Put the database back from a backup: `warum ledger restore`; `warum ledger verify` "
+            "names all that is gone.",
         )
 
 

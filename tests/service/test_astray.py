@@ -21,7 +21,14 @@ from service.verification import rows_that_disagree, verify_files
 
 LEGAL = "Art. 17 DSGVO"
 APPROVERS = ("Anna Berg", "Jan Ott")
-MOVES = ("unlinked, the system's", "unlinked, another's", "moved whole", "unlinked, gone")
+MOVES = (
+    "unlinked, the system's",
+    "unlinked, another's",
+    "moved whole",
+    "unlinked, gone",
+    "moved, gone",
+    "moved, damaged",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +59,11 @@ class Held:
         at = f"log = 'ledger' AND seq = {self.hold}"
         link = f"UPDATE case_entry SET case_id = '{self.ids[2]}' WHERE {at}"
         self.office.tamper(
-            link if how == "moved whole" else f"DELETE FROM case_entry WHERE {at}",
+            link if how.startswith("moved") else f"DELETE FROM case_entry WHERE {at}",
             f"DELETE FROM payload WHERE {at}"
-            if how == "unlinked, gone"
+            if how.endswith("gone")
+            else f"UPDATE payload SET ciphertext = nonce WHERE {at}"
+            if how.endswith("damaged")
             else f"UPDATE payload SET key_id = '{named}' WHERE {at}",
         )
 

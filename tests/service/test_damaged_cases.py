@@ -82,7 +82,8 @@ def made(installation: Installation) -> Iterator[Records]:
         GARBAGE,
         "UPDATE payload SET ciphertext = nonce WHERE seq = "
         "(SELECT min(seq) FROM case_entry WHERE case_id = '{}')",
-        "DELETE FROM payload WHERE seq = (SELECT max(seq) FROM case_entry WHERE case_id = '{}')",
+        "UPDATE payload SET ciphertext = nonce WHERE seq = "
+        "(SELECT max(seq) FROM case_entry WHERE case_id = '{}')",
     ],
 )
 def test_a_damaged_case_stays_and_is_named_and_the_others_go(damage: str, made: Records) -> None:
@@ -221,8 +222,16 @@ def test_who_takes_what_a_hold_said_out_of_the_tables_lifts_no_hold(made: Record
     made.installation.attacker.run(f"DELETE FROM payload WHERE seq = {hold.seq}")
     with pytest.raises(RecordsDisagree, match="may have been a legal hold"):
         erase_case(made.ledger, "BG-1", "Art. 17 DSGVO", APPROVERS, NOON)
-    assert [one.name for one in made.plan().due] == ["BG-2"]
+    # nor of any other case: nothing proves that the link was always there
+    with pytest.raises(RecordsDisagree, match="of any case") as told:
+        retain(made.ledger, SHORT, APPROVERS, LATER)
+    assert told.value.where == f"entry {hold.seq}"
+    assert "`warum ledger verify`" in told.value.mend
+    with pytest.raises(RecordsDisagree, match="of any case"):
+        erase_case(made.ledger, "BG-2", "Art. 17 DSGVO", APPROVERS, NOON)
     assert made.key("BG-1") is not None
+    assert made.key("BG-2") is not None
+    assert made.erased() == frozenset()
 
 
 EXCHANGED = (

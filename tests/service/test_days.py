@@ -10,7 +10,7 @@ from test_erasing import BASIS, BOTH, run
 from visiting import Answer
 
 from explainer.core.days import local_day, recorded_day
-from explainer.errors import ErasureRefused
+from explainer.errors import DayImpossible
 from explainer.ledger.entries import EntryKind, minute
 from service.erasing import Event, record_event
 from service.retention import Daily, plan
@@ -108,7 +108,7 @@ def test_what_was_shown_after_midnight_took_no_part_in_a_decision_of_the_day_bef
 def test_holds_and_times_begin_and_end_on_days_of_the_clock_on_the_wall(office: Office) -> None:
     case, ledger = office.decided(0), office.tools.ledger
     notified = date(2026, 11, 25)
-    with pytest.raises(ErasureRefused, match="not come yet"):
+    with pytest.raises(DayImpossible, match="not come yet"):
         record_event(
             ledger, case.case_ref, Event.NOTIFIED, "A", WINTER.replace(hour=22), on=notified
         )

@@ -10,7 +10,7 @@ import pytest
 from offices import NOON, MakeOffice, Office
 from test_erasing import BOTH, on_both, run, traces_in
 
-from explainer.errors import ErasureRefused, SettingsInvalid, StorageFailed
+from explainer.errors import DayImpossible, ErasureRefused, SettingsInvalid, StorageFailed
 from explainer.ledger.entries import EntryKind
 from explainer.ledger.log import LogName
 from service.cli import _daily
@@ -211,7 +211,7 @@ def test_what_happened_to_a_case_is_recorded_sealed(what: str, office: Office) -
 
 
 def test_days_that_cannot_be_are_refused(office: Office) -> None:
-    with pytest.raises(ErasureRefused, match="not come yet"):
+    with pytest.raises(DayImpossible, match="not come yet"):
         record_event(
             office.tools.ledger,
             office.cases[0].case_ref,
@@ -220,7 +220,7 @@ def test_days_that_cannot_be_are_refused(office: Office) -> None:
             NOON,
             on=TODAY + timedelta(days=1),
         )
-    with pytest.raises(ErasureRefused, match="not been submitted"):
+    with pytest.raises(DayImpossible, match="not been submitted"):
         event(office, CLOSED, TODAY - timedelta(days=1))
 
 
