@@ -664,11 +664,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], Callable[[], Any], str, str]] = {
         "starts from another model",
         "init",
     ),
-    "two amounts of a tree": (DecisionTreeRegressor, many, "count of numbers", "save"),
+    "two amounts of a tree": (DecisionTreeRegressor, many, "several amounts", "each"),
     "two amounts of a forest": (
-        lambda: RandomForestRegressor(3, random_state=1), many, "count of numbers", "save",
+        lambda: RandomForestRegressor(3, random_state=1), many, "several amounts", "each",
     ),
-    "two amounts, weighed": (LinearRegression, many, "weights", "save"),
+    "two amounts, weighed": (LinearRegression, many, "several amounts", "each"),
     "a function of somebody's own": (
         lambda: TransformedTargetRegressor(Ridge(), func=math_log, inverse_func=math_exp),
         euros,
