@@ -609,8 +609,6 @@ def test_weights_go_from_the_rows_of_training_into_a_package_that_is_admitted(ki
     low, high = np.quantile(margins, [0.1, 0.9], axis=0)
     assert package.manifest.base == pytest.approx(margins.mean(axis=0), abs=1e-9)
     assert package.manifest.margin_scale == pytest.approx(high - low, abs=1e-9)
-    if kind == "two classes":
-        check(folder, tell_as_text, lambda *_: None)
 
 
 def test_weights_may_come_as_a_number_for_each_row_and_draw_no_other_rows(tmp_path):
