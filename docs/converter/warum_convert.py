@@ -309,6 +309,7 @@ class _LightGBM:
         found = [n for n, kind in zip(self.names, kinds) if kind != "none" and kind[0] != "["]
         named = dict(zip(found, of_table)) if len(found) == len(of_table) else {}
         self.choices = {name: named.get(name) for name in found}
+        self.without_names = bool(found) and not of_table
         self.classes = _listed(model) if self.task != AMOUNT else None
 
     def check_rows(self, frame):
@@ -704,7 +705,14 @@ def _with_categories(kind, frame):
 
     table = frame[kind.names].copy()
     for name, known in kind.choices.items():
+        if getattr(kind, "without_names", False):
+            raise Refused(
+                f"{name}: the model was trained on numbers that stand for categories, and holds no "
+                "names of them. Train it on a DataFrame in which they are of category type."
+            )
         there = _is_category(table[name])
+        if there and known is None:
+            _check_places(table[name], name)
         if there and (known is None or list(table[name].cat.categories) == known):
             continue
         if known is None:
@@ -723,6 +731,19 @@ def _with_categories(kind, frame):
         categories = pandas.Index(known, dtype=width)
         table[name] = pandas.Categorical.from_codes(codes, categories=categories)
     return table
+
+
+def _check_places(column, name):
+    """A model without names has places of categories. Of a number nobody can tell whether it was
+    the place itself, or a name at another one."""
+    given = list(column.cat.categories)
+    if given != list(range(len(given))) and not all(isinstance(each, str) for each in given):
+        raise Refused(
+            f"{name}: the model holds places of categories, not their names, and here the "
+            "categories are numbers. If each number is its own place, give all from 0 on as "
+            "categories; else name them by text in the order of training "
+            "(cat.rename_categories(str))."
+        )
 
 
 def _known(kind, column, name):

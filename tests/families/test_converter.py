@@ -785,6 +785,41 @@ def test_a_table_that_does_not_fit_a_model_alone_is_refused_in_words(make, says,
         module.convert(model, table, str(tmp_path / "out"), positive_class="1")
 
 
+def of_numbers_for_categories(library: str) -> tuple[object, pd.DataFrame]:
+    """A model that was handed 1, 3 and 7, and knows of no names."""
+    table = rows()[["income"]].assign(kind=np.random.default_rng(1).choice([1, 3, 7], len(rows())))
+    wanted = (table["kind"] == 3).astype(int)
+    if library == "lightgbm":
+        data = lightgbm.Dataset(table, wanted, categorical_feature=["kind"])
+        return lightgbm.train(LIGHTGBM | {"objective": "binary"}, data, 3), table
+    data = xgboost.DMatrix(
+        table, wanted, feature_types=["q", "c"], enable_categorical=True, nthread=1
+    )
+    return xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 3), table
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_numbers_that_may_be_places_or_names_of_categories_are_refused(library, tmp_path):
+    module = converter_module()
+    model, table = of_numbers_for_categories(library)
+    for given in (table, table.assign(kind=table["kind"].astype("category"))):
+        with pytest.raises(module.Refused, match=r"kind: the model .* categories") as caught:
+            module.convert(model, given, str(tmp_path / "out"), positive_class="1")
+    assert "category type" in str(caught.value) or "from 0 on" in str(caught.value)
+
+
+def test_numbers_that_are_places_of_categories_are_taken_where_all_are_given(tmp_path):
+    model, table = of_numbers_for_categories("xgboost")
+    given = table.assign(kind=pd.Categorical(table["kind"], categories=range(8)))
+    facts = converter_module().convert(model, given, str(tmp_path / "out"), positive_class="1")
+    data = xgboost.DMatrix(table, feature_types=["q", "c"], enable_categorical=True, nthread=1)
+    own = model.predict(data, output_margin=True)
+    line = json.loads((tmp_path / "out" / "golden" / "cases.jsonl").read_text().splitlines()[0])
+    at = table.index[table["income"] == line["case"]["values"]["income"]][0]
+    assert line["margin"] == pytest.approx(own[at], abs=1e-6)
+    assert facts["inputs"][1]["choices"] == [str(each) for each in range(8)]
+
+
 REFUSED = {
     "a folder of MLflow": "Name the file of the model inside it",
     "another class": "for its second class",
