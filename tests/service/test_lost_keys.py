@@ -861,19 +861,24 @@ def test_while_a_key_is_lost_everything_else_can_be_handed_over_and_that_is_reco
             keys.execute(f"UPDATE case_key SET wrapped = '' WHERE key_id = '{name}'")
             keys.commit()
     office.decided(0)
+    decided_at = [one.leaf.seq for one in office.decisions(other)]
     without_key(office, 0)
     before = office.size(LogName.ACCESS)
     for out, what in (("all", ["--open-all"]), ("one", ["--case", other.case_ref])):
         done = run("export", tmp_path / out, *what, *HANDED_OVER, data=office.tools)
         assert done == 0, capsys.readouterr().err
     told = capsys.readouterr()
+    (read,) = decided_at
+    assert run("replay", read, *HANDED_OVER, data=office.tools) == 0
+    assert other.case_ref in capsys.readouterr().out
     assert "do not open" in told.out
     assert "the keys of 1 of the cases are lost" in told.err
-    assert len(office.entries(EntryKind.EXPORT, LogName.ACCESS, since=before)) == 2
+    recorded = [one.leaf.type for one in office.entries(log=LogName.ACCESS, since=before)]
+    assert recorded == [EntryKind.EXPORT, EntryKind.EXPORT, EntryKind.ACCESS]
     for name in (office.cases[0].case_ref, office.cases[0].id):
         asked = ("export", tmp_path / "lost", "--case", name, *HANDED_OVER)
         assert run(*asked, data=office.tools) == 1
-    assert office.size(LogName.ACCESS) == before + 2
+    assert office.size(LogName.ACCESS) == before + 3
 
 
 def test_where_more_is_lost_than_keys_of_cases_nothing_is_recorded(office: Office) -> None:
