@@ -65,8 +65,10 @@ class Outputs:
 
 
 class _Trees:
-    def __init__(self, trees: Trees, comparison: Floats, weights: Floats | None) -> None:
-        self._exact = Exact(trees, comparison, weights)
+    def __init__(
+        self, trees: Trees, comparison: Floats, weights: Floats | None, sharing: int
+    ) -> None:
+        self._exact = Exact(trees, comparison, weights, sharing=sharing)
 
     def values(self, row: Floats) -> Floats:
         found: Floats = self._exact.values(row[None, :])[0]
@@ -114,7 +116,7 @@ def against(model: Model, comparison: Floats, weights: Floats | None = None) -> 
         if isinstance(form, Function):
             return _Function(model, form, comparison, weights)
         if isinstance(form, Trees):
-            outputs.append(_Trees(form, comparison, weights))
+            outputs.append(_Trees(form, comparison, weights, len(model.forms)))
         else:
             outputs.append(LinearAgainst(form, comparison, weights))
     return Outputs(outputs)

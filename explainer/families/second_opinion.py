@@ -12,6 +12,7 @@ explanation shows by its sum.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -312,8 +313,10 @@ def _as_shap_has_them(trees: Trees) -> Iterator[dict[str, Any]]:
 
 def _shap() -> Any:
     # shap compiles its loops for 25 seconds; for the few rows asked here, plain Python answers in
-    # half a second. The setting is read when shap is first imported.
-    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    # half a second. Set later than numba is imported, it would leave what is compiled already
+    # beside what is not, and neither can call the other.
+    if "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     import shap
 
     return shap

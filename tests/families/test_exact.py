@@ -179,8 +179,10 @@ WAYS = {
     "tables": {},
     "tables, merged as far as they go": {"spare": 1e9},
     "tables, one per leaf": {"spare": 0.0},
-    "walk": {"most_bits": 0},
-    "some of both": {"most_bits": 2},
+    "counts": {"most_bits": 0, "most_counted": 1e9},
+    "walk": {"most_bits": 0, "most_counted": 0.0},
+    "tables and counts": {"most_bits": 2, "most_counted": 1e9},
+    "tables and walk": {"most_bits": 2, "most_counted": 0.0},
     "without the kernel": {"compiled": False},
 }
 CLOSE = {"rtol": 0, "atol": 1e-12}
@@ -350,6 +352,60 @@ def test_all_ways_agree_where_brute_force_would_take_too_long():
             assert np.allclose(other, found[0], **CLOSE)
         base = np.average(trees.sums(rows), weights=weighted)
         assert np.allclose(found[0].sum(axis=1) + base, trees.sums(cases), rtol=0, atol=1e-11)
+
+
+def chain(players: int) -> Trees:
+    """One tree that asks one player after the other, and on the way back the first ones again."""
+    asked = [*range(players), *range(min(3, players))]
+    tree: Node = 1.0
+    for at, player in enumerate(reversed(asked)):
+        tree = Split(player, 0.1 * (at - 8), at / 4, tree, bool(at % 2))
+    return built([tree], [Column(k, k) for k in range(players)], players)
+
+
+@pytest.mark.parametrize("players", [1, 2, 3, 4, 9, 12, 14])
+def test_long_paths_are_counted_like_walked(players: int):
+    random = np.random.default_rng(players)
+    rows, cases = random.normal(size=(900, players)), random.normal(size=(40, players))
+    rows[random.random(rows.shape) < 0.1] = np.nan
+    counted = Exact(chain(players), rows, most_bits=0)
+    walked = Exact(chain(players), rows, most_bits=0, most_counted=0.0)
+    assert (counted.table_bytes > 0, walked.table_bytes) == (True, 0)
+    assert np.allclose(counted.values(cases), walked.values(cases), **CLOSE)
+
+
+def test_what_is_too_much_to_count_is_walked_to():
+    """A path too long, memory that ends at once or on the way, more rows than two bytes count."""
+    random = np.random.default_rng(5)
+    rows, cases = random.normal(size=(900, 16)), random.normal(size=(5, 16))
+    long = Exact(chain(16), rows, most_bits=0)
+    assert long.table_bytes == 0
+    fits = Exact(chain(9), rows[:, :9], most_bits=0)
+    for most in (fits.table_bytes - 1, fits.table_bytes / 2, 1.0):
+        less = Exact(chain(9), rows[:, :9], most_bits=0, most_counted=most)
+        assert less.table_bytes == 0
+        assert np.allclose(less.values(cases[:, :9]), fits.values(cases[:, :9]), **CLOSE)
+    many = np.resize(rows[:, :3], (65_536, 3))
+    assert Exact(chain(3), many, most_bits=0).table_bytes == 0
+    most = Exact(chain(3), many[:-1], most_bits=0)
+    assert most.table_bytes > 0
+    walked = Exact(chain(3), many[:-1], most_bits=0, most_counted=0.0)
+    assert np.allclose(most.values(cases[:, :3]), walked.values(cases[:, :3]), **CLOSE)
+
+
+def test_ensembles_of_one_model_share_the_memory_for_counts(monkeypatch):
+    rows = np.random.default_rng(6).normal(size=(200, 9))
+    taken = Exact(chain(9), rows, most_bits=0).table_bytes
+    monkeypatch.setattr(exact, "MOST_COUNTED", 3 * taken)
+    assert Exact(chain(9), rows, most_bits=0, sharing=3).table_bytes == taken
+    assert Exact(chain(9), rows, most_bits=0, sharing=4).table_bytes == 0
+
+
+def test_few_rows_and_weighted_ones_are_walked_to():
+    rows = np.random.default_rng(6).normal(size=(200, 9))
+    assert Exact(chain(9), rows[:64], most_bits=0).table_bytes == 0
+    assert Exact(chain(9), rows[:65], most_bits=0).table_bytes > 0
+    assert Exact(chain(9), rows, np.ones(200), most_bits=0).table_bytes == 0
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -30,8 +30,8 @@ def compiler() -> str:
     return COMPILER
 
 
-def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
-    """Full trees over six columns of four players, from a fixed seed."""
+def full_trees(n_trees: int = 6, depth: int = 4, columns: int = 6, players: int = 4) -> Trees:
+    """Full trees from a fixed seed."""
     random = np.random.default_rng(11)
     size = 2 ** (depth + 1) - 1
     inner = 2**depth - 1
@@ -40,12 +40,12 @@ def full_trees(n_trees: int = 6, depth: int = 4) -> Trees:
     right = np.where(at < inner, 2 * at + 2, -1)
     shift = np.repeat(np.arange(n_trees) * size, size)
     return Trees(
-        tuple(Column(k, k % 4) for k in range(6)),
-        4,
+        tuple(Column(k, k % players) for k in range(columns)),
+        players,
         np.arange(n_trees) * size,
         np.where(np.tile(left, n_trees) < 0, -1, np.tile(left, n_trees) + shift),
         np.where(np.tile(right, n_trees) < 0, -1, np.tile(right, n_trees) + shift),
-        random.integers(0, 6, n_trees * size),
+        random.integers(0, columns, n_trees * size),
         random.normal(size=n_trees * size),
         random.normal(size=n_trees * size),
         random.integers(0, 2, n_trees * size).astype(bool),
@@ -56,6 +56,11 @@ TREES = full_trees()
 ROWS = np.random.default_rng(1).normal(size=(150, 6))
 CASES = np.random.default_rng(2).normal(size=(5, 6))
 SINGLE = np.arange(0, 150, 15)
+WAYS = ({}, {"most_bits": 0}, {"most_bits": 0, "most_counted": 0.0})
+"""By tables, counts and walk."""
+DEEP = full_trees(3, 9, 20, 16)
+MANY_ROWS = np.random.default_rng(3).normal(size=(900, 20))
+FEW_CASES = np.random.default_rng(4).normal(size=(4, 20))
 
 
 def witness(case: np.ndarray, against: np.ndarray = ROWS) -> np.ndarray:
@@ -80,10 +85,12 @@ import sys
 sys.path.insert(0, {here!r})
 import test_kernel as t
 from explainer.families.engine.exact import Exact
-for bits in (14, 0):
-    engine = Exact(t.TREES, t.ROWS, most_bits=bits)
+for way in t.WAYS:
+    engine = Exact(t.TREES, t.ROWS, **way)
     print(engine.way, engine.values(t.CASES).tobytes().hex())
     print(engine.row_values(t.CASES[0], t.np.arange(20)).tobytes().hex())
+    if engine.way == "kernel" and way:
+        print(Exact(t.DEEP, t.MANY_ROWS, **way).values(t.FEW_CASES).tobytes().hex())
 """
 
 
@@ -100,10 +107,12 @@ def in_a_new_process(**environment: str) -> list[str]:
 
 def test_bits_are_the_same_in_a_new_process_and_with_every_instruction_set():
     here = []
-    for bits in (14, 0):
-        engine = Exact(TREES, ROWS, most_bits=bits)
+    for way in WAYS:
+        engine = Exact(TREES, ROWS, **way)
         here.append(f"kernel {engine.values(CASES).tobytes().hex()}")
         here.append(engine.row_values(CASES[0], np.arange(20)).tobytes().hex())
+        if way:
+            here.append(Exact(DEEP, MANY_ROWS, **way).values(FEW_CASES).tobytes().hex())
     for vectors in ("0", "1", "2"):
         assert in_a_new_process(WARUM_VECTORS=vectors) == here
 
@@ -212,6 +221,21 @@ MUTANTS = {
     ),
     "rows of every word": ("first[n_words] = 64 * w;", "first[n_words] = 0;"),
     "where equal codes go": ("low <= span;\n    } else", "low < span;\n    } else"),
+    "rows that failed before, counted": ("(failed & apart) | (~failed & side)", "side"),
+    "who fails on the right, counted": (
+        "(bits >> 1 & high));\n    const",
+        "(bits & high));\n    const",
+    ),
+    "counts kept side by side": ("tally[k] + tally[", "tally[k] + 0 * tally["),
+    "whom a pattern fails, in counts": ("(!left) << branch->slot", "(left) << branch->slot"),
+    "who has failed the player before, in counts": ("fail += WIDE", "fail += 0 * WIDE"),
+    "large counts": ("last.wide && last.three)", "last.three)"),
+    "who is lost, in counts": ("other * eight(b2 + k)", "other * eight(b1 + k)"),
+    "who joins A, in counts": ("join * eight(a1 + k)", "join * eight(a0 + k)"),
+    "who meets on either side, in counts": ("start_of(b + 1, n_met)", "start_of(b, n_met)"),
+    "who shares in counts": ("eight(gains + k) += more;", ""),
+    "who shares in small counts": ("gains[k] += gains[4 + k]", "gains[k] += 0 * gains[4 + k]"),
+    "long lists of subsets": ("for (; set; set &= set - 1)", "for (; set >= 8; set &= set - 1)"),
 }
 
 
@@ -226,17 +250,21 @@ def compiled(source: str, folder: Path) -> Kernel:
 
 
 def right(used: Kernel, monkeypatch) -> bool:
-    """Whether tables, walk and single rows give what brute force gives."""
+    """Whether tables, counts, walk and single rows give what brute force gives, and counts of
+    deep trees what the walk of the installed kernel gives."""
+    deep = Exact(DEEP, MANY_ROWS, most_bits=0, most_counted=0.0).values(FEW_CASES)
     monkeypatch.setattr(exact, "kernel", lambda: used)
     expected = [witness(case) for case in CASES]
     single = [[witness(case, ROWS[[at]]) for at in SINGLE] for case in CASES]
-    laid = [Exact(TREES, ROWS, most_bits=bits) for bits in (14, 0)]
+    laid = [Exact(TREES, ROWS, **way) for way in WAYS]
+    counted = Exact(DEEP, MANY_ROWS, most_bits=0)
     by_row = [laid[0].row_values(case, SINGLE) for case in CASES]
     return all(
         np.allclose(found, wanted, rtol=0, atol=1e-12)
         for found, wanted in (
             *((one.values(CASES), expected) for one in laid),
             (by_row, single),
+            (counted.values(FEW_CASES), deep),
         )
     )
 

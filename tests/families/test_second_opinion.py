@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 
 import lightgbm
 import numpy as np
@@ -21,6 +24,7 @@ from trained_formats import households, made, raw
 
 from explainer.core.attribution import DecisionLine, Side
 from explainer.core.case import Case, FeatureCatalogue, Missing, Value
+from explainer.families import second_opinion
 from explainer.families.artefacts import open_model
 from explainer.families.attribute import Explained, explained
 from explainer.families.borders import Sort, borders
@@ -254,3 +258,16 @@ def test_a_column_of_which_only_gaps_are_told_has_no_threshold_to_be_tried():
     tried = list(borders(found, cases_of(found, table)))
     assert [each.sort for each in tried] == [Sort.MISSING]
     assert tried[0].adds_up
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_compiling_is_not_turned_off_once_it_may_have_begun(loaded: bool, monkeypatch):
+    """What numba has compiled by then could not call what it leaves alone."""
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    monkeypatch.setitem(sys.modules, "shap", ModuleType("shap"))
+    if loaded:
+        monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+    else:
+        monkeypatch.delitem(sys.modules, "numba", raising=False)
+    second_opinion._shap()
+    assert os.environ.get("NUMBA_DISABLE_JIT") == (None if loaded else "1")

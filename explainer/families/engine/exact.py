@@ -8,17 +8,20 @@ v (|A|-1)! |B|! / (|A|+|B|)!  and each of B gets  -v |A|! (|B|-1)! / (|A|+|B|)! 
 2020, Nature MI 2, 56; Laberge and Pequignot 2022, arXiv 2209.15123). Several conditions of one
 player on a path are one condition, so the formula holds for groups of columns unchanged.
 
-Two ways, chosen once per leaf when the ensemble is laid out, so that the choice never depends on a
-case:
+Three ways, chosen when the ensemble is laid out, so that the choice never depends on a case:
 
 - *Tables.* What a leaf gives to whom depends on a row only through the set of players whose
   conditions it fails. The comparison rows are counted by that pattern, and for every pattern a case
   may have the contributions are summed once (tables by pattern: Wettenstein and Nadel 2025,
   Woodelf). Leaves below one node share a table where that makes it no larger. A case costs one
   pattern and one row of a table, however many comparison rows there are.
-- *Walk.* Where a path has too many players for a table, the case goes through the tree with the set
-  of comparison rows that can still reach the leaf, 64 to a word. B is the same for all of them; how
-  many players of A each has is counted on the way. Where nobody is left, the walk turns back.
+- *Counts.* Where a path has too many players for a table, only the counts by pattern are kept, one
+  or two bytes each. A case sums the counts of the patterns that go with its own: those of rows that
+  fail nobody it fails. That costs more than a table, and no more with more rows.
+- *Walk.* Where counts would take too much memory, where rows are weighted or where there are few,
+  the case goes through the tree with the set of comparison rows that can still reach the leaf, 64
+  to a word. B is the same for all of them; how many players of A each has is counted on the way.
+  Where nobody is left, the walk turns back.
 
 Everything is summed in double precision in a fixed order: the bits of a value are the same for a
 case alone, in a batch, in any thread and in another process.
@@ -41,7 +44,11 @@ MOST_BITS = 14
 """Players on the path to a leaf that still has a table, of 2**14 rows. Each further one doubles the
 table and trebles what it takes to fill it."""
 MOST_BYTES = 150e6
-"""All tables together; what does not fit is walked."""
+"""All tables together; what does not fit is counted or walked."""
+MOST_COUNTED = 600e6
+"""Bytes of all counts together; where they do not fit, all leaves without a table are walked to."""
+FEWEST_COUNTED = 65
+"""Comparison rows from where on leaves without a table are counted: fewer fit one word."""
 SPARE = 2.0
 """A shared table may be this much larger than the tables it stands for."""
 AT_ONCE = 4096
@@ -61,6 +68,8 @@ class Exact:
         most_bits: int = MOST_BITS,
         most_bytes: float = MOST_BYTES,
         spare: float = SPARE,
+        most_counted: float | None = None,
+        sharing: int = 1,
         compiled: bool = True,
     ) -> None:
         """Count the comparison rows.
@@ -69,7 +78,9 @@ class Exact:
         ----------
         comparison : ndarray of shape (n_rows, n_source), the model's own columns
         weights : ndarray of shape (n_rows,), not negative, any sum above 0; default: all alike
-        most_bits, most_bytes : from where on a leaf is walked to
+        most_bits, most_bytes : from where on a leaf has no table
+        most_counted : bytes of counts; default: MOST_COUNTED, or none for few comparison rows
+        sharing : how many ensembles of a model share them
         compiled : whether the compiled kernel is used where there is one
 
         Raises
@@ -91,9 +102,12 @@ class Exact:
                 raise ValueError("the weights of the comparison rows sum to 0")
             # only their ratios count, and the sum of numbers up to 1 is neither infinite nor tiny
             weights = weights / weights.max()
+        if most_counted is None:
+            most_counted = MOST_COUNTED if len(comparison) >= FEWEST_COUNTED else 0.0
+        most_counted /= sharing
         self._trees = trees
         self._kernel: Kernel | None = kernel() if compiled else None
-        self._limits = (most_bits, most_bytes, spare)
+        self._limits = (most_bits, most_bytes, spare, most_counted)
         self._codes = self._encode(comparison)
         self._engine = self._build(self._codes, weights, tables=True)
         self._samples: dict[bytes, Engine] = {}
@@ -107,7 +121,7 @@ class Exact:
 
     @property
     def table_bytes(self) -> int:
-        """Memory of the tables."""
+        """Memory of the tables and counts."""
         return self._engine.table_bytes
 
     @cached_property
@@ -182,7 +196,7 @@ class Exact:
         shapley = shapley_weights(min(self._trees.depth, self._trees.n_players) + 1)
         if self._kernel is None:
             return Portable(self._trees, codes, weights, share, shapley)
-        most_bits, most_bytes, spare = self._limits
+        most_bits, most_bytes, spare, most_counted = self._limits
         return self._kernel.build(
             self._trees,
             codes,
@@ -193,6 +207,7 @@ class Exact:
             most_bits=most_bits,
             most_bytes=most_bytes,
             spare=spare,
+            most_counted=most_counted,
         )
 
 

@@ -18,6 +18,10 @@
 #include <unordered_map>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #define WARUM_INLINE static inline __attribute__((always_inline))
 
 namespace {
@@ -28,6 +32,10 @@ constexpr int LANES = 16;        // cases looked at together
 constexpr int MANY = 16, FEW = 2;
 constexpr uint32_t MERGED = 11;  // bits of the largest table that leaves share
 constexpr int ROW = 4;           // rows of tables are filled up to a multiple of this
+constexpr int MOST_COUNTED = 13; // players beside the last one on a path that is counted
+constexpr int LISTED = 11;       // of them: their subsets are listed beforehand
+constexpr int PARTS = 4;         // tallies kept side by side while rows are counted
+constexpr uint32_t AHEAD = 8;    // how many counts further on is fetched from memory
 
 // One test of a tree: left where low <= code <= low + span, or where the table says so.
 struct Test {
@@ -124,10 +132,93 @@ struct Place {
   bool by_row;
 };
 
+// A test above leaves that are counted.
+struct Branch {
+  Test test;
+  uint32_t from, to;  // registers, a bit per player the case fails; right is the one after left
+  uint32_t slot;
+  uint32_t last;      // 1 where a child is a leaf, or else 0
+};
+
+// The last test above one leaf or two. Its cells say how many comparison rows there are by whom
+// they fail beside the player asked here: how many of them go left, how many right, and (`three`)
+// how many have failed that player before. With one leaf only, those fail it like the other side.
+struct Last {
+  uint64_t cells;      // first byte of 2**slots cells of two or four numbers
+  double left, right;  // 0 where that child is no leaf
+  uint32_t path;       // first of `slots` entries in `players`
+  int32_t player;      // the one asked here
+  uint8_t slots;       // players on the path beside that one
+  uint8_t slot;        // of that one among all
+  bool fresh;          // it is asked here for the first time
+  bool three, wide;    // wide: numbers of two bytes and not of one
+
+  uint32_t cell_bytes() const { return (wide ? 2u : 1u) * (three ? 4u : 2u); }
+};
+
+struct Counts {
+  std::vector<Branch> branches;
+  std::vector<uint32_t> trees;  // first branch of each tree, and one past the last
+  std::vector<uint32_t> first;  // first of each tree in `lasts`, and one past the last
+  std::vector<Last> lasts;
+  std::vector<int16_t> players;
+  std::vector<uint16_t> subsets;      // of each set of players: its subsets, at least eight entries
+  std::vector<uint32_t> subsets_at;
+  // Weights by how many bits of k are set: of a player of A (a0), with one more in A (a1), with one
+  // more in B (a2), and the same of a player of B. A run for each |B| and, where fewer than three
+  // players are met, for each number of them, filled up to eight with noughts.
+  std::vector<double> a0, a1, a2, b0, b1, b2;
+  std::vector<uint32_t> start;
+  uint8_t* cells = nullptr;
+  uint64_t size = 0;            // bytes of cells
+  uint32_t registers = 0;
+  uint32_t most_lasts = 0;      // of one tree
+  int32_t deepest = 0;          // most players on a path, the last one included
+  double share = 1;
+
+  Counts() = default;
+  Counts(const Counts&) = delete;
+  Counts& operator=(const Counts&) = delete;
+  ~Counts() { std::free(cells); }
+
+  size_t start_of(int b, int n_met) const {
+    return start[static_cast<size_t>(b) * 4 + static_cast<size_t>(n_met < 3 ? n_met : 3)];
+  }
+  const uint16_t* subsets_of(uint32_t set, uint16_t* room) const {
+    if (set < subsets_at.size()) return subsets.data() + subsets_at[set];
+    list_subsets(set, room);
+    return room;
+  }
+  static uint32_t list_subsets(uint32_t set, uint16_t* to) {
+    uint32_t n = 1;
+    to[0] = 0;
+    for (; set; set &= set - 1) {
+      const uint32_t bit = set & -set;
+      for (uint32_t k = 0; k < n; ++k) to[n + k] = static_cast<uint16_t>(to[k] | bit);
+      n *= 2;
+    }
+    for (; n < 8; ++n) to[n] = 0;
+    return n;
+  }
+};
+
+// What one thread writes to while it asks the counts.
+struct Room {
+  std::vector<uint32_t> registers, found;
+  std::vector<uint16_t> subsets;
+  std::vector<int32_t> pairs, thirds;
+  std::vector<double> gains;
+  explicit Room(const Counts& counts)
+      : registers(counts.registers), found(counts.most_lasts + 1),
+        subsets((size_t{1} << counts.deepest) + 8), pairs(subsets.size()), thirds(subsets.size()),
+        gains(subsets.size()) {}
+};
+
 struct Engine {
   int32_t n_columns = 0, n_players = 0;
   std::vector<uint8_t> lut;
   Tables tables;
+  std::unique_ptr<Counts> counts;
   Walk walk;
 };
 
@@ -547,6 +638,186 @@ void fill_tables(Engine& engine, const Laying& laid, const int32_t* rows, int64_
   }
 }
 
+// -- laying out the counts ----------------------------------------------------------------------
+
+struct Counting {
+  const Plan& plan;
+  const Given& g;
+  const std::vector<uint8_t>& wanted;  // the subtree holds a leaf that has no table
+  const uint8_t* lut;
+  const int64_t n_rows;
+  const double most_bytes;
+  Counts& counts;
+  std::vector<int32_t> columns;               // codes of the comparison rows, column after column
+  std::vector<std::vector<uint16_t>> failed;  // per register, by row: bits of failed players
+  std::vector<int32_t> path;                  // player of each slot
+  std::vector<uint16_t> tally, where;
+  std::vector<uint8_t> passed;                // by row: whether it goes left
+
+  Counting(const Plan& p, const std::vector<uint8_t>& leaves, const uint8_t* categories,
+           const int32_t* rows, int64_t n, double most, Counts& to)
+      : plan(p), g(p.g), wanted(leaves), lut(categories), n_rows(n), most_bytes(most), counts(to),
+        columns(static_cast<size_t>(n) * g.n_columns),
+        failed(2 * static_cast<size_t>(plan.depth) + 3,
+               std::vector<uint16_t>(static_cast<size_t>(n))),
+        path(static_cast<size_t>(plan.deepest_slots) + 1), where(static_cast<size_t>(n)),
+        passed(static_cast<size_t>(n)) {
+    for (int64_t r = 0; r < n; ++r)
+      for (int32_t c = 0; c < g.n_columns; ++c) columns[c * n + r] = rows[r * g.n_columns + c];
+  }
+
+  bool counted(int32_t node) const { return wanted[node] && g.left[node] < 0; }
+
+  // Bytes of all cells where every number takes one; infinite where a path is too long.
+  double bytes() const {
+    double sum = 0;
+    for (const int32_t node : plan.order) {
+      if (!wanted[node] || g.left[node] < 0) continue;
+      const int ends = counted(g.left[node]) + counted(g.right[node]);
+      if (!ends) continue;
+      const bool fresh = plan.slot[node] == plan.slots[node];
+      const int slots = plan.slots[node] + fresh - 1;
+      if (slots > MOST_COUNTED) return 1e300;
+      sum += (ends == 2 && !fresh ? 4.0 : 2.0) * static_cast<double>(1u << slots);
+    }
+    return sum;
+  }
+
+  // All trees; false where the cells would take more than `most_bytes`.
+  bool all() {
+    const double least = bytes();
+    if (least > most_bytes) return false;
+    // what is never written to takes no memory
+    const size_t page = size_t{2} << 20;
+    const double most = std::min(n_rows > 255 ? 2 * least : least, most_bytes);
+    const size_t size = (static_cast<size_t>(most) + page) / page * page;
+    void* memory = nullptr;
+    if (posix_memalign(&memory, page, size)) return false;
+    counts.cells = static_cast<uint8_t*>(memory);
+#if defined(MADV_HUGEPAGE)
+    madvise(memory, size, MADV_HUGEPAGE);  // every case goes through all of it; no harm if refused
+#endif
+    for (int64_t t = 0; t < g.n_trees; ++t) {
+      const int32_t root = g.roots[t];
+      if (g.left[root] < 0 || !wanted[root]) continue;
+      counts.trees.push_back(static_cast<uint32_t>(counts.branches.size()));
+      counts.first.push_back(static_cast<uint32_t>(counts.lasts.size()));
+      std::fill(failed[0].begin(), failed[0].end(), uint16_t{0});
+      if (!lay(root, 0, 0)) return false;
+      const uint32_t lasts = static_cast<uint32_t>(counts.lasts.size()) - counts.first.back();
+      counts.most_lasts = std::max(counts.most_lasts, lasts);
+    }
+    counts.trees.push_back(static_cast<uint32_t>(counts.branches.size()));
+    counts.first.push_back(static_cast<uint32_t>(counts.lasts.size()));
+    return true;
+  }
+
+  bool lay(int32_t node, uint32_t from, uint32_t at) {
+    const int32_t l = g.left[node], r = g.right[node];
+    const Test test = test_of(g, node);
+    const uint32_t slot = static_cast<uint32_t>(plan.slot[node]), to = 2 * at + 1;
+    const uint32_t last = counted(l) || counted(r) ? 1 : 0;
+    path[slot] = g.player[g.column[node]];
+    counts.branches.push_back({test, from, to, slot, last});
+    counts.registers = std::max(counts.registers, to + 2);
+    WARUM_CALL(passes, test, columns.data() + int64_t{test.column} * n_rows, n_rows, lut,
+               passed.data());
+    if (last && !count(node, failed[from])) return false;
+    const bool on_left = wanted[l] && g.left[l] >= 0, on_right = wanted[r] && g.left[r] >= 0;
+    if (!on_left && !on_right) return true;
+    WARUM_CALL(part, failed[from].data(), passed.data(), n_rows, slot, failed[to].data(),
+               failed[to + 1].data());
+    if (on_left && !lay(l, to, at + 1)) return false;
+    path[slot] = g.player[g.column[node]];
+    return !on_right || lay(r, to + 1, at + 1);
+  }
+
+  bool count(int32_t node, const std::vector<uint16_t>& before) {
+    const int32_t l = g.left[node], r = g.right[node];
+    Last made{};
+    made.slot = static_cast<uint8_t>(plan.slot[node]);
+    made.fresh = plan.slot[node] == plan.slots[node];
+    made.slots = static_cast<uint8_t>(plan.slots[node] + made.fresh - 1);
+    made.three = counted(l) && counted(r) && !made.fresh;
+    made.left = counted(l) ? g.value[l] : 0;
+    made.right = counted(r) ? g.value[r] : 0;
+    made.player = g.player[g.column[node]];
+    made.path = static_cast<uint32_t>(counts.players.size());
+    counts.deepest = std::max(counts.deepest, made.slots + 1);
+    for (int32_t s = 0; s <= made.slots; ++s)
+      if (s != made.slot) counts.players.push_back(static_cast<int16_t>(path[s]));
+    const uint32_t n = 1u << made.slots;
+    // who has failed the player before fails it at the only leaf, too
+    const uint32_t third = made.three ? 2 : counted(l) ? 1 : 0;
+    const int parts = n_rows > 8 * int64_t{n} ? PARTS : 1;
+    tally.assign(size_t{3} * n * static_cast<size_t>(parts), 0);
+    WARUM_CALL(tell, before.data(), passed.data(), n_rows, made.slot, made.slots, third, parts,
+               where.data(), tally.data());
+    for (size_t other = 1; other < static_cast<size_t>(parts); ++other)
+      for (uint32_t k = 0; k < 3 * n; ++k)
+        tally[k] = static_cast<uint16_t>(tally[k] + tally[size_t{3} * n * other + k]);
+    made.wide = *std::max_element(tally.begin(), tally.begin() + 3 * n) > 255;
+    made.cells = counts.size;
+    const uint32_t size = made.cell_bytes();
+    counts.size += uint64_t{n} * size;
+    if (static_cast<double>(counts.size) > most_bytes) return false;
+    uint8_t* to = counts.cells + made.cells;
+    for (uint32_t k = 0; k < n; ++k, to += size) {
+      const uint32_t rest = tally[2 * n + k];
+      const uint32_t pair = tally[k] | static_cast<uint32_t>(tally[n + k]) << (made.wide ? 16 : 8);
+      const uint32_t cell = made.three && !made.wide ? pair | rest << 16 : pair;
+      const uint16_t few = static_cast<uint16_t>(pair);
+      if (size == 2) {
+        std::memcpy(to, &few, 2);
+      } else {
+        std::memcpy(to, &cell, 4);
+        if (size == 8) std::memcpy(to + 4, &rest, 4);
+      }
+    }
+    counts.lasts.push_back(made);
+    return true;
+  }
+};
+
+// Null where that would take too much memory.
+std::unique_ptr<Counts> lay_counts(const Plan& plan, const std::vector<uint8_t>& wanted,
+                                   const uint8_t* lut, const int32_t* rows, int64_t n_rows,
+                                   double share, const std::vector<double>& of_a,
+                                   const std::vector<double>& of_b, int32_t width,
+                                   double most_bytes) try {
+  if (n_rows > 65535) return nullptr;
+  auto counts = std::make_unique<Counts>();
+  if (!Counting(plan, wanted, lut, rows, n_rows, most_bytes, *counts).all()) return nullptr;
+  counts->share = share;
+  for (int32_t b = 0; b <= counts->deepest; ++b)
+    for (int32_t n_met = 0; n_met < 4; ++n_met) {
+      counts->start.push_back(static_cast<uint32_t>(counts->a0.size()));
+      const uint32_t n = n_met < 3 ? 1u << n_met : std::max(8u, 1u << (counts->deepest - b));
+      for (uint32_t k = 0; k < std::max(8u, n); ++k) {
+        const int32_t a = __builtin_popcount(k);
+        auto at = [&](const std::vector<double>& of, int32_t in_b, int32_t in_a) {
+          const bool any = k < n && in_a < width && in_b < width;
+          return any ? of[static_cast<size_t>(in_b) * width + in_a] : 0.0;
+        };
+        counts->a0.push_back(at(of_a, b, a));
+        counts->a1.push_back(at(of_a, b, a + 1));
+        counts->a2.push_back(at(of_a, b + 1, a));
+        counts->b0.push_back(at(of_b, b, a));
+        counts->b1.push_back(at(of_b, b, a + 1));
+        counts->b2.push_back(at(of_b, b + 1, a));
+      }
+    }
+  std::vector<uint16_t> listed((size_t{1} << LISTED) + 8);
+  for (uint32_t set = 0; set < 1u << std::min(counts->deepest, LISTED); ++set) {
+    counts->subsets_at.push_back(static_cast<uint32_t>(counts->subsets.size()));
+    const uint32_t n = Counts::list_subsets(set, listed.data());
+    counts->subsets.insert(counts->subsets.end(), listed.begin(), listed.begin() + n);
+  }
+  return counts;
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
 // -- laying out the walk ------------------------------------------------------------------------
 
 struct Paving {
@@ -686,7 +957,7 @@ struct Workspace {
 
 extern "C" {
 
-int32_t warum_kernel_abi() { return 1; }
+int32_t warum_kernel_abi() { return 2; }
 int32_t warum_kernel_vectors() { return variant(); }
 
 // Codes of prepared values: thresholds passed, or the place of a category.
@@ -715,7 +986,8 @@ void warum_encode(const double* values, int64_t n, int32_t n_columns, const doub
 }
 
 // of_a, of_b : (width, width) weights by b * width + a, width = slots on the longest path + 1
-// only_walk : build no tables (the rows are looked at one by one)
+// only_walk : build neither tables nor counts (the rows are looked at one by one)
+// most_counted : bytes that counts may take
 // Returns null where memory is lacking.
 void* warum_build(int64_t n_trees, int64_t n_nodes, int32_t n_columns, int32_t n_players,
                   const int32_t* roots, const int32_t* left, const int32_t* right,
@@ -723,7 +995,8 @@ void* warum_build(int64_t n_trees, int64_t n_nodes, int32_t n_columns, int32_t n
                   const int64_t* lut_at, const uint8_t* lut, int64_t n_lut, const int32_t* player,
                   const double* value, const int32_t* rows, int64_t n_rows, const double* weights,
                   double share, const double* of_a, const double* of_b, int32_t width,
-                  int32_t only_walk, int32_t most_bits, double most_bytes, double spare) {
+                  int32_t only_walk, int32_t most_bits, double most_bytes, double spare,
+                  double most_counted) {
   try {
     auto engine = std::make_unique<Engine>();
     engine->n_columns = n_columns;
@@ -738,6 +1011,11 @@ void* warum_build(int64_t n_trees, int64_t n_nodes, int32_t n_columns, int32_t n
     Laying laid(plan, engine->tables, fits, 1u << 20);
     fill_tables(*engine, laid, rows, n_rows, weights, share, a, b, width);
     engine->walk.width = width;
+    const bool over = std::find(laid.walks.begin(), laid.walks.end(), 1) != laid.walks.end();
+    if (over && !only_walk && !weights && most_counted > 0)
+      engine->counts = lay_counts(plan, laid.walks, engine->lut.data(), rows, n_rows, share, a, b,
+                                  width, most_counted);
+    if (engine->counts) return engine.release();
     lay_walk(engine->walk, plan, laid.walks, engine->lut.data(), rows, n_rows, n_columns, weights,
              share, a, b);
     return engine.release();
@@ -748,10 +1026,11 @@ void* warum_build(int64_t n_trees, int64_t n_nodes, int32_t n_columns, int32_t n
 
 void warum_free(void* engine) { delete static_cast<Engine*>(engine); }
 
-// figures : tables in bytes, groups, leaves that are walked to, nodes of the walk
+// figures : tables and counts in bytes, groups, leaves that are walked to, nodes of the walk
 void warum_figures(const void* given, int64_t* figures) {
   const Engine& engine = *static_cast<const Engine*>(given);
   figures[0] = static_cast<int64_t>(engine.tables.size * sizeof(double));
+  if (engine.counts) figures[0] += static_cast<int64_t>(engine.counts->size);
   figures[1] = static_cast<int64_t>(engine.tables.groups.size());
   figures[2] = 0;
   for (const Node& node : engine.walk.nodes) figures[2] += node.test.column < 0;
@@ -778,6 +1057,16 @@ int32_t warum_values(const void* given, const int32_t* codes, int64_t n, double*
         WARUM_CALL(many, tables, lut, packs.data(), n, engine.n_columns, engine.n_players,
                    registers.data(), values);
       }
+    }
+    if (engine.counts) {
+      const Counts& counts = *engine.counts;
+      std::vector<double> sums(static_cast<size_t>(n) * engine.n_players);
+      Room room(counts);
+      for (size_t tree = 0; tree + 1 < counts.trees.size(); ++tree)
+        for (int64_t k = 0; k < n; ++k)
+          WARUM_CALL(look_up, counts, tree, lut, codes + k * engine.n_columns, room,
+                     sums.data() + k * engine.n_players);
+      for (size_t k = 0; k < sums.size(); ++k) values[k] += sums[k] * counts.share;
     }
     const Walk& walk = engine.walk;
     if (walk.roots.empty()) return 0;
@@ -963,6 +1252,219 @@ inline void many(const Tables& tables, const uint8_t* lut, const int32_t* packs,
         }
       }
     }
+  }
+}
+
+// -- counts -------------------------------------------------------------------------------------
+
+inline void passes(const Test& test, const int32_t* codes, int64_t n, const uint8_t* lut,
+                   uint8_t* passed) {
+  if (test.lut >= 0) {
+    for (int64_t k = 0; k < n; ++k) passed[k] = lut[test.lut + 1 + codes[k]] != 0;
+    return;
+  }
+  const uint32_t low = static_cast<uint32_t>(test.low), span = test.span;
+  for (int64_t k = 0; k < n; ++k) passed[k] = static_cast<uint32_t>(codes[k]) - low <= span;
+}
+
+// What rows fail on either side of a test.
+inline void part(const uint16_t* before, const uint8_t* passed, int64_t n, uint32_t slot,
+                 uint16_t* to_left, uint16_t* to_right) {
+  const uint16_t bit = static_cast<uint16_t>(1u << slot);
+  for (int64_t k = 0; k < n; ++k) {
+    const uint16_t fails_right = static_cast<uint16_t>(-passed[k]) & bit;
+    to_left[k] = before[k] | (fails_right ^ bit);
+    to_right[k] = before[k] | fails_right;
+  }
+}
+
+// Counts rows by whom they fail beside the player of `slot`: those that go left, from 2**slots on
+// those that go right, and where `third` says those that have failed that player before. In parts
+// that are added later, for a number raised twice in a row would wait for itself.
+inline void tell(const uint16_t* before, const uint8_t* passed, int64_t n, uint32_t slot,
+                 uint32_t slots, uint32_t third, int parts, uint16_t* where, uint16_t* tally) {
+  const uint16_t low = static_cast<uint16_t>((1u << slot) - 1);
+  const uint16_t high = static_cast<uint16_t>(((1u << slots) - 1) & ~low);
+  const uint16_t right = static_cast<uint16_t>(1u << slots);
+  const uint16_t apart = static_cast<uint16_t>(third << slots);
+  for (int64_t k = 0; k < n; ++k) {
+    const uint16_t bits = before[k];
+    const uint16_t others = static_cast<uint16_t>((bits & low) | (bits >> 1 & high));
+    const uint16_t failed = static_cast<uint16_t>(-(bits >> slot & 1));
+    const uint16_t side = static_cast<uint16_t>(passed[k] - 1) & right;
+    where[k] = static_cast<uint16_t>(others | (failed & apart) | (~failed & side));
+  }
+  if (parts == 1) {
+    for (int64_t k = 0; k < n; ++k) ++tally[where[k]];
+    return;
+  }
+  const size_t size = size_t{3} << slots;
+  int64_t k = 0;
+  for (; k + PARTS <= n; k += PARTS)
+    for (int p = 0; p < PARTS; ++p) ++tally[static_cast<size_t>(p) * size + where[k + p]];
+  for (; k < n; ++k) ++tally[where[k]];
+}
+
+// Eight numbers at once; the compiler takes as many vectors as the machine's hold.
+typedef double Eight __attribute__((vector_size(64), aligned(8)));
+typedef int32_t Whole __attribute__((vector_size(32), aligned(4)));
+
+WARUM_INLINE const Eight& eight(const double* at) { return *reinterpret_cast<const Eight*>(at); }
+WARUM_INLINE Eight& eight(double* at) { return *reinterpret_cast<Eight*>(at); }
+WARUM_INLINE const Whole& whole(const int32_t* at) { return *reinterpret_cast<const Whole*>(at); }
+
+WARUM_INLINE double together(const Eight& parts) {
+  return ((parts[0] + parts[4]) + (parts[2] + parts[6])) +
+         ((parts[1] + parts[5]) + (parts[3] + parts[7]));
+}
+
+// Each player the case meets gets what stands at the subsets it is in; `gains` is used up.
+WARUM_INLINE void hand_out(double* gains, int n_met, uint32_t met, const int16_t* players,
+                           double* values) {
+  uint8_t bits[16];
+  for (int k = 0; k < n_met; ++k, met &= met - 1)
+    bits[k] = static_cast<uint8_t>(__builtin_ctz(met));
+  for (int level = n_met - 1; level >= 3; --level) {
+    const uint32_t half = 1u << level;
+    Eight sum = eight(gains + half);
+    eight(gains) += sum;
+    for (uint32_t k = 8; k < half; k += 8) {
+      const Eight& more = eight(gains + half + k);
+      sum += more;
+      eight(gains + k) += more;
+    }
+    values[players[bits[level]]] += together(sum);
+  }
+  if (n_met > 2) {
+    values[players[bits[2]]] += (gains[4] + gains[5]) + (gains[6] + gains[7]);
+    for (int k = 0; k < 4; ++k) gains[k] += gains[4 + k];
+  }
+  if (n_met > 1) {
+    values[players[bits[1]]] += gains[2] + gains[3];
+    gains[1] += gains[3];
+  }
+  if (n_met > 0) values[players[bits[0]]] += gains[1];
+}
+
+// What the one leaf or two below a last test give, with the players `failed` by the case. Rows that
+// fail somebody the case fails reach neither, so what counts are the cells of those who fail only
+// players that the case meets, which are their A. A pair of leaves parts the rows: to the leaf on
+// the side of the case, rows of the other side come with one more in A; to the leaf on the other
+// side, its own rows come with one more in B.
+template <bool WIDE, bool THREE>
+WARUM_INLINE void at_last(const Counts& counts, const Last& last, uint32_t failed, bool left,
+                          Room& room, double* values) {
+  constexpr int BITS = WIDE ? 16 : 8, MASK = (1 << BITS) - 1;
+  constexpr int SIZE = (WIDE ? 2 : 1) * (THREE ? 4 : 2);
+  const uint32_t everybody = (1u << last.slots) - 1, low = (1u << last.slot) - 1;
+  const uint32_t others = (failed & low) | (failed >> 1 & ~low & everybody);
+  const uint32_t met = everybody & ~others;
+  const int16_t* players = counts.players.data() + last.path;
+  const int b = __builtin_popcount(others), n_met = last.slots - b;
+  const uint32_t n = n_met < 3 ? 8 : 1u << n_met;
+  const uint8_t* cells = counts.cells + last.cells;
+  const uint16_t* subsets = counts.subsets_of(met, room.subsets.data());
+  int32_t* pairs = room.pairs.data();
+  int32_t* thirds = room.thirds.data();
+  for (uint32_t k = 0; k < n; ++k) {
+    const uint8_t* cell = cells + static_cast<size_t>(subsets[k]) * SIZE;
+    if (SIZE == 2) {
+      uint16_t pair;
+      __builtin_memcpy(&pair, cell, 2);
+      pairs[k] = pair;
+    } else {
+      __builtin_memcpy(pairs + k, cell, 4);
+      if (SIZE == 8) __builtin_memcpy(thirds + k, cell + 4, 4);
+    }
+  }
+  double* gains = room.gains.data();  // of whoever is in the k-th subset
+  Eight own{}, down{};                // of the player asked here, and of each the case has failed
+  if (!last.fresh && (failed >> last.slot & 1)) {
+    // the case has failed the player before: rows must meet it, on either side
+    const size_t first = counts.start_of(b + 1, n_met);
+    const double *a0 = counts.a0.data() + first, *b0 = counts.b0.data() + first;
+    for (uint32_t k = 0; k < n; k += 8) {
+      const Whole& pair = whole(pairs + k);
+      const Eight worth = last.left * __builtin_convertvector(pair & MASK, Eight) +
+                          last.right * __builtin_convertvector(pair >> BITS & MASK, Eight);
+      eight(gains + k) = worth * eight(a0 + k);
+      down += worth * eight(b0 + k);
+    }
+    own = down;
+  } else {
+    const double here = left ? last.left : last.right, there = left ? last.right : last.left;
+    const int to_same = left ? 0 : BITS, to_apart = BITS - to_same;
+    const size_t first = counts.start_of(b, n_met);
+    const double *a0 = counts.a0.data() + first, *a1 = counts.a1.data() + first;
+    const double *b0 = counts.b0.data() + first, *b1 = counts.b1.data() + first;
+    const double *a2 = counts.a2.data() + first, *b2 = counts.b2.data() + first;
+    for (uint32_t k = 0; k < n; k += 8) {
+      const Whole& pair = whole(pairs + k);
+      const Whole apart = pair >> to_apart & MASK;
+      Whole fail = apart;
+      if (THREE) fail += WIDE ? whole(thirds + k) : (pair >> 16 & MASK);
+      const Eight same = here * __builtin_convertvector(pair >> to_same & MASK, Eight);
+      const Eight join = here * __builtin_convertvector(fail, Eight);
+      const Eight other = there * __builtin_convertvector(apart, Eight);
+      const Eight up = join * eight(a1 + k), lost = other * eight(b2 + k);
+      eight(gains + k) = same * eight(a0 + k) + up + other * eight(a2 + k);
+      own += up + lost;
+      down += same * eight(b0 + k) + join * eight(b1 + k) + lost;
+    }
+  }
+  values[last.player] += together(own);
+  const double each = together(down);
+  for (uint32_t rest = others; rest; rest &= rest - 1)
+    values[players[__builtin_ctz(rest)]] += each;
+  hand_out(gains, n_met, met, players, values);
+}
+
+// Has memory fetched that `at_last` is going to ask for.
+WARUM_INLINE void announce(const Counts& counts, const Last& last, uint32_t failed) {
+  const uint32_t everybody = (1u << last.slots) - 1, low = (1u << last.slot) - 1;
+  const uint32_t met = everybody & ~((failed & low) | (failed >> 1 & ~low));
+  if (met >= counts.subsets_at.size()) return;
+  const uint32_t size = last.cell_bytes();
+  const uint32_t together = 64 / size - 1;  // cells fetched with the first
+  const uint16_t* subsets = counts.subsets.data() + counts.subsets_at[met];
+  const uint32_t n = 1u << __builtin_popcount(met), step = 1u << __builtin_popcount(met & together);
+  const uint8_t* cells = counts.cells + last.cells;
+  for (uint32_t k = 0; k < n; k += step) __builtin_prefetch(cells + subsets[k] * size);
+}
+
+// What the leaves of a tree give that have counts.
+inline void look_up(const Counts& counts, size_t tree, const uint8_t* lut, const int32_t* codes,
+                    Room& room, double* values) {
+  constexpr uint32_t LEFT = 1u << 31;
+  uint32_t* registers = room.registers.data();
+  uint32_t* found = room.found.data();  // whom the case has failed, and whether it goes left
+  registers[0] = 0;
+  const Branch* branch = counts.branches.data() + counts.trees[tree];
+  const Branch* end = counts.branches.data() + counts.trees[tree + 1];
+  for (; branch != end; ++branch) {
+    const bool left = goes_left(branch->test, codes[branch->test.column], lut);
+    const uint32_t failed = registers[branch->from];
+    registers[branch->to] = failed | static_cast<uint32_t>(!left) << branch->slot;
+    registers[branch->to + 1] = failed | static_cast<uint32_t>(left) << branch->slot;
+    *found = failed | (left ? LEFT : 0);
+    found += branch->last;
+  }
+  found = room.found.data();
+  const Last* lasts = counts.lasts.data() + counts.first[tree];
+  const uint32_t n = counts.first[tree + 1] - counts.first[tree];
+  for (uint32_t k = 0; k < n; ++k) {
+    if (k + AHEAD < n) announce(counts, lasts[k + AHEAD], found[k + AHEAD] & ~LEFT);
+    const Last& last = lasts[k];
+    const uint32_t failed = found[k] & ~LEFT;
+    const bool left = found[k] & LEFT;
+    if (last.wide && last.three)
+      at_last<true, true>(counts, last, failed, left, room, values);
+    else if (last.wide)
+      at_last<true, false>(counts, last, failed, left, room, values);
+    else if (last.three)
+      at_last<false, true>(counts, last, failed, left, room, values);
+    else
+      at_last<false, false>(counts, last, failed, left, room, values);
   }
 }
 

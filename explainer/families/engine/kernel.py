@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from explainer.families.engine.build_kernel import SOURCE, built_name
 from explainer.families.engine.forest import Bytes, Codes, Floats, Test, Trees
 
-ABI = 1
+ABI = 2
 
 
 class Kernel:
@@ -36,7 +36,7 @@ class Kernel:
         library.warum_build.argtypes = [
             *(i64, i64, i32, i32),
             *(data, data, data, data, data, data, data, data, i64, data, data),
-            *(data, i64, data, f64, data, data, i32, i32, i32, f64, f64),
+            *(data, i64, data, f64, data, data, i32, i32, i32, f64, f64, f64),
         ]
         library.warum_build.restype = data
         library.warum_free.argtypes = [data]
@@ -83,6 +83,7 @@ class Kernel:
         most_bits: int,
         most_bytes: float,
         spare: float,
+        most_counted: float,
     ) -> Laid:
         """Tables and walk over `rows`; see kernel.cpp. `shapley` : weights of A and of B, both of
         shape (width, width) and indexed by |B|, then |A|."""
@@ -114,7 +115,7 @@ class Kernel:
             *(*at[:8], len(trees.lut), at[8], at[9]),
             *(rows.ctypes.data, len(rows)),
             *(None if weights is None else weights.ctypes.data, share, at[10], at[11], width),
-            *(0 if tables else 1, most_bits, most_bytes, spare),
+            *(0 if tables else 1, most_bits, most_bytes, spare, most_counted),
         )
         if not handle:
             raise MemoryError("no memory for the tables of the model")
