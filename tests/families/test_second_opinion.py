@@ -263,7 +263,8 @@ def test_a_column_of_which_only_gaps_are_told_has_no_threshold_to_be_tried():
 @pytest.mark.parametrize("loaded", [False, True])
 def test_compiling_is_not_turned_off_once_it_may_have_begun(loaded: bool, monkeypatch):
     """What numba has compiled by then could not call what it leaves alone."""
-    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # so that it is as before afterwards
+    monkeypatch.delenv("NUMBA_DISABLE_JIT")
     monkeypatch.setitem(sys.modules, "shap", ModuleType("shap"))
     if loaded:
         monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
