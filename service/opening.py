@@ -20,7 +20,7 @@ from explainer.ledger.sealing import (
     seal_actor,
     whole_of,
 )
-from service.erasing import AS_A_NAME, check_two, names_somebody
+from service.erasing import AS_A_NAME, as_read, check_two, names_somebody
 from service.purposes import LOOKING_UP
 from service.store.of_case import case_of_entry
 from service.store.records import OpenedEntry, open_entry, record_access
@@ -77,7 +77,7 @@ class LookUp:
     def check(self) -> None:
         """Raise OpeningRefused, or ErasureRefused for the two people, unless it is whole."""
         check_two(self.by)
-        said = [one.strip().casefold() for one in self.units]
+        said = [as_read(one) for one in self.units]
         if len(said) != 2 or len(set(said) - {""}) != 2:
             raise OpeningRefused(
                 "The two people have to be of different units.",

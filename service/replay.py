@@ -41,7 +41,7 @@ from service.store.database import Reading
 from service.store.decisions import find_record
 from service.store.of_case import case_of_entry
 from service.store.receipts import receipt_of
-from service.store.records import OpenedEntry, entries_of_case, open_entry
+from service.store.records import OpenedEntry, entries_of_case, is_place, open_entry
 
 TOLERANCE = 1e-6
 """Of the margin scale: what other processors and libraries may differ by and mean the same."""
@@ -140,7 +140,7 @@ def replay(tx: Reading, record: str, key: str, shelf: Shelf) -> Replayed:
 def position_of(tx: Reading, record: str, log: LogName = LogName.LEDGER) -> int:
     """The position in a log of an entry, given as that, or in the ledger by the id of a decision.
     Raises CaseNotFound for an id there is not, EntryMalformed for a position."""
-    if record.isascii() and record.isdigit() and len(record) <= 15:
+    if is_place(record):
         tx.log(log).leaf(int(record))
         return int(record)
     listed = find_record(tx, record) if log is LogName.LEDGER else None

@@ -141,23 +141,36 @@ class Shelf:
 
 
 class Admissions:
-    """The digests of the packages that ever came into force, read from the ledger when asked for
-    one that is not known yet; only what was recorded since the last time is read."""
+    """The digests of the packages that ever came into force, read from the ledger at first, after
+    `look`, and when asked for one that is not known: another process may have admitted it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._guard = threading.Lock()
-        self._known: set[str] = set()
+        self._looking = threading.Lock()
+        self._known: frozenset[str] = frozenset()
         self._looked = 0
+        self.look()
+
+    def look(self) -> None:
+        """Read what was recorded since the last time. Raises StorageFailed."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
+        with self._store.reading() as tx:
+            size = tx.log(LogName.LEDGER).head().size
+            self._known |= admitted_digests(tx, self._looked)
+        self._looked = size
 
     def __contains__(self, digest: object) -> bool:
-        with self._guard:
-            if digest not in self._known:
-                with self._store.reading() as tx:
-                    size = tx.log(LogName.LEDGER).head().size
-                    self._known |= admitted_digests(tx, self._looked)
-                self._looked = size
-            return digest in self._known
+        # who asks has a connection already: if all who have one waited here for a second, there
+        # would be none left to wait for
+        if digest not in self._known and self._looking.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+        return digest in self._known
 
 
 def _not_admitted() -> ExplainerError:

@@ -202,10 +202,12 @@ def prepare_tools(settings: Settings, now: Callable[[], datetime] = the_clock) -
     store = ledger.store
     explainer_digest = program_digest()
     try:
-        shelf = Shelf(data / "packages", Admissions(store))
+        recorded = Admissions(store)
+        shelf = Shelf(data / "packages", recorded)
 
         def record(package: ModelPackage) -> None:
             if _record_admission(package, store, explainer_digest, now()):
+                recorded.look()
                 seals.soon(LogName.LEDGER)
 
         admission = Admission(packages_in(settings.models), shelf, record)

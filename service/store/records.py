@@ -276,10 +276,15 @@ def open_entries(
     return tuple(one for one in opened if kind is None or one.leaf.type == kind)
 
 
+def is_place(given: str) -> bool:
+    """Whether this can be the position of an entry: PostgreSQL keeps it in four bytes."""
+    return given.isascii() and given.isdigit() and len(given) <= 10 and int(given) < 2**31
+
+
 def entry_of_case(tx: Reading, case_id: str, place: str) -> OpenedEntry | None:
     """Return the entry at this position of the ledger if it is about this case."""
     table = tables.case_entry
-    if not place.isascii() or not place.isdigit() or len(place) > 15:
+    if not is_place(place):
         return None
     found = tx.connection.execute(
         select(table.c.seq).where(

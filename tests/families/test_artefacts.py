@@ -40,7 +40,7 @@ from explainer.families.artefacts import (
 )
 from explainer.families.inspect import inspect
 from explainer.families.sklearn_trees import trees_of
-from explainer.families.skops_types import ALLOWED
+from explainer.families.skops_types import ALLOWED, CURVES
 
 
 class TouchesAFile:
@@ -563,9 +563,14 @@ def test_only_types_on_our_own_list_are_parsed_whatever_skops_trusts(small, smal
 
 def test_every_type_on_the_list_is_one_that_models_need():
     """A list that only grows protects nobody: each estimator on it is really there."""
-    for name in ALLOWED["ObjectNode"]:
+
+    def there(name: str) -> bool:
         module, _, kind = name.rpartition(".")
-        assert hasattr(importlib.import_module(module), kind), name
+        return hasattr(importlib.import_module(module), kind)
+
+    # SciPy 1.18 gave what is behind a curve a class of its own; one of the two is installed
+    missing = {name for name in ALLOWED["ObjectNode"] if not there(name)}
+    assert missing < CURVES
 
 
 def test_a_description_that_nests_too_deep_is_refused(small):

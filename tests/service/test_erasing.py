@@ -231,6 +231,8 @@ def test_who_approved_is_recorded_sealed_and_the_legal_basis_in_clear(marked: Ma
         ([CASE, *BASIS, "--by", "Anna Berg"], "Two different people"),
         ([CASE, *BASIS, "--by", "Anna Berg", "--by", " anna berg"], "Two different people"),
         ([CASE, *BASIS, "--by", "Anna Berg", "--by", ""], "Two different people"),
+        ([CASE, *BASIS, "--by", "Anna Berg", "--by", "Anna  Berg\u3164"], "Two different people"),
+        ([CASE, *BASIS, "--by", "J\u00f6rg", "--by", "Jo\u0308rg\ufe0f"], "Two different people"),
         ([CASE, *BASIS, *BOTH, "--by", "Eva"], "Two different people"),
         ([CASE, *BASIS, "--by", "Anna Berg", "--by", "\u200b"], "One of the two is not named."),
         ([CASE, "--basis", " ", *BOTH], "no legal basis"),

@@ -299,7 +299,7 @@ def test_records_there_are_not_and_records_that_were_erased(
     seq = shown_of(office, "caseworker").leaf.seq
     (decision,) = office.decisions(case)
     office.tools.seals.now()
-    for nobody in ("999999", "no-such-record", "9" * 40):
+    for nobody in ("999999", "2147483648", "no-such-record", "9" * 40):
         assert run(office, nobody) == 1
     erased = ["erase", case.case_ref, "--basis", "Art. 17 DSGVO", "--by", "A", "--by", "B"]
     assert main(["ledger", *erased, "--data", str(office.tools.settings.data)]) == 0

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from offices import NOON, MakeOffice, Office
+from sqlalchemy.pool import QueuePool
 
 from explainer.errors import ModelFailed, NotPlain, PackageFaulty
 from explainer.ledger.entries import Entry, EntryKind
@@ -251,6 +252,26 @@ def test_what_came_into_force_since_is_known_without_a_new_start(
         record_system(tx, entry)
     assert newer in known
     assert first.identity.digest in known
+
+
+def test_many_who_ask_for_what_was_never_admitted_do_not_wait_for_each_other(
+    make_package: Callable[..., Path], make_office: MakeOffice
+) -> None:
+    """Each of them has a connection; were all to wait for a second one, nobody would get any."""
+    store = make_office(make_package()).tools.store
+    known = Admissions(store)
+    pool = store.engine.pool
+    assert isinstance(pool, QueuePool)
+    n = pool.size() + pool._max_overflow
+    together = threading.Barrier(n)
+
+    def ask(_: int) -> bool:
+        with store.reading():
+            together.wait(timeout=20)  # until there is no connection left
+            return "0" * 64 in known
+
+    with ThreadPoolExecutor(n) as people:
+        assert list(people.map(ask, range(n))) == [False] * n
 
 
 def test_one_package_does_not_speak_under_the_name_of_another(
