@@ -206,7 +206,11 @@ def test_what_happened_to_a_case_is_recorded_sealed(what: str, office: Office) -
     assert entry.payload is not None
     assert (entry.payload["event"], entry.payload["on"]) == (what, f"{TODAY}")
     assert entry.payload["case_ref"] == case.case_ref
-    assert "Eva" not in str(entry.payload)
+    told = {name: said for name, said in entry.payload.items() if not name.startswith("actor")}
+    assert "Eva" not in str(told)
+    assert (
+        "Eva" not in entry.payload.values()
+    )  # who acted is sealed, and any letters may come of it
     assert what.encode() not in entry.leaf.to_bytes()
 
 
